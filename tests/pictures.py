@@ -1,0 +1,59 @@
+"""Pictures made on the spot, each different enough to be recognised after it was processed."""
+
+from io import BytesIO
+
+from PIL import Image, ImageDraw
+
+Size = tuple[int, int]
+
+
+def drawing(size: Size = (200, 150), mode: str = "RGB", hue: int = 0) -> Image.Image:
+    """Four differently coloured quarters, a diagonal and, with alpha, a transparent upper left quarter."""
+    width, height = size
+    image = Image.new("RGB", size, f"hsl({hue}, 80%, 50%)")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((width // 2, 0, width, height // 2), fill=f"hsl({(hue + 90) % 360}, 80%, 40%)")
+    draw.rectangle((0, height // 2, width // 2, height), fill=f"hsl({(hue + 180) % 360}, 80%, 60%)")
+    draw.rectangle((width // 2, height // 2, width, height), fill=f"hsl({(hue + 270) % 360}, 80%, 30%)")
+    draw.line((0, 0, width, height), fill="white", width=max(1, width // 50))
+    if mode == "I;16":
+        return image.convert("L").point(lambda value: value * 257, "I").convert("I;16")
+    if mode == "P":
+        return image.quantize(64)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(alpha_of(size))
+    return image.convert(mode)
+
+
+def alpha_of(size: Size) -> Image.Image:
+    alpha = Image.new("L", size, 255)
+    alpha.paste(0, (0, 0, size[0] // 2, size[1] // 2))
+    return alpha
+
+
+def encoded(image: Image.Image, image_format: str = "JPEG", **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def decoded(data: bytes) -> Image.Image:
+    image = Image.open(BytesIO(data))
+    image.load()
+    return image
+
+
+def jpeg(size: Size = (200, 150), hue: int = 0) -> bytes:
+    return encoded(drawing(size, hue=hue), "JPEG", quality=95)
+
+
+def mean_difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean absolute difference of two pictures' samples, 0 to 255, as they look on white paper."""
+    pairs = zip(_on_paper(one).tobytes(), _on_paper(other).tobytes(), strict=True)
+    return sum(abs(a - b) for a, b in pairs) / (one.width * one.height * 3)
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    paper = Image.new("RGBA", image.size, "white")
+    paper.alpha_composite(image.convert("RGBA"))
+    return paper.convert("RGB")

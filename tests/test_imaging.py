@@ -1,0 +1,171 @@
+"""From bytes to bytes: formats, orientation, metadata, colour, damage."""
+
+from io import BytesIO
+
+import pytest
+from PIL import ExifTags, Image, ImageCms
+
+from tests.pictures import decoded, drawing, encoded, jpeg, mean_difference
+from worker.formats import ImageFormat, sniff
+from worker.imaging import PictureError, TooManyPixels, check_header, render
+from worker.operations.base import Operation
+from worker.operations.grayscale import Grayscale
+from worker.operations.resize import Resize
+from worker.plan import Output, Plan
+
+LIMIT = 10_000_000
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def run(
+    data: bytes, *operations: Operation, target: ImageFormat | None = None, quality: int | None = None
+) -> Image.Image:
+    source = sniff(data)
+    assert source is not None
+    result = render(data, source, Plan(operations, Output(format=target or source, quality=quality)), LIMIT)
+    assert sniff(result) is (target or source)
+    return decoded(result)
+
+
+FILES = {
+    **{f"JPEG {mode}": encoded(drawing(mode=mode), "JPEG", quality=95) for mode in ("L", "RGB", "CMYK")},
+    **{f"PNG {mode}": encoded(drawing(mode=mode), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")},
+    "PNG P transparent": encoded(drawing().quantize(16), "PNG", transparency=3),
+    "PNG RGB colour key": encoded(drawing(), "PNG", transparency=(255, 255, 255)),
+    "PNG L colour key": encoded(drawing(mode="L"), "PNG", transparency=255),
+    **{f"WEBP {mode}": encoded(drawing(mode=mode), "WEBP", quality=95) for mode in ("RGB", "RGBA")},
+    **{f"AVIF {mode}": encoded(drawing(mode=mode), "AVIF", quality=90) for mode in ("L", "RGB", "RGBA")},
+}
+
+
+@pytest.mark.parametrize("target", list(ImageFormat))
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_of_file_goes_into_every_format(name: str, target: ImageFormat) -> None:
+    source = decoded(FILES[name])
+    result = run(FILES[name], target=target)
+    assert result.format == target.pillow_name
+    assert result.size == source.size
+    if source.mode == "I;16":
+        source = source.point(lambda value: value / 256, "L")
+        result = result.point(lambda value: value / 256, "L") if result.mode == "I;16" else result
+    if source.has_transparency_data and target is not ImageFormat.JPEG:
+        alpha, kept = (each.convert("RGBA").getchannel("A") for each in (source, result))
+        assert kept.getextrema() == alpha.getextrema()
+    assert mean_difference(result, source) < 6
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_and_gone(orientation: int) -> None:
+    image = drawing((120, 80))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    result = run(encoded(image, "JPEG", exif=exif, quality=95), target=ImageFormat.PNG)
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(orientation)  # fmt: skip
+    expected = image if turn is None else image.transpose(turn)
+    assert result.size == expected.size
+    assert mean_difference(result, expected) < 4
+    assert not result.getexif()
+
+
+@pytest.mark.parametrize("target", list(ImageFormat))
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_metadata_is_left_out_and_the_profile_stays(image_format: str, target: ImageFormat) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "SECRET artist"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSProcessingMethod] = b"SECRET place"
+    options: dict[str, object] = {"exif": exif, "icc_profile": SRGB, "xmp": b"<x>SECRET xmp</x>"}
+    if image_format == "JPEG":
+        options["comment"] = b"SECRET comment"
+    data = encoded(drawing(), image_format, **options)
+    assert b"SECRET" in data
+    source = sniff(data)
+    assert source is not None
+    result = render(data, source, Plan((), Output(format=target)), LIMIT)
+    assert b"SECRET" not in result
+    assert decoded(result).info["icc_profile"] == SRGB
+
+
+@pytest.mark.parametrize("target", list(ImageFormat))
+def test_a_profile_that_does_not_fit_the_result_is_left_out(target: ImageFormat) -> None:
+    data = encoded(drawing(), "PNG", icc_profile=SRGB)
+    grey = run(data, Grayscale(), target=target)
+    assert ("icc_profile" in grey.info) == (grey.mode == "RGB")
+
+
+def test_cmyk_goes_to_rgb_through_its_profile() -> None:
+    """Where there is none, or a broken one, Pillow's plain formula has to do."""
+    image = drawing(mode="CMYK")
+    plain = run(encoded(image, "JPEG"), target=ImageFormat.PNG)
+    broken = run(encoded(image, "JPEG", icc_profile=b"\0" * 16 + b"CMYK" + b"\0" * 200), target=ImageFormat.PNG)
+    assert plain.mode == broken.mode == "RGB"
+    assert mean_difference(plain, broken) == 0
+    assert mean_difference(plain, image.convert("RGB")) < 4
+
+
+def test_quality_is_the_encoders() -> None:
+    data = jpeg()
+    sizes = [
+        len(render(data, ImageFormat.JPEG, Plan((), Output(format=ImageFormat.WEBP, quality=q)), LIMIT))
+        for q in (5, 95)
+    ]
+    assert sizes[0] * 2 < sizes[1]
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.95])
+def test_a_truncated_file_is_a_picture_error(image_format: str, kept: float) -> None:
+    data = encoded(drawing((400, 300)), image_format)
+    source = sniff(data)
+    assert source is not None
+    with pytest.raises(PictureError, match=r"(damaged or ends too early|header cannot be read)"):
+        render(data[: int(len(data) * kept)], source, Plan((), Output(format=source)), LIMIT)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_damage_anywhere_is_a_picture_error_or_a_picture(image_format: str) -> None:
+    """Nothing but `PictureError` ever leaves `render`, wherever a byte is turned over."""
+    data = bytearray(encoded(drawing((64, 48)), image_format))
+    source = sniff(bytes(data))
+    assert source is not None
+    refused = 0
+    for place in range(12, len(data), max(1, len(data) // 300)):
+        data[place] ^= 0xFF
+        try:
+            render(bytes(data), source, Plan((Resize(),), Output(format=source)), LIMIT)
+        except PictureError:
+            refused += 1
+        data[place] ^= 0xFF
+    assert refused > 0
+
+
+def test_the_pixel_limit_is_held_from_the_header() -> None:
+    data = jpeg((500, 400))
+    plan = Plan((), Output(format=ImageFormat.JPEG))
+    with pytest.raises(TooManyPixels, match="500 x 400 pixels are too many; a picture may have 199,999 pixels in all"):
+        render(data, ImageFormat.JPEG, plan, 199_999)
+    render(data, ImageFormat.JPEG, plan, 200_000)
+    with pytest.raises(TooManyPixels):
+        check_header(data[:1000], ImageFormat.JPEG, 199_999)
+    check_header(data[:100], ImageFormat.JPEG, 199_999)  # its header goes on; `render` sees it
+
+
+def test_a_side_that_the_format_cannot_hold_is_told() -> None:
+    data = encoded(Image.new("L", (20_000, 10)), "PNG")
+    with pytest.raises(PictureError, match="the result would be 20000 x 10 pixels; webp holds at most 16383 on a side"):
+        run(data, target=ImageFormat.WEBP)
+
+
+@pytest.mark.parametrize("head", [b"", b"\xff\xd8", b"RIFF1234WAVE", b"\0\0\0\x20ftypheic" + b"mif1" * 5, b"%PDF"])
+def test_what_is_none_of_our_formats_is_not_taken_for_one(head: bytes) -> None:
+    assert sniff(head) is None
+
+
+def test_a_file_is_read_as_what_it_is_and_nothing_else() -> None:
+    """The sniffed format alone decides which decoder runs."""
+    with pytest.raises(PictureError):
+        render(jpeg(), ImageFormat.PNG, Plan((), Output(format=ImageFormat.PNG)), LIMIT)
+    assert Image.open(BytesIO(jpeg())).format == "JPEG"

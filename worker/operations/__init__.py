@@ -1,0 +1,25 @@
+"""The operations: every module beside this one that defines an `Operation` is found, registered and served.
+
+To add one, add its file and its test; validation, the catalogue route and the result all follow from the class.
+"""
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Union
+
+from worker.operations.base import Operation
+
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
+
+OPERATIONS: dict[str, type[Operation]] = {
+    str(operation.__struct_config__.tag): operation
+    for operation in sorted(Operation.__subclasses__(), key=lambda operation: operation.__name__)
+}
+"""Name -> class, in alphabetical order."""
+
+if TYPE_CHECKING:
+    AnyOperation = Operation
+else:
+    # What msgspec needs to decode a step by its tag.
+    AnyOperation = Union[tuple(OPERATIONS.values())]  # noqa: UP007
