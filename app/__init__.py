@@ -1,0 +1,1 @@
+"""The HTTP face: requests in, responses out. Knows Starlette; knows nothing of pixels."""

@@ -1,0 +1,103 @@
+"""Every error as `application/problem+json` (RFC 9457), in this one place."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+
+from app.responses import json_response
+from worker.fields import Problem
+from worker.formats import ImageFormat
+from worker.plan import InvalidParameters
+from worker.storage import StorageUnavailable
+from worker.tasks import Task, TaskNotFound
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""Seconds that a client is asked to wait for a task to finish, or for Redis or storage to come back."""
+
+
+class MalformedForm(Exception):
+    """The request body is not the multipart form that it should be."""
+
+
+class UploadTooLarge(Exception):
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the upload is too large; a picture may have {max_bytes:,} bytes")
+
+
+class UnsupportedImage(Exception):
+    def __init__(self) -> None:
+        choices = ", ".join(image_format.value for image_format in ImageFormat)
+        super().__init__(f"the file is not a picture that can be read, whatever its name says; allowed: {choices}")
+
+
+class NotFinished(Exception):
+    def __init__(self, task: Task) -> None:
+        super().__init__(f"the task is {task.status}; ask again when it has ended")
+
+
+class NoResult(Exception):
+    def __init__(self, task: Task) -> None:
+        super().__init__(f"the task ended as {task.status}" + (f": {task.error}" if task.error else ""))
+
+
+def problem(
+    status: int, detail: str, *, problems: list[Problem] | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Build a problem document; `problems` become its `errors`, one for each field."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if problems is not None:
+        body["errors"] = problems
+    return json_response(body, status, headers, "application/problem+json")
+
+
+def _answer(status: int, headers: Mapping[str, str] | None = None) -> ExceptionHandler:
+    def handler(_: Request, exc: Exception) -> Response:
+        problems = exc.problems if isinstance(exc, InvalidParameters) else None
+        return problem(status, str(exc), problems=problems, headers=headers)
+
+    return handler
+
+
+def _away(part: str) -> ExceptionHandler:
+    def handler(_: Request, exc: Exception) -> Response:
+        logger.warning("%s is away: %s", part, exc)
+        return problem(503, f"{part} does not answer; try again soon", headers=RETRY_AFTER)
+
+    return handler
+
+
+def _http_error(_: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    return problem(exc.status_code, exc.detail, headers=exc.headers)
+
+
+EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
+    MalformedForm: _answer(400),
+    ClientDisconnect: _answer(400),  # nobody is there to read it
+    TaskNotFound: _answer(404),
+    NotFinished: _answer(409, RETRY_AFTER),
+    NoResult: _answer(409),
+    # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.
+    UploadTooLarge: _answer(413),
+    UnsupportedImage: _answer(415),
+    InvalidParameters: _answer(422),
+    RedisError: _away("Redis"),
+    StorageUnavailable: _away("storage"),
+    HTTPException: _http_error,
+    # Starlette raises the error again after this answer, so the server logs its traceback.
+    Exception: lambda _, __: problem(500, "an error of the service's own; its log has the cause"),
+}

@@ -1,0 +1,41 @@
+"""The ASGI application, put together: `uvicorn app.main:app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from app.errors import EXCEPTION_HANDLERS
+from app.routes import ROUTES
+from app.settings import Settings
+from app.state import State
+from worker.queue import connect
+from worker.settings import read_settings
+from worker.storage import Storage
+from worker.tasks import Tasks
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Build the application; it connects to Redis and storage when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        redis = connect(settings.redis_url)
+        try:
+            yield State(
+                settings=settings,
+                redis=redis,
+                storage=Storage(settings.storage_url),
+                tasks=Tasks(redis, settings.task_ttl_s),
+            )
+        finally:
+            await redis.aclose(close_connection_pool=True)
+
+    return Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
+
+
+def __getattr__(name: str) -> Starlette:
+    # `app` is made when a server asks for it, so that importing this module reads no environment.
+    if name == "app":
+        return create_app(read_settings(Settings))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

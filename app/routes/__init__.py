@@ -1,0 +1,23 @@
+"""The HTTP routes, one module for each resource."""
+
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from app.routes.catalogue import operations
+from app.routes.health import livez, readyz
+from app.routes.outputs import output
+from app.routes.process import process_image
+from app.routes.tasks import task_result, task_status
+
+ROUTES = [
+    Route("/", lambda _: RedirectResponse("/operations")),
+    Route("/process-image/", process_image, methods=["POST"]),
+    # A redirect to the slash would lose the upload: clients turn it into a GET, or do not follow it.
+    Route("/process-image", process_image, methods=["POST"]),
+    Route("/task-status/{task_id}", task_status),
+    Route("/task-result/{task_id}", task_result),
+    Route("/processed/{task_id}/{name}", output),
+    Route("/operations", operations),
+    Route("/livez", livez),
+    Route("/readyz", readyz),
+]

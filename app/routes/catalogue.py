@@ -1,0 +1,53 @@
+"""`GET /operations`: what can be asked for, from the operations' own definitions."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from app.responses import json_response
+from app.state import Request
+from worker.formats import ImageFormat
+from worker.operations import OPERATIONS
+from worker.plan import Output
+
+
+async def operations(_: Request) -> Response:
+    return json_response(CATALOGUE)
+
+
+def _catalogue() -> dict[str, Any]:
+    return {
+        "operations": [
+            {"operation": name, "description": kind.__doc__, "parameters": _parameters(kind)}
+            for name, kind in OPERATIONS.items()
+        ],
+        "output": _parameters(Output),
+        "input": [image_format.value for image_format in ImageFormat],
+    }
+
+
+def _parameters(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return each field's JSON Schema by its name, with every reference resolved."""
+    (schema,), components = msgspec.json.schema_components([kind], ref_template="{name}")
+    properties: dict[str, Any] = components[schema["$ref"]]["properties"]
+    return {name: _resolved(field, components) for name, field in properties.items() if name != "operation"}
+
+
+def _resolved(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    """Put a referenced component in the place of its reference, and leave out the null that only JSON could send."""
+    if "anyOf" in schema:
+        [chosen] = [option for option in schema["anyOf"] if option != {"type": "null"}]
+        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        return _resolved({**rest, **chosen}, components)
+    if "$ref" in schema:
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return {"enum": components[schema["$ref"]]["enum"], **rest}
+    if "allOf" in schema:
+        [chosen] = schema["allOf"]
+        rest = {key: value for key, value in schema.items() if key != "allOf"}
+        return _resolved({**rest, **chosen}, components)
+    return schema
+
+
+CATALOGUE = _catalogue()

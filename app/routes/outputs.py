@@ -1,0 +1,85 @@
+"""`GET /processed/{task_id}/{name}`: the bytes of a result, whole or in part."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+
+from app.errors import problem
+from app.state import Request
+from worker.tasks import Status, Task
+
+Span = tuple[int, int]
+"""First and last byte, both included, as HTTP counts them."""
+
+
+async def output(request: Request) -> Response:
+    """Send a result by its path; only a path that a task names is ever looked up."""
+    task = await request.state["tasks"].get(request.path_params["task_id"])
+    if task.status is not Status.SUCCESS or request.path_params["name"] != task.spec.name:
+        raise HTTPException(404, "the task has no result of this name")
+    return await send_output(request, task)
+
+
+async def send_output(request: Request, task: Task) -> Response:
+    """Send a task's result: conditional requests and single ranges (RFC 9110, 13 and 14)."""
+    storage = request.state["storage"]
+    try:
+        meta = await storage.head(task.result_path)
+    except FileNotFoundError:
+        raise HTTPException(404, "the result is gone from storage") from None
+    size, etag, modified = meta["size"], meta["e_tag"] or "", meta["last_modified"].replace(microsecond=0)
+    headers = {
+        "ETag": etag,
+        "Last-Modified": format_datetime(modified.astimezone(UTC), usegmt=True),
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(size),
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept",
+    }
+    if _is_fresh(request.headers, etag, modified):
+        del headers["Content-Length"]
+        return Response(status_code=304, headers=headers)
+    media_type = task.spec.plan.output.format.media_type
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=media_type)
+    status, span = 200, (0, size - 1)
+    asked = parse_range(request.headers.get("range", ""), size)
+    if asked is not None and request.headers.get("if-range", etag) in (etag, headers["Last-Modified"]):
+        status, span = 206, asked
+        if span[0] > span[1]:
+            return problem(416, f"the result has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
+        headers["Content-Range"] = f"bytes {span[0]}-{span[1]}/{size}"
+        headers["Content-Length"] = str(span[1] - span[0] + 1)
+    return StreamingResponse(await storage.stream(task.result_path, *span), status, headers, media_type)
+
+
+def _is_fresh(headers: Headers, etag: str, modified: datetime) -> bool:
+    """Tell whether the client's copy is still good (RFC 9110, 13.1.2 and 13.1.3)."""
+    if "if-none-match" in headers:
+        tags = [tag.strip().removeprefix("W/") for tag in headers["if-none-match"].split(",")]
+        return etag in tags or "*" in tags
+    try:
+        since = parsedate_to_datetime(headers.get("if-modified-since", ""))
+    except ValueError:
+        return False
+    return since.tzinfo is not None and modified <= since
+
+
+def parse_range(value: str, size: int) -> Span | None:
+    """Read a Range header for `size` bytes; None for what a server may ignore: other units, many ranges, errors.
+
+    A span whose first byte is after its last cannot be satisfied.
+    """
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", value.strip())
+    if match is None or not any(match.groups()):
+        return None
+    first, last = match.groups()
+    if not first:
+        return (max(0, size - int(last)), size - 1) if int(last) else (size, size - 1)
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) if last else size - 1, size - 1)

@@ -1,0 +1,20 @@
+"""What a request finds in `request.state`: made once by the lifespan in `app.main`."""
+
+from typing import TypedDict
+
+import starlette.requests
+from redis.asyncio import Redis
+
+from app.settings import Settings
+from worker.storage import Storage
+from worker.tasks import Tasks
+
+
+class State(TypedDict):
+    settings: Settings
+    redis: Redis
+    storage: Storage
+    tasks: Tasks
+
+
+Request = starlette.requests.Request[State]

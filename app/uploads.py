@@ -1,0 +1,134 @@
+"""From a request's form to a stored upload: the size limit, the type by the file's own bytes, the name made safe."""
+
+import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+
+from app.errors import UnsupportedImage, UploadTooLarge
+from app.multipart import FormReader, Part
+from app.settings import Settings
+from app.state import Request
+from worker.fields import Problem
+from worker.formats import ImageFormat, sniff
+from worker.imaging import TooManyPixels, check_header
+from worker.plan import InvalidParameters
+from worker.storage import Storage
+
+HEAD_BYTES = 64 * 1024
+"""How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""
+
+FORM_OVERHEAD_BYTES = 1024 * 1024
+"""What a form may have beside its file before it is refused by its Content-Length alone."""
+
+MAX_NAME_BYTES = 100
+"""Bytes of a result's name in UTF-8, without its extension; file systems take 255 for all of it."""
+
+
+class Upload(Struct, frozen=True):
+    """A stored file."""
+
+    format: ImageFormat
+    stem: str
+    """The client's file name without its extension, safe in paths and URLs."""
+
+
+class Form(Struct, frozen=True):
+    """A form as received. `problems` holds what is wrong already; `upload` is None only if one of them is its own."""
+
+    fields: dict[str, str]
+    upload: Upload | None
+    problems: list[Problem]
+
+
+@asynccontextmanager
+async def received_form(request: Request, path: str) -> AsyncIterator[Form]:
+    """Store the form's file under `path` and give its fields; the file is removed again if the block raises.
+
+    Raises `MalformedForm`, `UploadTooLarge` and `UnsupportedImage`.
+    """
+    settings, storage = request.state["settings"], request.state["storage"]
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
+        raise UploadTooLarge(settings.max_upload_bytes)
+    reader = FormReader(request.headers.get("content-type"), request.stream())
+    try:
+        yield await _receive(reader, storage, path, settings)
+    except BaseException:
+        await storage.delete(path)
+        raise
+
+
+async def _receive(reader: FormReader, storage: Storage, path: str, settings: Settings) -> Form:
+    form = Form({}, None, [])
+    upload = None
+    async for part in reader.parts():
+        if part.file_name is None:
+            await _take_field(form, part)
+        elif part.name != "file" or upload is not None:
+            expected = "one file only" if part.name == "file" else "no file here; the field for the picture is 'file'"
+            raise InvalidParameters([Problem(part.name, f"give {expected}")])
+        else:
+            upload = await _store_file(part, storage, path, settings)
+    if upload is None:
+        form.problems.append(_no_file(form.fields.pop("file", None)))
+    return Form(form.fields, upload, form.problems)
+
+
+async def _take_field(form: Form, part: Part) -> None:
+    text = await part.text()
+    if part.name in form.fields:
+        form.problems.append(Problem(part.name, "is given more than once"))
+    form.fields[part.name] = text
+
+
+def _no_file(text: str | None) -> Problem:
+    if text is None:
+        return Problem("file", "is missing; send the picture in the form field 'file'")
+    return Problem("file", "is text, not a file; with curl: -F file=@picture.jpg")
+
+
+async def _store_file(part: Part, storage: Storage, path: str, settings: Settings) -> Upload:
+    chunks = _limited(part.chunks(), settings.max_upload_bytes)
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    if not head:
+        raise InvalidParameters([Problem("file", "is empty")])
+    image_format = sniff(head)
+    if image_format is None:
+        raise UnsupportedImage
+    try:
+        check_header(head, image_format, settings.max_pixels)
+    except TooManyPixels as exc:
+        raise InvalidParameters([Problem("file", str(exc))]) from exc
+    await storage.put(path, chunks, head)
+    return Upload(image_format, safe_stem(part.file_name or ""))
+
+
+async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    left = max_bytes
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise UploadTooLarge(max_bytes)
+        yield chunk
+
+
+def safe_stem(file_name: str) -> str:
+    """Make a client's file name safe as a path segment and in a URL, and keep it recognisable.
+
+    Letters, marks and digits of every script stay, with `.`, `-` and `_`; whatever else becomes `_`. Directories and
+    the extension go, the length is bounded, and a name of which nothing is left is `image`.
+    """
+    name = unicodedata.normalize("NFC", file_name).replace("\\", "/").rpartition("/")[2]
+    stem, dot, _ = name.rpartition(".")
+    kept = "".join(
+        letter if letter in ".-_" or unicodedata.category(letter)[0] in "LMN" else "_"
+        for letter in (stem if dot and stem else name)
+    )
+    kept = kept.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("._")
+    return kept or "image"

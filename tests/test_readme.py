@@ -1,0 +1,104 @@
+"""README's commands and tables, held against what is."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from app.settings import Settings
+from tests.pictures import decoded, jpeg
+from tests.test_local import running
+from worker.settings import read_settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def block(heading: str) -> str:
+    """Return the first code block under a heading."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return section.split("```")[1].partition("\n")[2]
+
+
+async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(jpeg((800, 600)))
+    with running("--data-dir", str(tmp_path / "data")) as run:
+        script = "set -ex\n" + block("A session with curl").replace("http://127.0.0.1:8000", run.url)
+        done = await asyncio.to_thread(
+            subprocess.run, ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    assert '"operation":"grayscale"' in done.stdout
+    assert '"message":"Image processing started"' in done.stdout
+    result = decoded((tmp_path / "result.webp").read_bytes())
+    assert (result.format, result.size) == ("WEBP", (400, 300))
+
+
+def test_the_settings_table_names_every_variable_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
+    settings = read_settings(Settings, {})
+    assert set(rows) == {name.upper() for name in Settings.__struct_fields__}
+    computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"}
+    for name, shown in rows.items():
+        value = getattr(settings, name.lower())
+        number = f"{value:g}" if isinstance(value, float) else str(value)
+        assert shown == computed.get(name, f"`{number}`"), name
+
+
+def test_the_settings_table_says_what_the_settings_say() -> None:
+    for field in msgspec.structs.fields(Settings):
+        description = field.type.__metadata__[0].description
+        [row] = re.findall(rf"^\| `{field.name.upper()}` \|.*\| (.+) \|$", README, re.MULTILINE)
+        assert row == description
+
+
+def test_compose_passes_settings_that_exist_and_builds_one_image() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    app, worker = compose["services"]["app"], compose["services"]["worker"]
+    assert {name.lower() for name in app["environment"]} <= set(Settings.__struct_fields__)
+    assert app["image"] == worker["image"]
+    assert app["environment"] == worker["environment"]
+    grace_s = float(worker["stop_grace_period"].removesuffix("s"))
+    assert grace_s > read_settings(Settings, {}).shutdown_grace_s
+
+
+def test_the_layout_names_what_is_there() -> None:
+    layout = block("Layout")
+    for name in re.findall(r"[a-z_]+\.(?:py|lua)", layout):
+        assert list(ROOT.glob(f"app/{name}")) or list(ROOT.glob(f"worker/{name}")), name
+
+
+def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> None:
+    """Put it into a copy of the tree: the catalogue and the parser know it."""
+    for package in ("app", "worker"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    head = (
+        "from typing import Annotated\nfrom msgspec import Meta\nfrom PIL import Image, ImageFilter\n"
+        "from worker.operations.base import Operation\n\n"
+    )
+    (tmp_path / "worker" / "operations" / "blur.py").write_text(head + block("Adding an operation"))
+    code = """
+from app.routes.catalogue import CATALOGUE
+from worker.formats import ImageFormat
+from worker.plan import InvalidParameters, parse_plan
+print([entry["parameters"]["radius"]["maximum"] for entry in CATALOGUE["operations"] if entry["operation"] == "blur"])
+print(parse_plan({"operation": "blur", "radius": "3"}, ImageFormat.PNG).operations)
+try:
+    parse_plan({"operation": "blur", "radius": "-3"}, ImageFormat.PNG)
+except InvalidParameters as exc:
+    print(exc)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "[100]",
+        "(Blur(radius=3.0),)",
+        "radius: '-3' is not allowed; give a number greater than 0 and at most 100",
+    ], done.stderr

@@ -1,0 +1,174 @@
+"""The states, the one table of moves, the guard and the indices, in a real Valkey."""
+
+import asyncio
+from itertools import product
+
+import msgspec
+import pytest
+from arq.connections import ArqRedis
+
+from app.settings import Settings
+from worker.formats import ImageFormat
+from worker.operations.resize import Resize
+from worker.plan import Output, Plan
+from worker.storage import Storage
+from worker.sweep import sweep
+from worker.tasks import (
+    ENDS,
+    TRANSITIONS,
+    UNFINISHED_TTL_MS,
+    Spec,
+    Status,
+    TaskNotFound,
+    Tasks,
+    WrongState,
+    new_task_id,
+)
+
+SPEC = Spec(Plan((Resize(width=5),), Output(format=ImageFormat.WEBP, quality=7)), ImageFormat.JPEG, "photo.webp")
+
+
+async def created(tasks: Tasks) -> str:
+    task_id = new_task_id()
+    await tasks.create(task_id, SPEC)
+    return task_id
+
+
+async def in_state(tasks: Tasks, status: Status) -> str:
+    task_id = await created(tasks)
+    if status is Status.PENDING:
+        return task_id
+    await tasks.move(task_id, Status.STARTED)
+    if status is not Status.STARTED:
+        await tasks.move(task_id, status)
+    return task_id
+
+
+async def index(redis: ArqRedis, name: str) -> list[str]:
+    return [member.decode() for member in await redis.zrange(f"tasks:{name}", 0, -1)]
+
+
+async def test_a_new_task_is_pending_recorded_queued_and_indexed(redis: ArqRedis, tasks: Tasks) -> None:
+    task_id = await created(tasks)
+    task = await tasks.get(task_id)
+    assert (task.status, task.spec, task.attempt, task.started_ms) == (Status.PENDING, SPEC, 0, None)
+    assert await index(redis, "created") == await index(redis, "PENDING") == [task_id]
+    [job] = await redis.queued_jobs()
+    assert (job.job_id, job.function, list(job.args)) == (task_id, "process_task", [task_id])
+    assert 0 < await redis.pttl(f"task:{task_id}") <= UNFINISHED_TTL_MS
+    assert 0 < await redis.pttl(f"arq:job:{task_id}") <= UNFINISHED_TTL_MS
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(Status, Status)))
+async def test_only_the_moves_of_the_table_are_possible(
+    redis: ArqRedis, tasks: Tasks, source: Status, target: Status
+) -> None:
+    task_id = await in_state(tasks, source)
+    before = await tasks.get(task_id)
+    if target in TRANSITIONS[source]:
+        assert (await tasks.move(task_id, target)).status is target
+        now = target
+    else:
+        with pytest.raises(WrongState, match=f"is {source} and cannot become {target}"):
+            await tasks.move(task_id, target)
+        assert await tasks.get(task_id) == before
+        now = source
+    assert (await tasks.get(task_id)).status is now
+    for status in Status:
+        assert await index(redis, status) == ([task_id] if status is now else [])
+    assert await index(redis, "created") == [task_id]
+
+
+async def test_a_late_attempt_cannot_change_what_a_newer_one_holds(tasks: Tasks) -> None:
+    task_id = await created(tasks)
+    first = await tasks.move(task_id, Status.STARTED)
+    second = await tasks.move(task_id, Status.STARTED)
+    assert (first.attempt, second.attempt) == (1, 2)
+    for target in (Status.SUCCESS, Status.FAILURE, Status.PENDING):
+        with pytest.raises(WrongState):
+            await tasks.move(task_id, target, attempt=first.attempt)
+    done = await tasks.move(task_id, Status.SUCCESS, attempt=second.attempt)
+    assert done.is_finished
+
+
+async def test_of_many_that_end_a_task_at_once_one_does(tasks: Tasks) -> None:
+    task_id = await in_state(tasks, Status.STARTED)
+    moves = [tasks.move(task_id, end) for end in sorted(ENDS) * 10]
+    outcomes = await asyncio.gather(*moves, return_exceptions=True)
+    assert sum(not isinstance(outcome, WrongState) for outcome in outcomes) == 1
+
+
+async def test_times_are_recorded_and_a_finished_task_expires(
+    redis: ArqRedis, tasks: Tasks, settings: Settings
+) -> None:
+    task_id = await in_state(tasks, Status.SUCCESS)
+    task = await tasks.get(task_id)
+    assert task.started_ms is not None
+    assert task.ended_ms is not None
+    assert task.created_ms <= task.started_ms <= task.ended_ms
+    assert 0 < await redis.ttl(f"task:{task_id}") <= settings.task_ttl_s
+
+
+async def test_an_expired_task_is_not_found(redis: ArqRedis, tasks: Tasks) -> None:
+    task_id = await in_state(tasks, Status.SUCCESS)
+    await redis.pexpire(f"task:{task_id}", 1)
+    await asyncio.sleep(0.005)
+    with pytest.raises(TaskNotFound, match="the id is wrong, or the task was removed after its time"):
+        await tasks.get(task_id)
+    with pytest.raises(TaskNotFound):
+        await tasks.move(task_id, Status.STARTED)
+
+
+async def test_an_id_is_found_however_its_letters_are_written(tasks: Tasks) -> None:
+    task_id = await created(tasks)
+    assert (await tasks.get(task_id.upper())).id == task_id
+
+
+async def test_the_sweep_removes_what_expired_and_nothing_else(
+    redis: ArqRedis, tasks: Tasks, storage: Storage, settings: Settings
+) -> None:
+    ids = {status: await in_state(tasks, status) for status in Status}
+    for task_id in ids.values():
+        await storage.put_bytes(f"uploads/{task_id}", b"upload")
+        await storage.put_bytes(f"processed/{task_id}/photo.webp", b"result")
+    assert await sweep(tasks, storage) == 0
+    for status in (Status.SUCCESS, Status.STARTED):
+        await redis.zadd(f"tasks:{status}", {ids[status]: 1}, xx=True)
+    assert await sweep(tasks, storage) == 1
+
+    gone = ids.pop(Status.SUCCESS)
+    assert await redis.exists(f"task:{gone}") == 0
+    assert gone not in await index(redis, "created") + await index(redis, "SUCCESS")
+    for path in (f"uploads/{gone}", f"processed/{gone}/photo.webp"):
+        with pytest.raises(FileNotFoundError):
+            await storage.read(path)
+    for task_id in ids.values():
+        assert (await tasks.get(task_id)).id == task_id
+        assert await storage.read(f"uploads/{task_id}") == b"upload"
+        assert await storage.read(f"processed/{task_id}/photo.webp") == b"result"
+
+
+async def test_a_task_costs_one_round_trip_to_create_and_one_to_move(redis: ArqRedis, tasks: Tasks) -> None:
+    """Counted by the server: commands that arrive together in one transaction are one round trip."""
+    await in_state(tasks, Status.SUCCESS)  # loads the script
+
+    async def reads() -> int:
+        return int((await redis.info("stats"))["total_reads_processed"])
+
+    before = await reads()
+    overhead = await reads() - before
+    before = await reads()
+    task_id = await created(tasks)
+    await tasks.move(task_id, Status.STARTED)
+    assert await reads() - before == 2 + overhead
+
+
+def test_a_spec_is_stored_as_json_that_a_person_can_read() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(SPEC)) == {
+        "plan": {
+            "operations": [{"operation": "resize", "width": 5, "height": None, "fit": "fill"}],
+            "output": {"format": "webp", "quality": 7},
+        },
+        "source": "jpeg",
+        "name": "photo.webp",
+    }

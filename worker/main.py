@@ -1,0 +1,192 @@
+"""The worker process: arq's `WorkerSettings`, and the event-driven runner behind `python -m worker`.
+
+`arq worker.main.WorkerSettings` works too: arq's own loop, which polls twice a second and ends when Redis goes away.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from arq import Retry, cron
+from arq.connections import RedisSettings
+from arq.worker import Worker
+from redis.exceptions import RedisError
+
+from worker.process import Processor, TryLater
+from worker.queue import (
+    HEALTH_INTERVAL_S,
+    HEALTH_KEY,
+    LEASE_S,
+    WAKE_CHANNEL,
+    connect,
+    decode_job,
+    encode_job,
+)
+from worker.settings import Settings, read_settings
+from worker.slots import Slots
+from worker.storage import Storage
+from worker.sweep import sweep
+from worker.tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+NEVER_S = 3600.0
+"""arq's own job timeout, out of the way: it would take the job from the queue and leave the task without an end."""
+NEVER_TRIES = 1_000_000
+"""arq's own `max_tries`: it would fail the job without calling us. Ours is `max_attempts`."""
+
+FALLBACK_POLL_S = 0.5
+"""How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+
+
+async def process_task(ctx: dict[str, Any], task_id: str) -> None:
+    """The arq function: its name and argument are what `worker.queue.push` writes."""
+    try:
+        await ctx["processor"].process(task_id)
+    except TryLater as exc:
+        raise Retry(defer=exc.delay_s) from exc
+
+
+async def sweep_expired(ctx: dict[str, Any]) -> None:
+    """The arq cron job."""
+    await sweep(ctx["tasks"], ctx["storage"])
+
+
+def worker_settings(settings: Settings) -> dict[str, Any]:
+    """Return arq's worker settings; every key is a parameter of `arq.worker.Worker`, which drops others unsaid."""
+
+    async def on_startup(ctx: dict[str, Any]) -> None:
+        ctx["slots"] = Slots(settings.worker_threads, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        ctx["storage"] = Storage(settings.storage_url)
+        ctx["tasks"] = Tasks(ctx["redis"], settings.task_ttl_s)
+        ctx["processor"] = Processor(settings, ctx["redis"], ctx["storage"], ctx["slots"])
+
+    async def on_shutdown(ctx: dict[str, Any]) -> None:
+        slots: Slots = ctx["slots"]
+        slots.close()
+        if slots.lost:
+            # A running thread cannot be ended, and Python would wait for it at exit.
+            logger.error("exiting at once: %d threads still work on tasks that are no longer theirs", slots.lost)
+            logging.shutdown()
+            os._exit(1)
+
+    return {
+        "functions": [process_task],
+        "cron_jobs": [cron(sweep_expired, second=0, unique=True)],
+        "on_startup": on_startup,
+        "on_shutdown": on_shutdown,
+        "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads
+        "redis_pool": connect(settings.redis_url, patient=True),
+        "max_jobs": settings.worker_threads,
+        "job_timeout": NEVER_S,
+        "max_tries": NEVER_TRIES,
+        "job_completion_wait": settings.shutdown_grace_s,
+        "keep_result": 0,
+        "health_check_interval": HEALTH_INTERVAL_S,
+        "health_check_key": HEALTH_KEY,
+        "job_serializer": encode_job,
+        "job_deserializer": decode_job,
+    }
+
+
+def __getattr__(name: str) -> dict[str, Any]:
+    # `WorkerSettings` is made when arq asks for it, so that importing this module reads no environment.
+    if name == "WorkerSettings":
+        return worker_settings(read_settings(Settings))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class EventWorker(Worker):
+    """arq's worker, woken when a task is queued or a slot becomes free, where arq sleeps out its `poll_delay`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, poll_delay=0, handle_signals=False)
+        # arq's lock lasts as long as the longest job; ours is short and renewed while the task runs.
+        self.in_progress_timeout_s = LEASE_S
+        self._wake = asyncio.Event()
+
+    async def main(self) -> None:
+        """Run until cancelled or until Redis is lost."""
+        listener = asyncio.create_task(self._listen())
+        try:
+            await super().main()
+        finally:
+            listener.cancel()
+
+    async def _poll_iteration(self) -> None:
+        self._wake.clear()
+        slots: Slots = self.ctx["slots"]
+        self.max_jobs = slots.count - slots.lost
+        await super()._poll_iteration()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FALLBACK_POLL_S):
+                await self._wake.wait()
+
+    def _release_sem_dec_counter_on_complete(self) -> None:
+        super()._release_sem_dec_counter_on_complete()
+        self._wake.set()
+
+    async def _listen(self) -> None:
+        """Set the event whenever somebody queues a task; while Redis is away the fallback poll does."""
+        while True:
+            try:
+                async with self.pool.pubsub(ignore_subscribe_messages=True) as channel:
+                    await channel.subscribe(WAKE_CHANNEL)
+                    while True:
+                        # Without a time of its own it would end with the connection's, which is meant for commands.
+                        if await channel.get_message(timeout=60):
+                            self._wake.set()
+            except RedisError as exc:
+                logger.warning("not listening for new tasks: %s", exc)
+                await asyncio.sleep(FIRST_PAUSE_S)
+
+    async def wind_down(self, grace_s: float) -> None:
+        """Let running tasks finish for `grace_s`, hand back the rest, and release what the worker holds."""
+        running = set(self.tasks.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        if self.on_shutdown is not None and "slots" in self.ctx:
+            await self.on_shutdown(self.ctx)
+        await self.pool.aclose(close_connection_pool=True)
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; when Redis goes away, come back with growing pauses."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    pause_s = FIRST_PAUSE_S
+    while not stop.is_set():
+        began = loop.time()
+        try:
+            await _work(settings, stop)
+        except (RedisError, OSError) as exc:
+            came_back = loop.time() - began > LONGEST_PAUSE_S
+            pause_s = FIRST_PAUSE_S if came_back else min(pause_s * 2, LONGEST_PAUSE_S)
+            logger.warning("Redis is away (%s); trying again in %g s", exc, pause_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await stop.wait()
+
+
+async def _work(settings: Settings, stop: asyncio.Event) -> None:
+    worker = EventWorker(**worker_settings(settings))
+    main = asyncio.create_task(worker.main())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    main.cancel()
+    try:
+        await main
+    except asyncio.CancelledError:
+        logger.info("stopping")
+    finally:
+        await worker.wind_down(settings.shutdown_grace_s)

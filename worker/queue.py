@@ -1,0 +1,93 @@
+"""The waiting line: how a task is handed to arq, and how idle workers hear of it.
+
+arq's own words (job, queue, in-progress) live here and in `worker.main` only.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+from arq.connections import ArqRedis
+from arq.constants import default_queue_name, health_check_key_suffix, in_progress_key_prefix, job_key_prefix
+from arq.jobs import serialize_job
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import Pipeline
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+PROCESS_TASK = "process_task"
+"""The name under which the arq function is registered."""
+
+WAKE_CHANNEL = "darkroom:wake"
+HEALTH_KEY = default_queue_name + health_check_key_suffix
+HEALTH_INTERVAL_S = 5  # `arq --check` fails 6 s after the last worker's end
+
+JOB_EXPIRES_MS = 30 * 86_400_000
+"""arq fails a job whose key is gone as "expired" and its task would never end: far beyond any queue."""
+
+LEASE_S = 15
+"""How long a task stays locked to a worker that no longer renews it."""
+LEASE_RENEWAL_S = 5
+
+encode_job = msgspec.json.Encoder(enc_hook=repr).encode
+decode_job = msgspec.json.Decoder().decode
+
+
+class PlainWrites(AbstractConnection):
+    """A connection that bounds reads by `socket_timeout`, as redis-py does, but not writes.
+
+    redis-py wraps each write in `asyncio.wait_for`, which on Python 3.11 loses a cancellation that arrives as it ends
+    (cpython #86296: a worker then never stops), and costs a task for each command. A server that does not take our
+    small writes does not answer them either, so the read's bound holds for both.
+    """
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        if not self.is_connected:
+            await self.connect()  # type: ignore[no-untyped-call] # its handshake reads, bounded
+        timeout_s, self.socket_timeout = self.socket_timeout, None
+        try:
+            await super().send_packed_command(command, check_health)
+        finally:
+            self.socket_timeout = timeout_s
+
+
+def connect(url: str, *, patient: bool = False) -> ArqRedis:
+    """Make a client for `url`; it connects on first use, and a connection that Redis closed is replaced unnoticed.
+
+    A command fails within 2 s when Redis does not answer, so that a request gets its 503 in time; `patient` is for
+    workers, who have nobody waiting: about 6 s of trying again.
+    """
+    timeout_s = 5.0 if patient else 0.9
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=100,
+        timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_timeout=timeout_s,
+        retry=Retry(ExponentialBackoff(cap=2, base=0.1), 6) if patient else Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError],
+    )
+    pool.connection_class = type("Connection", (PlainWrites, pool.connection_class), {})
+    return ArqRedis(pool, job_serializer=encode_job, job_deserializer=decode_job)
+
+
+def push(pipe: Pipeline, task_id: str, now_ms: int) -> None:
+    """Add to a transaction the commands that queue a task and wake the idle workers.
+
+    What `ArqRedis.enqueue_job` does, less its three round trips to find out whether the id is new: ours always is.
+    """
+    job = serialize_job(PROCESS_TASK, (task_id,), {}, None, now_ms, serializer=encode_job)
+    pipe.psetex(job_key_prefix + task_id, JOB_EXPIRES_MS, job)
+    pipe.zadd(default_queue_name, {task_id: now_ms})
+    pipe.publish(WAKE_CHANNEL, b"")
+
+
+async def renew_lease(redis: Redis, task_id: str) -> None:
+    """Keep a running task locked to this worker for another `LEASE_S`."""
+    await redis.pexpire(in_progress_key_prefix + task_id, LEASE_S * 1000)
+
+
+async def any_worker_alive(redis: Redis) -> bool:
+    """Tell whether a worker has reported itself within the last `HEALTH_INTERVAL_S` + 1 s."""
+    return bool(await redis.exists(HEALTH_KEY))

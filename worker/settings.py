@@ -1,0 +1,67 @@
+"""The engine's settings, read once from the environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from msgspec import Meta, Struct, field
+
+from worker.fields import convert_fields
+
+AnySettings = TypeVar("AnySettings", bound="Settings")
+
+
+class InvalidSettings(Exception):
+    """Names every environment variable that cannot be used, and what it may be."""
+
+
+def _default_storage_url() -> str:
+    return (Path("data") / "storage").absolute().as_uri()
+
+
+def _usable_cores() -> int:
+    # The affinity mask sees `taskset` and cpusets, which os.cpu_count() does not; macOS has none.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the engine can be told; each field is the environment variable of the same name in capitals."""
+
+    redis_url: Annotated[
+        str, Meta(pattern=r"^(redis|rediss|unix)://", description="Redis or Valkey: queue and task state.")
+    ] = "redis://127.0.0.1:6379"
+    storage_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(file|s3|gs|az)://",
+            description="Where uploads and results lie: `file://`, `s3://`, `gs://` or `az://`.",
+        ),
+    ] = field(default_factory=_default_storage_url)
+    worker_threads: Annotated[int, Meta(ge=1, le=256, description="Pictures that a worker processes at once.")] = field(
+        default_factory=_usable_cores
+    )
+    max_pixels: Annotated[
+        int, Meta(ge=1, description="Largest picture in pixels, as it comes in and after every operation.")
+    ] = 100_000_000
+    task_timeout_s: Annotated[
+        float, Meta(gt=0, description="Longest processing of one task in seconds, waiting not counted.")
+    ] = 60.0
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="How often a task is begun when the worker dies under it each time.")
+    ] = 3
+    task_ttl_s: Annotated[
+        int, Meta(ge=1, description="Seconds after its end until a task, its upload and its result are removed.")
+    ] = 86_400
+    shutdown_grace_s: Annotated[
+        float, Meta(ge=0, description="Seconds that a stopping worker gives to running tasks; the rest is handed back.")
+    ] = 30.0
+
+
+def read_settings(kind: type[AnySettings], environ: Mapping[str, str] = os.environ) -> AnySettings:
+    """Build `kind` from environment variables; raise `InvalidSettings` naming each wrong one."""
+    texts = {name: environ[name.upper()] for name in kind.__struct_fields__ if environ.get(name.upper())}
+    values, problems = convert_fields(kind, texts)
+    if problems:
+        raise InvalidSettings("; ".join(f"{problem.field.upper()}: {problem.message}" for problem in problems))
+    return kind(**values)

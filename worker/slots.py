@@ -1,0 +1,62 @@
+"""The worker's threads: the one place that sends Pillow's work off the event loop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Overrun(Exception):
+    """The work took longer than it may; its thread still runs."""
+
+
+class Slots:
+    """A fixed number of threads, each a slot for one picture.
+
+    A thread cannot be killed: one that overruns its time, or whose task is cancelled, keeps its slot until it ends by
+    itself. When all slots are lost to overruns, `on_exhausted` is called, for the process to be replaced.
+    """
+
+    def __init__(self, count: int, on_exhausted: Callable[[], None]) -> None:
+        self.count = count
+        self.lost = 0
+        self._free = asyncio.Semaphore(count)
+        self._executor = ThreadPoolExecutor(count, thread_name_prefix="picture")
+        self._on_exhausted = on_exhausted
+
+    async def run(self, timeout_s: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Wait for a slot, then run `work` there for at most `timeout_s`; raise `Overrun` after that."""
+        await self._free.acquire()
+        future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        future.add_done_callback(lambda _: self._free.release())
+        try:
+            done, _ = await asyncio.wait({future}, timeout=timeout_s)
+        except asyncio.CancelledError:
+            self._lose(future)
+            raise
+        if done:
+            return future.result()
+        self._lose(future)
+        logger.error("a thread overran %g s, %d of %d slots are lost", timeout_s, self.lost, self.count)
+        if self.lost == self.count:
+            self._on_exhausted()
+        raise Overrun
+
+    def _lose(self, future: asyncio.Future[T]) -> None:
+        self.lost += 1
+        future.add_done_callback(self._find)
+
+    def _find(self, future: asyncio.Future[T]) -> None:
+        self.lost -= 1
+        if not future.cancelled():
+            future.exception()  # seen and dropped: its task has long gone another way
+
+    def close(self) -> None:
+        """Take no more work; does not wait for threads that overrun."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,109 @@
+"""Uploads and results behind one URL: a local directory, S3, Google Cloud Storage or Azure, by obstore.
+
+Nothing half-written is ever visible: obstore writes aside and moves (local) or completes a multipart upload (S3).
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import from_url
+
+if TYPE_CHECKING:  # obstore has these in its stubs only
+    from obstore import BytesStream, ObjectMeta
+    from obstore.store import ObjectStore
+
+PART_BYTES = 5 * 1024 * 1024
+"""Bytes held before they are written on; the smallest part that S3 takes in a multipart upload."""
+
+
+CHUNK_BYTES = 256 * 1024
+"""Bytes in one chunk of a download."""
+
+
+class StorageUnavailable(Exception):
+    """The storage did not do what it was asked; the task or the request is not at fault."""
+
+
+class Storage:
+    """Objects by path. Every method raises `StorageUnavailable`; reading an absent path raises `FileNotFoundError`."""
+
+    def __init__(self, url: str) -> None:
+        # `automatic_cleanup` removes a directory with its last file.
+        local = {"mkdir": True, "automatic_cleanup": True} if url.startswith("file:") else {}
+        try:
+            with _obstore_errors():
+                self._store: ObjectStore = from_url(url, **local)  # type: ignore[call-overload]
+        except StorageUnavailable as exc:
+            raise StorageUnavailable(f"STORAGE_URL {url}: {exc}") from exc
+
+    async def put(self, path: str, chunks: AsyncIterator[bytes], head: bytes = b"") -> None:
+        """Store `head` and what `chunks` yields: at once if it is little, else as it comes; nothing if that raises."""
+        held = bytearray(head)
+        async for chunk in chunks:
+            held += chunk
+            if len(held) >= PART_BYTES:
+                break
+        else:
+            await self.put_bytes(path, bytes(held))
+            return
+        with _obstore_errors():
+            # One part in flight: more would let a slow storage pile a fast upload up in memory.
+            await obstore.put_async(
+                self._store, path, _chained(bytes(held), chunks), chunk_size=PART_BYTES, max_concurrency=1
+            )
+
+    async def put_bytes(self, path: str, data: bytes) -> None:
+        with _obstore_errors():
+            await obstore.put_async(self._store, path, data, use_multipart=False)
+
+    async def read(self, path: str) -> bytes:
+        with _obstore_errors():
+            result = await obstore.get_async(self._store, path)
+            return bytes(await result.bytes_async())
+
+    async def stream(self, path: str, first: int, last: int) -> "BytesStream":
+        """Open the bytes from `first` to `last`, both included as in HTTP, in chunks of `CHUNK_BYTES` or more."""
+        with _obstore_errors():
+            result = await obstore.get_async(self._store, path, options={"range": (first, last + 1)})
+            return result.stream(CHUNK_BYTES)
+
+    async def head(self, path: str) -> "ObjectMeta":
+        with _obstore_errors():
+            return await obstore.head_async(self._store, path)
+
+    async def delete(self, path: str) -> None:
+        """Remove an object; none there is as good."""
+        with suppress(FileNotFoundError), _obstore_errors():
+            await obstore.delete_async(self._store, path)
+
+    async def delete_under(self, prefix: str) -> None:
+        """Remove every object whose path begins with the segments of `prefix`."""
+        with _obstore_errors():
+            async for found in obstore.list(self._store, prefix):
+                await obstore.delete_async(self._store, [meta["path"] for meta in found])
+
+    async def check(self) -> None:
+        """Write and remove a small object."""
+        path = f"readiness/{uuid4()}"
+        await self.put_bytes(path, b"ready")
+        await self.delete(path)
+
+
+async def _chained(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in rest:
+        yield chunk
+
+
+@contextmanager
+def _obstore_errors() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError) as exc:
+        raise StorageUnavailable(str(exc).splitlines()[0]) from exc
