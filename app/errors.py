@@ -64,7 +64,7 @@ def problem(
 
 
 def _answer(status: int, headers: Mapping[str, str] | None = None) -> ExceptionHandler:
-    def handler(_: Request, exc: Exception) -> Response:
+    async def handler(_: Request, exc: Exception) -> Response:
         problems = exc.problems if isinstance(exc, InvalidParameters) else None
         return problem(status, str(exc), problems=problems, headers=headers)
 
@@ -72,19 +72,24 @@ def _answer(status: int, headers: Mapping[str, str] | None = None) -> ExceptionH
 
 
 def _away(part: str) -> ExceptionHandler:
-    def handler(_: Request, exc: Exception) -> Response:
+    async def handler(_: Request, exc: Exception) -> Response:
         logger.warning("%s is away: %s", part, exc)
         return problem(503, f"{part} does not answer; try again soon", headers=RETRY_AFTER)
 
     return handler
 
 
-def _http_error(_: Request, exc: Exception) -> Response:
+async def _http_error(_: Request, exc: Exception) -> Response:
     if not isinstance(exc, HTTPException):
         raise exc
     return problem(exc.status_code, exc.detail, headers=exc.headers)
 
 
+async def _unexpected(_: Request, __: Exception) -> Response:
+    return problem(500, "an error of the service's own; its log has the cause")
+
+
+# Every handler is async: Starlette would send a plain function through a thread pool, which overload fills.
 EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     MalformedForm: _answer(400),
     ClientDisconnect: _answer(400),  # nobody is there to read it
@@ -99,5 +104,5 @@ EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     StorageUnavailable: _away("storage"),
     HTTPException: _http_error,
     # Starlette raises the error again after this answer, so the server logs its traceback.
-    Exception: lambda _, __: problem(500, "an error of the service's own; its log has the cause"),
+    Exception: _unexpected,
 }

@@ -8,6 +8,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from app.settings import Settings
+from worker import queue
 from worker.formats import ImageFormat
 from worker.operations.resize import Resize
 from worker.plan import Output, Plan
@@ -161,6 +162,25 @@ async def test_a_task_costs_one_round_trip_to_create_and_one_to_move(redis: ArqR
     task_id = await created(tasks)
     await tasks.move(task_id, Status.STARTED)
     assert await reads() - before == 2 + overhead
+
+
+async def test_workers_that_claim_at_once_never_get_the_same_task(redis: ArqRedis, tasks: Tasks) -> None:
+    ids = [await created(tasks) for _ in range(20)]
+    due = [task_id.encode() for task_id in ids]
+    claims = await asyncio.gather(*(queue.claim(redis, "arq:queue", due, 3) for _ in range(10)))
+    claimed = [task_id for claim in claims for task_id, _ in claim]
+    assert sorted(claimed) == sorted(ids)
+    assert all(len(claim) <= 3 for claim in claims)
+    for task_id in ids:
+        assert 0 < await redis.pttl(f"arq:in-progress:{task_id}") <= queue.LEASE_S * 1000
+
+
+async def test_what_is_finished_or_put_off_is_not_claimed(redis: ArqRedis, tasks: Tasks) -> None:
+    finished, put_off, due = [await created(tasks) for _ in range(3)]
+    await redis.zrem("arq:queue", finished)
+    await redis.zadd("arq:queue", {put_off: 2**42})
+    [(claimed, _)] = await queue.claim(redis, "arq:queue", [each.encode() for each in (finished, put_off, due)], 3)
+    assert claimed == due
 
 
 def test_a_spec_is_stored_as_json_that_a_person_can_read() -> None:

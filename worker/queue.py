@@ -3,7 +3,9 @@
 arq's own words (job, queue, in-progress) live here and in `worker.main` only.
 """
 
+import time
 from collections.abc import Iterable
+from importlib import resources
 
 import msgspec
 from arq.connections import ArqRedis
@@ -29,6 +31,8 @@ JOB_EXPIRES_MS = 30 * 86_400_000
 LEASE_S = 15
 """How long a task stays locked to a worker that no longer renews it."""
 LEASE_RENEWAL_S = 5
+
+_CLAIM = resources.files("worker").joinpath("claim.lua").read_text()
 
 encode_job = msgspec.json.Encoder(enc_hook=repr).encode
 decode_job = msgspec.json.Decoder().decode
@@ -81,6 +85,16 @@ def push(pipe: Pipeline, task_id: str, now_ms: int) -> None:
     pipe.psetex(job_key_prefix + task_id, JOB_EXPIRES_MS, job)
     pipe.zadd(default_queue_name, {task_id: now_ms})
     pipe.publish(WAKE_CHANNEL, b"")
+
+
+async def claim(redis: Redis, queue_name: str, job_ids: list[bytes], count: int) -> list[tuple[str, int]]:
+    """Lock for `LEASE_S` up to `count` of the jobs, none that another worker holds; return their ids and scores."""
+    script = redis.register_script(_CLAIM)
+    now_ms = time.time_ns() // 1_000_000
+    reply: list[bytes] = await script(
+        keys=[queue_name], args=[in_progress_key_prefix, count, LEASE_S * 1000, now_ms, *job_ids]
+    )
+    return [(reply[i].decode(), int(float(reply[i + 1]))) for i in range(0, len(reply), 2)]
 
 
 async def renew_lease(redis: Redis, task_id: str) -> None:

@@ -1,6 +1,6 @@
 """The HTTP routes, one module for each resource."""
 
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app.routes.catalogue import operations
@@ -8,9 +8,15 @@ from app.routes.health import livez, readyz
 from app.routes.outputs import output
 from app.routes.process import process_image
 from app.routes.tasks import task_result, task_status
+from app.state import Request
+
+
+async def home(_: Request) -> Response:
+    return RedirectResponse("/operations")
+
 
 ROUTES = [
-    Route("/", lambda _: RedirectResponse("/operations")),
+    Route("/", home),
     Route("/process-image/", process_image, methods=["POST"]),
     # A redirect to the slash would lose the upload: clients turn it into a GET, or do not follow it.
     Route("/process-image", process_image, methods=["POST"]),
