@@ -13,7 +13,6 @@ from typing import Any
 from arq import Retry, cron
 from arq.connections import RedisSettings
 from arq.worker import Worker
-from redis.exceptions import RedisError
 
 from worker.process import Processor, TryLater
 from worker.queue import (
@@ -24,6 +23,7 @@ from worker.queue import (
     connect,
     decode_job,
     encode_job,
+    through_outage,
 )
 from worker.settings import Settings, read_settings
 from worker.slots import Slots
@@ -40,7 +40,6 @@ NEVER_TRIES = 1_000_000
 
 FALLBACK_POLL_S = 0.5
 """How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
 
 async def process_task(ctx: dict[str, Any], task_id: str) -> None:
@@ -108,8 +107,9 @@ class EventWorker(Worker):
         self._wake = asyncio.Event()
 
     async def main(self) -> None:
-        """Run until cancelled or until Redis is lost."""
-        listener = asyncio.create_task(self._listen())
+        """Run until cancelled; when Redis goes away arq ends, here running tasks go on until it is back."""
+        await through_outage(self.pool.ping)
+        listener = asyncio.create_task(through_outage(self._listen))
         try:
             await super().main()
         finally:
@@ -119,7 +119,7 @@ class EventWorker(Worker):
         self._wake.clear()
         slots: Slots = self.ctx["slots"]
         self.max_jobs = slots.count - slots.lost
-        await super()._poll_iteration()
+        await through_outage(super()._poll_iteration)
         with suppress(TimeoutError):
             async with asyncio.timeout(FALLBACK_POLL_S):
                 await self._wake.wait()
@@ -141,17 +141,12 @@ class EventWorker(Worker):
 
     async def _listen(self) -> None:
         """Set the event whenever somebody queues a task; while Redis is away the fallback poll does."""
-        while True:
-            try:
-                async with self.pool.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(WAKE_CHANNEL)
-                    while True:
-                        # Without a time of its own it would end with the connection's, which is meant for commands.
-                        if await channel.get_message(timeout=60):
-                            self._wake.set()
-            except RedisError as exc:
-                logger.warning("not listening for new tasks: %s", exc)
-                await asyncio.sleep(FIRST_PAUSE_S)
+        async with self.pool.pubsub(ignore_subscribe_messages=True) as channel:
+            await channel.subscribe(WAKE_CHANNEL)
+            while True:
+                # Without a time of its own it would end with the connection's, which is meant for commands.
+                if await channel.get_message(timeout=60):
+                    self._wake.set()
 
     async def wind_down(self, grace_s: float) -> None:
         """Let running tasks finish for `grace_s`, hand back the rest, and release what the worker holds."""
@@ -167,26 +162,11 @@ class EventWorker(Worker):
 
 
 async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; when Redis goes away, come back with growing pauses."""
+    """Work until SIGTERM or SIGINT, through any absence of Redis."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    pause_s = FIRST_PAUSE_S
-    while not stop.is_set():
-        began = loop.time()
-        try:
-            await _work(settings, stop)
-        except (RedisError, OSError) as exc:
-            came_back = loop.time() - began > LONGEST_PAUSE_S
-            pause_s = FIRST_PAUSE_S if came_back else min(pause_s * 2, LONGEST_PAUSE_S)
-            logger.warning("Redis is away (%s); trying again in %g s", exc, pause_s)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await stop.wait()
-
-
-async def _work(settings: Settings, stop: asyncio.Event) -> None:
     worker = EventWorker(**worker_settings(settings))
     main = asyncio.create_task(worker.main())
     stopped = asyncio.create_task(stop.wait())

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker import imaging
-from worker.queue import LEASE_RENEWAL_S, renew_lease
+from worker.queue import LEASE_RENEWAL_S, renew_lease, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
 from worker.storage import Storage, StorageUnavailable
@@ -105,8 +105,9 @@ class Processor:
             raise TaskFailed(f"an unexpected error stopped the processing ({type(exc).__name__})") from exc
 
     async def _end(self, task: Task, end: Status, **fields: str) -> None:
+        """Record the outcome, however long Redis is away: nobody else can know it."""
         try:
-            await self._tasks.move(task.id, end, attempt=task.attempt, **fields)
+            await through_outage(lambda: self._tasks.move(task.id, end, attempt=task.attempt, **fields))
         except (TaskNotFound, WrongState) as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
 

@@ -3,9 +3,12 @@
 arq's own words (job, queue, in-progress) live here and in `worker.main` only.
 """
 
+import asyncio
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib import resources
+from typing import TypeVar
 
 import msgspec
 from arq.connections import ArqRedis
@@ -17,6 +20,11 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PROCESS_TASK = "process_task"
 """The name under which the arq function is registered."""
@@ -31,6 +39,9 @@ JOB_EXPIRES_MS = 30 * 86_400_000
 LEASE_S = 15
 """How long a task stays locked to a worker that no longer renews it."""
 LEASE_RENEWAL_S = 5
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
+"""Between two tries to reach Redis."""
 
 _CLAIM = resources.files("worker").joinpath("claim.lua").read_text()
 
@@ -74,6 +85,18 @@ def connect(url: str, *, patient: bool = False) -> ArqRedis:
     )
     pool.connection_class = type("Connection", (PlainWrites, pool.connection_class), {})
     return ArqRedis(pool, job_serializer=encode_job, job_deserializer=decode_job)
+
+
+async def through_outage(action: Callable[[], Awaitable[T]]) -> T:
+    """Do `action`, again and again with growing pauses while Redis is away."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return await action()
+        except (RedisError, OSError) as exc:
+            logger.warning("Redis is away (%s); trying again in %g s", exc, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def push(pipe: Pipeline, task_id: str, now_ms: int) -> None:
