@@ -15,7 +15,7 @@ from worker.fields import Problem
 from worker.formats import ImageFormat
 from worker.plan import InvalidParameters
 from worker.storage import StorageUnavailable
-from worker.tasks import Task, TaskNotFound
+from worker.tasks import QueueFull, Task, TaskNotFound
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,11 @@ class MalformedForm(Exception):
 class UploadTooLarge(Exception):
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"the upload is too large; a picture may have {max_bytes:,} bytes")
+
+
+class UploadTooSlow(Exception):
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"the upload did not arrive within {timeout_s:g} s")
 
 
 class UnsupportedImage(Exception):
@@ -79,6 +84,12 @@ def _away(part: str) -> ExceptionHandler:
     return handler
 
 
+async def _queue_full(_: Request, exc: Exception) -> Response:
+    if not isinstance(exc, QueueFull):
+        raise exc
+    return problem(429, str(exc), headers={"Retry-After": str(exc.retry_after_s)})
+
+
 async def _http_error(_: Request, exc: Exception) -> Response:
     if not isinstance(exc, HTTPException):
         raise exc
@@ -94,12 +105,14 @@ EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     MalformedForm: _answer(400),
     ClientDisconnect: _answer(400),  # nobody is there to read it
     TaskNotFound: _answer(404),
+    UploadTooSlow: _answer(408),
     NotFinished: _answer(409, RETRY_AFTER),
     NoResult: _answer(409),
     # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.
     UploadTooLarge: _answer(413),
     UnsupportedImage: _answer(415),
     InvalidParameters: _answer(422),
+    QueueFull: _queue_full,
     RedisError: _away("Redis"),
     StorageUnavailable: _away("storage"),
     HTTPException: _http_error,

@@ -1,5 +1,6 @@
 """The ASGI application, put together: `uvicorn app.main:app`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,10 +24,11 @@ def create_app(settings: Settings) -> Starlette:
         redis = connect(settings.redis_url)
         try:
             yield State(
+                upload_slots=asyncio.Semaphore(settings.max_concurrent_uploads),
                 settings=settings,
                 redis=redis,
                 storage=Storage(settings.storage_url),
-                tasks=Tasks(redis, settings.task_ttl_s),
+                tasks=Tasks(redis, settings),
             )
         finally:
             await redis.aclose(close_connection_pool=True)

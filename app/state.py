@@ -1,5 +1,6 @@
 """What a request finds in `request.state`: made once by the lifespan in `app.main`."""
 
+import asyncio
 from typing import TypedDict
 
 import starlette.requests
@@ -11,6 +12,7 @@ from worker.tasks import Tasks
 
 
 class State(TypedDict):
+    upload_slots: asyncio.Semaphore
     settings: Settings
     redis: Redis
     storage: Storage

@@ -1,12 +1,13 @@
 """From a request's form to a stored upload: the size limit, the type by the file's own bytes, the name made safe."""
 
+import asyncio
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from app.errors import UnsupportedImage, UploadTooLarge
+from app.errors import UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.multipart import FormReader, Part
 from app.settings import Settings
 from app.state import Request
@@ -46,7 +47,7 @@ class Form(Struct, frozen=True):
 async def received_form(request: Request, path: str) -> AsyncIterator[Form]:
     """Store the form's file under `path` and give its fields; the file is removed again if the block raises.
 
-    Raises `MalformedForm`, `UploadTooLarge` and `UnsupportedImage`.
+    Raises `MalformedForm`, `UploadTooLarge`, `UploadTooSlow` and `UnsupportedImage`.
     """
     settings, storage = request.state["settings"], request.state["storage"]
     declared = request.headers.get("content-length", "")
@@ -54,10 +55,20 @@ async def received_form(request: Request, path: str) -> AsyncIterator[Form]:
         raise UploadTooLarge(settings.max_upload_bytes)
     reader = FormReader(request.headers.get("content-type"), request.stream())
     try:
-        yield await _receive(reader, storage, path, settings)
+        async with request.state["upload_slots"]:
+            form = await _in_time(_receive(reader, storage, path, settings), settings.upload_timeout_s)
+        yield form
     except BaseException:
         await storage.delete(path)
         raise
+
+
+async def _in_time(receiving: Awaitable[Form], timeout_s: float) -> Form:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await receiving
+    except TimeoutError as exc:
+        raise UploadTooSlow(timeout_s) from exc
 
 
 async def _receive(reader: FormReader, storage: Storage, path: str, settings: Settings) -> Form:

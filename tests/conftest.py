@@ -65,7 +65,7 @@ def stored(tmp_path: Path) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def tasks(redis: ArqRedis, settings: Settings) -> Tasks:
-    return Tasks(redis, settings.task_ttl_s)
+    return Tasks(redis, settings)
 
 
 @pytest.fixture

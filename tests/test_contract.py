@@ -52,7 +52,8 @@ async def test_operation_may_come_after_the_file(service: Client) -> None:
             headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
         )
         assert answer.status_code == 202, answer.text
-        assert (await service.ended(answer.json()["task_id"]))["status"] == "SUCCESS"
+        view = await service.ended(answer.json()["task_id"])
+        assert view["status"] == "SUCCESS", view
 
 
 async def test_a_waiting_task_is_pending_and_has_no_result(api: Client) -> None:

@@ -61,7 +61,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     async def on_startup(ctx: dict[str, Any]) -> None:
         ctx["slots"] = Slots(settings.worker_threads, lambda: os.kill(os.getpid(), signal.SIGTERM))
         ctx["storage"] = Storage(settings.storage_url)
-        ctx["tasks"] = Tasks(ctx["redis"], settings.task_ttl_s)
+        ctx["tasks"] = Tasks(ctx["redis"], settings)
         ctx["processor"] = Processor(settings, ctx["redis"], ctx["storage"], ctx["slots"])
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:

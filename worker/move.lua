@@ -1,8 +1,9 @@
--- Move one task to another state if the transitions table allows it, with its index entries, in one atomic step.
--- KEYS[1]  the task's hash
+-- Move one task to another state if that is allowed, with its index entries and its event, in one atomic step.
+-- KEYS[1]  the task's hash        KEYS[2]  its job key        KEYS[3]  the queue
 -- ARGV     1 task id, 2 target state, 3 now (Unix ms), 4 time to live from now (ms),
 --          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
---          7... field, value pairs to set
+--          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10... field, value pairs to set
+-- An ended task that becomes PENDING is queued again; one that is handed back never left the queue.
 -- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
 local hash, id, target, now, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local status, attempt = unpack(redis.call('HMGET', hash, 'status', 'attempt'))
@@ -13,10 +14,18 @@ if not string.find(ARGV[6], ' ' .. status .. ' ', 1, true) or (ARGV[5] ~= '' and
   return {'WRONG', status, attempt}
 end
 if target == 'STARTED' then
-  redis.call('HINCRBY', hash, 'attempt', 1)
+  attempt = redis.call('HINCRBY', hash, 'attempt', 1)
 end
-redis.call('HSET', hash, 'status', target, unpack(ARGV, 7))
+redis.call('HSET', hash, 'status', target, unpack(ARGV, 10))
 redis.call('PEXPIRE', hash, ttl)
 redis.call('ZREM', 'tasks:' .. status, id)
 redis.call('ZADD', 'tasks:' .. target, now, id)
+redis.call('XADD', 'tasks:events', 'MAXLEN', '~', ARGV[9], '*',
+  'task_id', id, 'status', target, 'attempt', attempt or 0)
+if target == 'PENDING' and status ~= 'STARTED' then
+  redis.call('HSET', hash, 'queued_ms', now)
+  redis.call('SET', KEYS[2], ARGV[7], 'PX', ttl)
+  redis.call('ZADD', KEYS[3], now, id)
+  redis.call('PUBLISH', ARGV[8], '')
+end
 return redis.call('HGETALL', hash)

@@ -40,7 +40,7 @@ class Processor:
         self._redis = redis
         self._storage = storage
         self._slots = slots
-        self._tasks = Tasks(redis, settings.task_ttl_s)
+        self._tasks = Tasks(redis, settings)
 
     async def process(self, task_id: str) -> None:
         """Take a queued task to its end; raise `TryLater` when Redis or storage is away.
@@ -73,6 +73,8 @@ class Processor:
     async def _run(self, task: Task) -> int:
         """Make and store the result; return its size in bytes."""
         died = task.attempt - task.handed_back - 1
+        if died == 0 and task.waited_ms > self._settings.queue_timeout_s * 1000:
+            raise TaskFailed(f"it waited longer than {self._settings.queue_timeout_s:g} s for a worker")
         if died >= self._settings.max_attempts:
             raise TaskFailed(f"the worker died {died} times while processing this image")
         try:
@@ -107,13 +109,15 @@ class Processor:
     async def _end(self, task: Task, end: Status, **fields: str) -> None:
         """Record the outcome, however long Redis is away: nobody else can know it."""
         try:
-            await through_outage(lambda: self._tasks.move(task.id, end, attempt=task.attempt, **fields))
+            await through_outage(lambda: self._tasks.move(task.id, end, attempt=task.attempt, fields=fields))
         except (TaskNotFound, WrongState) as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
 
     async def _hand_back(self, task: Task) -> None:
         try:
-            await self._tasks.move(task.id, Status.PENDING, attempt=task.attempt, handed_back=task.handed_back + 1)
+            await self._tasks.move(
+                task.id, Status.PENDING, attempt=task.attempt, fields={"handed_back": task.handed_back + 1}
+            )
         except (TaskNotFound, WrongState, RedisError) as exc:
             logger.warning("%s not handed back: %s", task.id, exc)
 

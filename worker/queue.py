@@ -15,7 +15,6 @@ from arq.connections import ArqRedis
 from arq.constants import default_queue_name, health_check_key_suffix, in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -99,15 +98,20 @@ async def through_outage(action: Callable[[], Awaitable[T]]) -> T:
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def push(pipe: Pipeline, task_id: str, now_ms: int) -> None:
-    """Add to a transaction the commands that queue a task and wake the idle workers.
+def job_keys(task_id: str) -> list[str]:
+    """Return the keys that queueing a task writes: its job's and the queue's."""
+    return [job_key_prefix + task_id, default_queue_name]
 
-    What `ArqRedis.enqueue_job` does, less its three round trips to find out whether the id is new: ours always is.
+
+def job_for(task_id: str, now_ms: int) -> bytes:
+    """Return the job that runs a task, as `ArqRedis.enqueue_job` would write it.
+
+    Our scripts store it together with the task's record, and without arq's three round trips to see whether it is new.
     """
     job = serialize_job(PROCESS_TASK, (task_id,), {}, None, now_ms, serializer=encode_job)
-    pipe.psetex(job_key_prefix + task_id, JOB_EXPIRES_MS, job)
-    pipe.zadd(default_queue_name, {task_id: now_ms})
-    pipe.publish(WAKE_CHANNEL, b"")
+    if job is None:
+        raise TypeError("arq could not serialise the job")
+    return job
 
 
 async def claim(redis: Redis, queue_name: str, job_ids: list[bytes], count: int) -> list[tuple[str, int]]:

@@ -47,6 +47,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     task_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest processing of one task in seconds, waiting not counted.")
     ] = 60.0
+    queue_timeout_s: Annotated[
+        float, Meta(gt=0, description="Longest wait of a task for a worker in seconds; it fails after that.")
+    ] = 3600.0
+    queue_limit: Annotated[
+        int, Meta(ge=1, description="Tasks that may wait; uploads beyond it get 429 and a time to come back.")
+    ] = 1000
     max_attempts: Annotated[
         int, Meta(ge=1, description="How often a task is begun when the worker dies under it each time.")
     ] = 3

@@ -4,10 +4,12 @@
 state) are sorted sets of ids scored in Unix milliseconds; every change goes through one atomic script.
 """
 
+import math
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from enum import StrEnum
 from importlib import resources
+from types import MappingProxyType
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -17,6 +19,7 @@ from redis.asyncio import Redis
 from worker import queue
 from worker.formats import ImageFormat
 from worker.plan import Plan
+from worker.settings import Settings
 
 
 class Status(StrEnum):
@@ -29,14 +32,23 @@ class Status(StrEnum):
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset({Status.STARTED, Status.FAILURE, Status.REVOKED}),
-    # STARTED again: the worker died and another takes over. PENDING: a stopping worker hands it back.
+    # STARTED again: the worker died and another takes over. PENDING: handed back, or tried again on request.
     Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
     Status.SUCCESS: frozenset(),
-    Status.FAILURE: frozenset(),
-    Status.REVOKED: frozenset(),
+    Status.FAILURE: frozenset({Status.PENDING}),
+    Status.REVOKED: frozenset({Status.PENDING}),
 }
 
-ENDS = frozenset(status for status, targets in TRANSITIONS.items() if not targets)
+ENDS = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
+
+FULL_REMEMBERED_S = 1.0
+"""How long uploads are refused unread after the queue was found full."""
+
+UNKNOWN_RETRY_S = 30
+"""What a client is asked to wait when nothing has ended lately to measure a rate by."""
+
+EVENTS_KEPT = 100_000
+"""Length of the stream `tasks:events`, about 100 bytes each."""
 
 UNFINISHED_TTL_MS = queue.JOB_EXPIRES_MS
 """A task that no end reaches goes with its job; sooner would lose it while it waits."""
@@ -58,6 +70,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     spec_json: bytes
     status: Status
     created_ms: int
+    queued_ms: int
+    """When it came into the queue last: it may be handed back, or tried again."""
     attempt: int = 0
     """How often it was begun; each beginning has its own number, which guards what that attempt writes."""
     handed_back: int = 0
@@ -80,6 +94,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return f"processed/{self.id}/{self.spec.name}"
 
     @property
+    def waited_ms(self) -> int:
+        """How long it has been in the queue, or was when it was begun last."""
+        return (_now_ms() if self.started_ms is None else self.started_ms) - self.queued_ms
+
+    @property
     def is_finished(self) -> bool:
         return self.status in ENDS
 
@@ -91,6 +110,14 @@ def upload_path(task_id: str) -> str:
 class TaskNotFound(Exception):
     def __init__(self, task_id: str) -> None:
         super().__init__(f"there is no task {task_id[:64]!r}: the id is wrong, or the task was removed after its time")
+
+
+class QueueFull(Exception):
+    """As many tasks wait as may; `retry_after_s` is an estimate of when there is room again."""
+
+    def __init__(self, waiting: int, retry_after_s: int) -> None:
+        super().__init__(f"the queue is full, {waiting:,} tasks wait; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
 
 
 class WrongState(Exception):
@@ -108,22 +135,41 @@ def new_task_id() -> str:
 class Tasks:
     """The tasks in Redis. Methods raise redis-py's errors when Redis is away."""
 
-    def __init__(self, redis: Redis, ttl_s: int) -> None:
+    def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
-        self._ttl_ms = ttl_s * 1000
-        self._move = redis.register_script(resources.files("worker").joinpath("move.lua").read_text())
+        self._ttl_ms = settings.task_ttl_s * 1000
+        self._queue_limit = settings.queue_limit
+        self._full: tuple[float, QueueFull] | None = None
+        self._create, self._move = (
+            redis.register_script(resources.files("worker").joinpath(name).read_text())
+            for name in ("create.lua", "move.lua")
+        )
+
+    def check_room(self) -> None:
+        """Raise `QueueFull` when `create` has found the queue full within the last second; asks nobody."""
+        if self._full is not None and time.monotonic() < self._full[0]:
+            raise self._full[1]
 
     async def create(self, task_id: str, spec: Spec) -> None:
-        """Record a task as PENDING and queue it, both or neither, in one round trip."""
+        """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`."""
         now_ms = _now_ms()
-        async with self._redis.pipeline(transaction=True) as pipe:
-            record = {"status": Status.PENDING, "created_ms": now_ms, "spec": msgspec.json.encode(spec)}
-            pipe.hset(_key(task_id), mapping=record)
-            pipe.pexpire(_key(task_id), UNFINISHED_TTL_MS)
-            pipe.zadd("tasks:created", {task_id: now_ms})
-            pipe.zadd(f"tasks:{Status.PENDING}", {task_id: now_ms})
-            queue.push(pipe, task_id, now_ms)
-            await pipe.execute()
+        waiting, *ended = await self._create(
+            keys=[_key(task_id), *queue.job_keys(task_id)],
+            args=[
+                task_id,
+                now_ms,
+                UNFINISHED_TTL_MS,
+                msgspec.json.encode(spec),
+                queue.job_for(task_id, now_ms),
+                queue.WAKE_CHANNEL,
+                self._queue_limit,
+                EVENTS_KEPT,
+            ],
+        )
+        if ended:
+            full = QueueFull(waiting, _retry_after_s(waiting, ended[0]))
+            self._full = time.monotonic() + FULL_REMEMBERED_S, full
+            raise full
 
     async def get(self, task_id: str) -> Task:
         """Return the task, or raise `TaskNotFound`; whatever is not an id names no task."""
@@ -137,22 +183,42 @@ class Tasks:
             raise TaskNotFound(task_id)
         return _decode(known_id, record)
 
-    async def move(self, task_id: str, target: Status, *, attempt: int | None = None, **fields: str | int) -> Task:
+    async def move(
+        self,
+        task_id: str,
+        target: Status,
+        *,
+        attempt: int | None = None,
+        sources: Collection[Status] = tuple(Status),
+        fields: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> Task:
         """Move a task to `target` and set `fields`, or raise `WrongState` or `TaskNotFound`.
 
-        With `attempt`, only while that attempt is the task's latest.
+        With `attempt`, only while that attempt is the task's latest; only from `sources`. An ended task that becomes
+        PENDING is queued again; one that is handed back never left the queue.
         """
         now_ms = _now_ms()
         if target in ENDS:
-            fields["ended_ms"] = now_ms
+            fields = {**fields, "ended_ms": now_ms}
         elif target is Status.STARTED:
-            fields["started_ms"] = now_ms
-        sources = " ".join(source for source, targets in TRANSITIONS.items() if target in targets)
+            fields = {**fields, "started_ms": now_ms}
+        allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
         ttl_ms = self._ttl_ms if target in ENDS else UNFINISHED_TTL_MS
         pairs = [part for pair in fields.items() for part in pair]
         reply: list[bytes] = await self._move(
-            keys=[_key(task_id)],
-            args=[task_id, target, now_ms, ttl_ms, "" if attempt is None else attempt, f" {sources} ", *pairs],
+            keys=[_key(task_id), *queue.job_keys(task_id)],
+            args=[
+                task_id,
+                target,
+                now_ms,
+                ttl_ms,
+                "" if attempt is None else attempt,
+                f" {' '.join(allowed)} ",
+                queue.job_for(task_id, now_ms),
+                queue.WAKE_CHANNEL,
+                EVENTS_KEPT,
+                *pairs,
+            ],
         )
         if not reply:
             raise TaskNotFound(task_id)
@@ -176,6 +242,13 @@ class Tasks:
             for index in ("created", *Status):
                 pipe.zrem(f"tasks:{index}", task_id)
             await pipe.execute()
+
+
+def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
+    """Estimate when a tenth of the queue will have been worked off, at the rate of the last 10 s: 1 to 60 s."""
+    if ended_in_10_s == 0:
+        return UNKNOWN_RETRY_S
+    return max(1, min(60, math.ceil(waiting / 10 / (ended_in_10_s / 10))))
 
 
 def _key(task_id: str) -> str:

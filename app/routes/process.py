@@ -10,6 +10,7 @@ from worker.tasks import Spec, new_task_id, upload_path
 
 
 async def process_image(request: Request) -> Response:
+    request.state["tasks"].check_room()
     task_id = new_task_id()
     async with received_form(request, upload_path(task_id)) as form:
         await request.state["tasks"].create(task_id, _spec(form))

@@ -1,0 +1,23 @@
+-- Record a task as PENDING and queue it, both or neither, unless the queue is full.
+-- KEYS[1]  the task's hash        KEYS[2]  its job key        KEYS[3]  the queue
+-- ARGV     1 task id, 2 now (Unix ms), 3 life of an unfinished task (ms), 4 spec (JSON), 5 job, 6 wake-up channel,
+--          7 how many may wait, 8 how many events are kept
+-- Returns {waiting}, or {waiting, ended in the last 10 s} when the queue is full.
+local id, now, ttl = ARGV[1], ARGV[2], ARGV[3]
+local waiting = redis.call('ZCARD', 'tasks:PENDING')
+if waiting >= tonumber(ARGV[7]) then
+  local ended = 0
+  for _, status in ipairs({'SUCCESS', 'FAILURE', 'REVOKED'}) do
+    ended = ended + redis.call('ZCOUNT', 'tasks:' .. status, now - 10000, '+inf')
+  end
+  return {waiting, ended}
+end
+redis.call('HSET', KEYS[1], 'status', 'PENDING', 'created_ms', now, 'queued_ms', now, 'spec', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ttl)
+redis.call('ZADD', 'tasks:created', now, id)
+redis.call('ZADD', 'tasks:PENDING', now, id)
+redis.call('XADD', 'tasks:events', 'MAXLEN', '~', ARGV[8], '*', 'task_id', id, 'status', 'PENDING', 'attempt', 0)
+redis.call('SET', KEYS[2], ARGV[5], 'PX', ttl)
+redis.call('ZADD', KEYS[3], now, id)
+redis.call('PUBLISH', ARGV[6], '')
+return {waiting}
