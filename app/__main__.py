@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import uvloop
 
-from app.local import CannotStart, claimed, embedded_valkey, listening_socket, serve
+from app.local import STOP_SIGNALS, CannotStart, check_redis, claimed, embedded_valkey, listening_socket, serve
 from app.settings import Settings
 from worker.settings import InvalidSettings, read_settings
 from worker.storage import Storage, StorageUnavailable
@@ -30,6 +31,8 @@ Ctrl-C stops everything; tasks and pictures stay in the data directory."""
 def main() -> None:
     options = _options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for number in STOP_SIGNALS:  # until the server takes them over; what has been started is stopped then
+        signal.signal(number, signal.default_int_handler)
     try:
         _run(options)
     except (CannotStart, InvalidSettings, StorageUnavailable) as exc:
@@ -54,20 +57,28 @@ def _run(options: argparse.Namespace) -> None:
     data_dir: Path = options.data_dir.absolute()
     environ = dict(os.environ)
     environ.setdefault("STORAGE_URL", (data_dir / "storage").as_uri())
-    # What cannot work is told before anything is started.
-    Storage(read_settings(Settings, environ).storage_url)
+    settings = read_settings(Settings, environ)
     with ExitStack() as stack:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         stack.enter_context(claimed(data_dir))
-        if "REDIS_URL" not in environ:
-            environ["REDIS_URL"] = stack.enter_context(embedded_valkey(data_dir / "valkey"))
+        Storage(settings.storage_url)  # what cannot work is told before anything is started
+        valkey = None
+        if environ.get("REDIS_URL"):
+            check_redis(environ["REDIS_URL"])
+        else:
+            environ["REDIS_URL"], valkey = stack.enter_context(embedded_valkey(data_dir / "valkey"))
         settings = read_settings(Settings, environ)
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        banner = BANNER.format(
-            url=f"http://{host}:{listener.getsockname()[1]}", data_dir=data_dir, redis_url=settings.redis_url
-        )
+        url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
+        banner = BANNER.format(url=url, data_dir=data_dir, redis_url=settings.redis_url)
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        runner.run(serve(settings, listener, environ, lambda: print(banner, flush=True)))  # noqa: T201
+        runner.run(serve(settings, listener, environ, valkey, lambda: print(banner, flush=True)))  # noqa: T201
+
+
+def _reachable(host: str) -> str:
+    """Return what to write in a URL for the address that is listened on."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - every address
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 if __name__ == "__main__":

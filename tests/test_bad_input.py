@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -96,12 +97,15 @@ async def test_a_parameter_that_the_operation_does_not_have(api: Client) -> None
     }
 
 
-async def test_every_problem_is_in_one_answer(api: Client) -> None:
+@pytest.mark.parametrize(
+    ("file", "message"), [(None, "is missing; send the picture in the form field 'file'"), (b"", "is empty")]
+)
+async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, message: str) -> None:
     answer = await post(
-        api, None, operation="resize", width="0", fit="squeeze", format="bmp", quality="101", colour="red"
+        api, file, operation="resize", width="0", fit="squeeze", format="bmp", quality="101", colour="red"
     )
     assert problem_fields(answer) == {
-        "file": "is missing; send the picture in the form field 'file'",
+        "file": message,
         "width": "'0' is not allowed; give a whole number from 1 to 16383",
         "fit": "'squeeze' is not allowed; give one of contain, cover, fill, inside, outside",
         "format": "'bmp' is not allowed; give one of jpeg, png, webp, avif",
@@ -127,16 +131,18 @@ async def test_a_field_given_twice(api: Client) -> None:
     assert problem_fields(answer) == {"width": "is given more than once"}
 
 
-async def test_two_files(api: Client) -> None:
-    answer = await api.post(
-        "/process-image/", files=[("file", jpeg()), ("file", jpeg()), ("operation", (None, "resize"))]
-    )
-    assert problem_fields(answer) == {"file": "give one file only"}
-
-
-async def test_a_file_in_another_field(api: Client) -> None:
-    answer = await api.post("/process-image/", files=[("image", jpeg()), ("operation", (None, "resize"))])
-    assert problem_fields(answer) == {"image": "give no file here; the field for the picture is 'file'"}
+async def test_two_files_and_a_file_in_another_field(api: Client) -> None:
+    parts: list[tuple[str, Any]] = [
+        ("file", jpeg()),
+        ("file", jpeg((2000, 1500))),
+        ("image", jpeg()),
+        ("operation", (None, "reszie")),
+    ]
+    assert problem_fields(await api.post("/process-image/", files=parts)) == {
+        "file": "give one file only",
+        "image": "give no file here; the field for the picture is 'file'",
+        "operation": "'reszie' is not an operation; give one of grayscale, resize",
+    }
 
 
 @pytest.mark.parametrize(
@@ -152,11 +158,11 @@ async def test_no_multipart_at_all(api: Client, content_type: str | None) -> Non
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"--other\r\n\r\n", "the form cannot be read"),
+        (b"--other\r\n\r\n", "the form does not keep to the boundary of its Content-Type"),
         (b"", "the form ends before its closing boundary"),
         (b'--xyz\r\nContent-Disposition: form-data; name="operation"\r\n\r\nresi', "ends before its closing boundary"),
         (b"--xyz\r\nContent-Type: text/plain\r\n\r\nx\r\n--xyz--\r\n", "has no name in its Content-Disposition"),
-        (b"--xyz\r\n" + b"A: b\r\n" * 50 + b"\r\nx\r\n--xyz--\r\n", "the form cannot be read"),
+        (b"--xyz\r\n" + b"A: b\r\n" * 50 + b"\r\nx\r\n--xyz--\r\n", "the form does not keep to the boundary"),
     ],
 )
 async def test_a_form_that_does_not_keep_to_its_boundary(api: Client, body: bytes, reason: str) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,9 +27,16 @@ class Run:
 
     def __init__(self, *options: str, **environ: str) -> None:
         command = [sys.executable, "-m", "app", "--port", "0", *options]
-        self.process = psutil.Popen(
-            command, env={**ENVIRON, **environ}, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+        self.log = Path(tempfile.mkdtemp()) / "log"
+        with self.log.open("w") as log:
+            self.process = psutil.Popen(
+                command,
+                env={**ENVIRON, **environ},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
         self.banner = ""
         for line in self.process.stdout:
             self.banner += line
@@ -52,9 +60,9 @@ class Run:
                     found.append(each)
         return found
 
-    def interrupt(self) -> int:
-        """Do what Ctrl-C at a terminal does: SIGINT to the whole process group."""
-        os.killpg(self.process.pid, signal.SIGINT)
+    def stop(self, number: signal.Signals) -> int:
+        """Do what a terminal does at Ctrl-C (SIGINT) or when it is closed (SIGHUP): signal the whole process group."""
+        os.killpg(self.process.pid, number)
         return int(self.process.wait(DEADLINE_S))
 
     def client(self) -> Client:
@@ -74,19 +82,24 @@ def running(*options: str, **environ: str) -> Iterator[Run]:
         run.process.wait()
 
 
-async def test_one_command_serves_and_ctrl_c_leaves_no_process_and_every_task(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_one_command_serves_and_ctrl_c_leaves_no_process_and_every_task(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     options = ("--data-dir", str(tmp_path / "data"))
     with running(*options) as run:
         async with run.client() as client:
             view = await client.ended(await client.upload(operation="resize"))
-            waiting = None
             run.child("worker_process").suspend()
             waiting = await client.upload(operation="resize")
             run.child("worker_process").resume()
-        assert run.interrupt() == 0
+        assert run.stop(number) == 0
         _, alive = psutil.wait_procs(run.family, timeout=5)
         assert not alive
         assert len(run.family) == 3
+        log = run.log.read_text()
+        assert "Fatal" not in log
+        assert "Traceback" not in log
 
     with running(*options) as run:
         async with run.client() as client:
@@ -132,6 +145,28 @@ async def test_after_kill_9_the_worker_goes_too_and_the_next_run_takes_over(tmp_
             await asyncio.to_thread(valkey.wait, DEADLINE_S)
             async with again.client() as client:
                 assert await client.ended(view["task_id"]) == view
+
+
+async def test_a_valkey_that_dies_is_started_again_with_all_it_held(tmp_path: Path) -> None:
+    with running("--data-dir", str(tmp_path)) as run:
+        async with run.client() as client:
+            view = await client.ended(await client.upload())
+            await asyncio.sleep(1.1)  # its append-only file is synced once a second
+            run.child("valkey-server").kill()
+
+            async def known() -> bool:
+                return (await client.get(f"/task-status/{view['task_id']}")).status_code == 200
+
+            await eventually(known)
+            run.family.append(run.child("valkey-server"))
+            assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "redis://127.0.0.1:abc", "redis://no.such.host.invalid"])
+def test_a_redis_that_does_not_answer_is_one_line(tmp_path: Path, url: str) -> None:
+    said = refusal("--port", "0", "--data-dir", str(tmp_path), REDIS_URL=url)
+    assert said.startswith("darkroom: REDIS_URL: nothing answers there: ")
+    assert said.count("\n") == 1
 
 
 async def test_redis_url_replaces_the_embedded_server(valkey: ValkeyServer, tmp_path: Path) -> None:

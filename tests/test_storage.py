@@ -98,6 +98,17 @@ async def test_a_storage_that_is_away_is_told_from_a_missing_object(tmp_path: Pa
         await storage.put_bytes("uploads/x", b"x")
 
 
+async def test_a_bucket_that_does_not_exist_is_503_and_named_by_readyz(
+    redis: object, settings: Settings, s3: str
+) -> None:
+    nowhere = msgspec.structs.replace(settings, storage_url=s3.replace("bucket-", "nowhere-"))
+    async with serving(nowhere) as url, Client(base_url=url, timeout=20) as client:
+        answer = await client.post("/process-image/", files={"file": jpeg()}, data={"operation": "resize"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["detail"] == "storage does not answer; try again soon"
+        assert "not found" in (await client.get("/readyz")).json()["checks"]["storage"]
+
+
 async def test_the_whole_service_runs_on_s3(redis: object, settings: Settings, s3: str) -> None:
     on_s3 = msgspec.structs.replace(settings, storage_url=s3)
     async with serving(on_s3) as url, working(on_s3), Client(base_url=url, timeout=20) as client:

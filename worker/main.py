@@ -8,10 +8,12 @@ import logging
 import os
 import signal
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from arq import Retry, cron
 from arq.connections import RedisSettings
+from arq.cron import CronJob
 from arq.worker import Worker
 
 from worker.process import Processor, TryLater
@@ -40,6 +42,10 @@ NEVER_TRIES = 1_000_000
 
 FALLBACK_POLL_S = 0.5
 """How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
+
+
+CRON_CLAIM_S = 3600
+"""How long it is remembered that a cron job's turn has been taken."""
 
 
 async def process_task(ctx: dict[str, Any], task_id: str) -> None:
@@ -103,7 +109,8 @@ class EventWorker(Worker):
     """arq's worker, woken when a task is queued or a slot becomes free, where arq sleeps out its `poll_delay`."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, poll_delay=0, handle_signals=False)
+        super().__init__(**settings, poll_delay=0, queue_read_limit=1, handle_signals=False)
+        self.cron_runs: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
 
     async def main(self) -> None:
@@ -125,15 +132,37 @@ class EventWorker(Worker):
                 await self._wake.wait()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Lock and begin as many of the due jobs as there are slots, in one round trip; arq takes four for each."""
+        """Lock and begin as many due jobs as there are free slots, if `job_ids` says that there are any.
+
+        One round trip, where arq takes four for each job, and blind to none: arq looks at the first hundred only, which
+        may all be running elsewhere.
+        """
         if not job_ids:
             return
-        for job_id, score in await claim(self.pool, self.queue_name, job_ids, self.max_jobs - self.job_counter):
+        for job_id, score in await claim(self.pool, self.queue_name, self.max_jobs - self.job_counter):
             await self.sem.acquire()
             self.job_counter += 1
             job = self.loop.create_task(self.run_job(job_id, score))
             job.add_done_callback(lambda _: self._release_sem_dec_counter_on_complete())
             self.tasks[job_id] = job
+
+    async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:  # noqa: ARG002 - arq's
+        """Run due cron jobs, each turn on one worker, beside the queue: in it they would wait behind all tasks."""
+        for job in self.cron_jobs:
+            due = job.next_run
+            if due is not None and due > n:
+                continue
+            job.calculate_next(n)
+            if due and await self.pool.set(f"{job.name}:{due.timestamp():.0f}", b"", nx=True, ex=CRON_CLAIM_S):
+                run = self.loop.create_task(self._run_cron_job(job))
+                self.cron_runs.add(run)
+                run.add_done_callback(self.cron_runs.discard)
+
+    async def _run_cron_job(self, job: CronJob) -> None:
+        try:
+            await job.coroutine(self.ctx)
+        except Exception:  # Redis or storage is away, or a fault of ours; the next turn comes
+            logger.exception("%s failed", job.name)
 
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()
@@ -156,6 +185,9 @@ class EventWorker(Worker):
             for task in late:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+        for cron_run in self.cron_runs:
+            cron_run.cancel()
+        await asyncio.gather(*self.cron_runs, return_exceptions=True)
         if self.on_shutdown is not None and "slots" in self.ctx:
             await self.on_shutdown(self.ctx)
         await self.pool.aclose(close_connection_pool=True)

@@ -79,7 +79,7 @@ class Processor:
             raise TaskFailed(f"the worker died {died} times while processing this image")
         try:
             spec = task.spec
-        except msgspec.ValidationError as exc:
+        except msgspec.DecodeError as exc:
             raise TaskFailed(f"this version of the worker does not understand the task: {exc}") from exc
         try:
             data = await self._storage.read(task.upload_path)

@@ -93,7 +93,7 @@ async def through_outage(action: Callable[[], Awaitable[T]]) -> T:
         try:
             return await action()
         except (RedisError, OSError) as exc:
-            logger.warning("Redis is away (%s); trying again in %g s", exc, pause_s)
+            logger.warning("Redis does not do its part (%s); trying again in %g s", exc, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
@@ -114,13 +114,11 @@ def job_for(task_id: str, now_ms: int) -> bytes:
     return job
 
 
-async def claim(redis: Redis, queue_name: str, job_ids: list[bytes], count: int) -> list[tuple[str, int]]:
-    """Lock for `LEASE_S` up to `count` of the jobs, none that another worker holds; return their ids and scores."""
+async def claim(redis: Redis, queue_name: str, count: int) -> list[tuple[str, int]]:
+    """Lock for `LEASE_S` up to `count` due jobs, none that another worker holds; return their ids and scores."""
     script = redis.register_script(_CLAIM)
     now_ms = time.time_ns() // 1_000_000
-    reply: list[bytes] = await script(
-        keys=[queue_name], args=[in_progress_key_prefix, count, LEASE_S * 1000, now_ms, *job_ids]
-    )
+    reply: list[bytes] = await script(keys=[queue_name], args=[in_progress_key_prefix, count, LEASE_S * 1000, now_ms])
     return [(reply[i].decode(), int(float(reply[i + 1]))) for i in range(0, len(reply), 2)]
 
 

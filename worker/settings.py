@@ -57,7 +57,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="How often a task is begun when the worker dies under it each time.")
     ] = 3
     task_ttl_s: Annotated[
-        int, Meta(ge=1, description="Seconds after its end until a task, its upload and its result are removed.")
+        int,
+        Meta(
+            ge=1,
+            le=315_360_000,
+            description="Seconds after its end until a task, its upload and its result are removed.",
+        ),
     ] = 86_400
     shutdown_grace_s: Annotated[
         float, Meta(ge=0, description="Seconds that a stopping worker gives to running tasks; the rest is handed back.")

@@ -50,14 +50,14 @@ class Storage:
         else:
             await self.put_bytes(path, bytes(held))
             return
-        with _obstore_errors():
+        with _obstore_errors(), _nowhere_to_write():
             # One part in flight: more would let a slow storage pile a fast upload up in memory.
             await obstore.put_async(
                 self._store, path, _chained(bytes(held), chunks), chunk_size=PART_BYTES, max_concurrency=1
             )
 
     async def put_bytes(self, path: str, data: bytes) -> None:
-        with _obstore_errors():
+        with _obstore_errors(), _nowhere_to_write():
             await obstore.put_async(self._store, path, data, use_multipart=False)
 
     async def read(self, path: str) -> bytes:
@@ -106,4 +106,13 @@ def _obstore_errors() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (BaseError, OSError) as exc:
+        raise StorageUnavailable(str(exc).splitlines()[0]) from exc
+
+
+@contextmanager
+def _nowhere_to_write() -> Iterator[None]:
+    """Tell a bucket that does not exist from an object that does not: nobody wrote the one that is being written."""
+    try:
+        yield
+    except FileNotFoundError as exc:
         raise StorageUnavailable(str(exc).splitlines()[0]) from exc

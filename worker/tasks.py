@@ -82,7 +82,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def spec(self) -> Spec:
-        """Decode what was accepted; raises `msgspec.ValidationError` for what another version of Darkroom wrote."""
+        """Decode what was accepted; raises `msgspec.DecodeError` for what another version of Darkroom wrote."""
         return msgspec.json.decode(self.spec_json, type=Spec)
 
     @property

