@@ -73,16 +73,25 @@ def storage(settings: Settings) -> Storage:
     return Storage(settings.storage_url)
 
 
-class QuietServer(uvicorn.Server):
+class TestServer(uvicorn.Server):
+    """uvicorn that leaves signals alone and stops at once; its own loop looks every 0.1 s."""
+
+    __test__ = False
+    stop: asyncio.Event
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        await self.stop.wait()
 
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[str]:
     """Run the API on a free port of this machine and yield its URL."""
-    server = QuietServer(uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False))
+    server = TestServer(uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False))
+    server.stop = asyncio.Event()
     task = asyncio.create_task(server.serve())
 
     async def started() -> bool:
@@ -92,7 +101,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         await eventually(started)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.stop.set()
         await task
 
 

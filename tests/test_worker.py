@@ -5,6 +5,7 @@ import inspect
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,26 @@ async def test_an_unexpected_error_fails_the_task_and_the_worker_lives_on(api: C
         assert view["error"] == "an unexpected error stopped the processing (MemoryError)"
         assert (await api.ended(await api.upload()))["status"] == "SUCCESS"
         assert worker.is_running()
+
+
+async def test_the_sweep_runs_beside_a_queue_that_is_full(
+    api: Client, settings: Settings, redis: ArqRedis, tasks: Tasks
+) -> None:
+    """Its turn comes each minute; here it is brought forward, while the worker's only slot is taken."""
+    one_slot = msgspec.structs.replace(settings, worker_threads=1)
+    async with working(one_slot) as worker:
+        old = await api.upload()
+        await api.ended(old)
+        await redis.zadd("tasks:SUCCESS", {old: 1})
+        slow = await api.upload(**SLOW)
+        await eventually(lambda: is_in(api, slow, "STARTED"))
+        worker.cron_jobs[0].next_run = datetime.now(tz=worker.timezone)
+
+        async def gone() -> bool:
+            return (await api.get(f"/task-status/{old}")).status_code == 404
+
+        await eventually(gone)
+        assert await is_in(api, slow, "STARTED")
 
 
 async def test_a_worker_outlives_redis(tmp_path: Path) -> None:
