@@ -15,7 +15,7 @@ from worker.fields import Problem
 from worker.formats import ImageFormat
 from worker.plan import InvalidParameters
 from worker.storage import StorageUnavailable
-from worker.tasks import QueueFull, Task, TaskNotFound
+from worker.tasks import QueueFull, Task, TaskNotFound, TaskRunning, WrongState
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,8 @@ EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     UploadTooSlow: _answer(408),
     NotFinished: _answer(409, RETRY_AFTER),
     NoResult: _answer(409),
+    WrongState: _answer(409),
+    TaskRunning: _answer(409),
     # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.
     UploadTooLarge: _answer(413),
     UnsupportedImage: _answer(415),

@@ -15,6 +15,7 @@ from worker.fields import Problem
 from worker.formats import ImageFormat, sniff
 from worker.imaging import TooManyPixels, check_header
 from worker.storage import Storage
+from worker.tasks import upload_path
 
 HEAD_BYTES = 64 * 1024
 """How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""
@@ -43,22 +44,25 @@ class Form(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def received_form(request: Request, path: str) -> AsyncIterator[Form]:
-    """Store the form's file under `path` and give its fields; the file is removed again if the block raises.
+async def received_form(request: Request, task_id: str) -> AsyncIterator[Form]:
+    """Store the form's file as the task's upload and give its fields; it is removed again if the block raises.
 
     Raises `MalformedForm`, `UploadTooLarge`, `UploadTooSlow` and `UnsupportedImage`.
     """
-    settings, storage = request.state["settings"], request.state["storage"]
+    settings, storage, tasks = request.state["settings"], request.state["storage"], request.state["tasks"]
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
         raise UploadTooLarge(settings.max_upload_bytes)
     reader = FormReader(request.headers.get("content-type"), request.stream())
+    path = upload_path(task_id)
+    await tasks.note_upload(task_id)  # should this process die, the sweep finds what it left
     try:
         async with request.state["upload_slots"]:
             form = await _in_time(_receive(reader, storage, path, settings), settings.upload_timeout_s)
         yield form
     except BaseException:
         await storage.delete(path)
+        await tasks.forget_upload(task_id)
         raise
 
 

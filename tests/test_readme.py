@@ -46,7 +46,7 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"}
     for name, shown in rows.items():
         value = getattr(settings, name.lower())
-        number = f"{value:g}" if isinstance(value, float) else str(value)
+        number = f"{value:g}" if isinstance(value, float) else str(value).lower()
         assert shown == computed.get(name, f"`{number}`"), name
 
 

@@ -13,7 +13,7 @@ from worker.formats import ImageFormat
 from worker.operations.resize import Resize
 from worker.plan import Output, Plan
 from worker.storage import Storage
-from worker.sweep import sweep
+from worker.sweep import remove_expired
 from worker.tasks import (
     ENDS,
     TRANSITIONS,
@@ -132,11 +132,11 @@ async def test_the_sweep_removes_what_expired_and_nothing_else(
     for task_id in ids.values():
         await storage.put_bytes(f"uploads/{task_id}", b"upload")
         await storage.put_bytes(f"processed/{task_id}/photo.webp", b"result")
-    assert await sweep(tasks, storage) == 0
+    assert await remove_expired(tasks, storage) == 0
     for status in (Status.SUCCESS, Status.STARTED):
         await redis.zadd(f"tasks:{status}", {ids[status]: 1}, xx=True)
-    assert await sweep(tasks, storage) == 1
-    assert await sweep(tasks, storage) == 0
+    assert await remove_expired(tasks, storage) == 1
+    assert await remove_expired(tasks, storage) == 0
 
     gone = ids.pop(Status.SUCCESS)
     assert await redis.exists(f"task:{gone}") == 0

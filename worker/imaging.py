@@ -1,6 +1,6 @@
 """Bytes in, operations, bytes out: the plain functions that run in the worker's threads."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 
 from PIL import Image, ImageCms, ImageOps
@@ -35,14 +35,27 @@ class TooManyPixels(PictureError):
         super().__init__(f"{size[0]} x {size[1]} pixels are too many; a picture may have {max_pixels:,} pixels in all")
 
 
-def render(data: bytes, source: ImageFormat, plan: Plan, max_pixels: int) -> bytes:
+class Stopped(Exception):
+    """`should_stop` was true before the work was done."""
+
+
+def never() -> bool:
+    return False
+
+
+def render(
+    data: bytes, source: ImageFormat, plan: Plan, max_pixels: int, should_stop: Callable[[], bool] = never
+) -> bytes:
     """Decode `data`, apply the plan and encode the result; raise `PictureError` when the picture does not allow it.
 
-    EXIF orientation is applied. Metadata is left out; the ICC profile stays where it fits the result's colours.
+    `should_stop` is asked before each step; a step itself cannot be stopped. EXIF orientation is applied.
+    Metadata is left out; the ICC profile stays where it fits the result's colours.
     """
+    _check_stop(should_stop)
     image = _decode(_open(data, source, max_pixels))
     profile = image.info.get("icc_profile")
-    image = transform(normalised(ImageOps.exif_transpose(image)), plan.operations, max_pixels)
+    image = transform(normalised(ImageOps.exif_transpose(image)), plan.operations, max_pixels, should_stop)
+    _check_stop(should_stop)
     return _encode(image, plan.output, profile)
 
 
@@ -81,9 +94,17 @@ def _decode(image: Image.Image) -> Image.Image:
     return image
 
 
-def transform(image: Image.Image, operations: Iterable[Operation], max_pixels: int) -> Image.Image:
+def _check_stop(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Stopped
+
+
+def transform(
+    image: Image.Image, operations: Iterable[Operation], max_pixels: int, should_stop: Callable[[], bool] = never
+) -> Image.Image:
     """Apply `operations` in order, none of which may give a picture of more than `max_pixels`."""
     for operation in operations:
+        _check_stop(should_stop)
         _check_pixels(operation.output_size(image.size), max_pixels)
         image = operation.apply(image)
     return image

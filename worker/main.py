@@ -68,7 +68,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["slots"] = Slots(settings.worker_threads, lambda: os.kill(os.getpid(), signal.SIGTERM))
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)
-        ctx["processor"] = Processor(settings, ctx["redis"], ctx["storage"], ctx["slots"])
+        ctx["processor"] = Processor(settings, ctx["redis"], ctx["tasks"], ctx["storage"], ctx["slots"])
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
         slots: Slots = ctx["slots"]
@@ -169,12 +169,15 @@ class EventWorker(Worker):
         self._wake.set()
 
     async def _listen(self) -> None:
-        """Set the event whenever somebody queues a task; while Redis is away the fallback poll does."""
+        """Hear of tasks that are queued or cancelled; whatever is missed, polls and lease renewals find later."""
         async with self.pool.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(WAKE_CHANNEL)
             while True:
                 # Without a time of its own it would end with the connection's, which is meant for commands.
-                if await channel.get_message(timeout=60):
+                message = await channel.get_message(timeout=60)
+                if message and message["data"]:
+                    self.ctx["processor"].stop(message["data"].decode())
+                elif message:
                     self._wake.set()
 
     async def wind_down(self, grace_s: float) -> None:

@@ -3,7 +3,7 @@
 -- ARGV     1 task id, 2 target state, 3 now (Unix ms), 4 time to live from now (ms),
 --          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
 --          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10... field, value pairs to set
--- An ended task that becomes PENDING is queued again; one that is handed back never left the queue.
+-- A task that becomes PENDING is queued if the queue does not hold it; one that is handed back never left it.
 -- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
 local hash, id, target, now, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local status, attempt = unpack(redis.call('HMGET', hash, 'status', 'attempt'))
@@ -21,8 +21,8 @@ redis.call('PEXPIRE', hash, ttl)
 redis.call('ZREM', 'tasks:' .. status, id)
 redis.call('ZADD', 'tasks:' .. target, now, id)
 redis.call('XADD', 'tasks:events', 'MAXLEN', '~', ARGV[9], '*',
-  'task_id', id, 'status', target, 'attempt', attempt or 0)
-if target == 'PENDING' and status ~= 'STARTED' then
+  'task_id', id, 'status', target, 'attempt', attempt)
+if target == 'PENDING' and not redis.call('ZSCORE', KEYS[3], id) then
   redis.call('HSET', hash, 'queued_ms', now)
   redis.call('SET', KEYS[2], ARGV[7], 'PX', ttl)
   redis.call('ZADD', KEYS[3], now, id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,9 +16,13 @@ from worker.queue import LEASE_RENEWAL_S, renew_lease, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
 from worker.storage import Storage, StorageUnavailable
+from worker.sweep import waited_too_long
 from worker.tasks import Spec, Status, Task, TaskNotFound, Tasks, WrongState
 
 logger = logging.getLogger(__name__)
+
+
+LONGEST_DELAY_S = 60
 
 
 class TryLater(Exception):
@@ -32,75 +37,109 @@ class TaskFailed(Exception):
     """The task ends as FAILURE with this sentence for its client."""
 
 
+class TaskStopped(Exception):
+    """The task was cancelled while it ran."""
+
+
 class Processor:
     """Runs tasks; one per worker process."""
 
-    def __init__(self, settings: Settings, redis: Redis, storage: Storage, slots: Slots) -> None:
+    def __init__(self, settings: Settings, redis: Redis, tasks: Tasks, storage: Storage, slots: Slots) -> None:
         self._settings = settings
         self._redis = redis
+        self._tasks = tasks
         self._storage = storage
         self._slots = slots
-        self._tasks = Tasks(redis, settings)
+        self.stops: dict[str, threading.Event] = {}
+        """The tasks running here; a set event stops its task at the next step."""
+        self.done = self.failed = 0
 
     async def process(self, task_id: str) -> None:
         """Take a queued task to its end; raise `TryLater` when Redis or storage is away.
 
         When it is cancelled (the worker stops), the task is handed back: PENDING again, this attempt not counted.
         """
-        async with self._leased(task_id):
+        async with self._leased(task_id) as stop:
             try:
                 task = await self._tasks.move(task_id, Status.STARTED)
             except (TaskNotFound, WrongState) as exc:
                 logger.info("%s not begun: %s", task_id, exc)
                 return
             try:
-                await self._finish(task)
+                await self._finish(task, stop)
             except (asyncio.CancelledError, TryLater):
                 await asyncio.shield(self._hand_back(task))
                 raise
 
-    async def _finish(self, task: Task) -> None:
+    def stop(self, task_id: str) -> None:
+        """Let a task that runs here stop at its next step."""
+        if task_id in self.stops:
+            self.stops[task_id].set()
+
+    async def _finish(self, task: Task, stop: threading.Event) -> None:
         began = time.monotonic()
         try:
-            size_bytes = await self._run(task)
+            size_bytes = await self._run(task, stop)
         except TaskFailed as exc:
+            self.failed += 1
             await self._end(task, Status.FAILURE, error=str(exc))
             logger.info("%s failed in %.3f s: %s", task.id, time.monotonic() - began, exc)
+        except TaskStopped:
+            await self._end(task, Status.REVOKED)
+            logger.info("%s stopped after %.3f s", task.id, time.monotonic() - began)
         else:
+            self.done += 1
             await self._end(task, Status.SUCCESS)
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
-    async def _run(self, task: Task) -> int:
+    async def _run(self, task: Task, stop: threading.Event) -> int:
         """Make and store the result; return its size in bytes."""
-        died = task.attempt - task.handed_back - 1
-        if died == 0 and task.waited_ms > self._settings.queue_timeout_s * 1000:
-            raise TaskFailed(f"it waited longer than {self._settings.queue_timeout_s:g} s for a worker")
-        if died >= self._settings.max_attempts:
-            raise TaskFailed(f"the worker died {died} times while processing this image")
+        spec = self._check(task)
+        data = await self._read_upload(task)
+        result = await self._render(spec, data, stop)
         try:
-            spec = task.spec
+            await self._storage.put_bytes(task.result_path, result)
+        except StorageUnavailable as exc:
+            raise self._storage_away(task, exc) from exc
+        return len(result)
+
+    def _check(self, task: Task) -> Spec:
+        if task.cancel:
+            raise TaskStopped
+        if task.deaths >= self._settings.max_attempts:
+            raise TaskFailed(f"the worker died {task.deaths} times while processing this image")
+        if task.deaths == 0 and task.waited_ms > self._settings.queue_timeout_s * 1000:
+            raise TaskFailed(waited_too_long(self._settings.queue_timeout_s))
+        try:
+            return task.spec
         except msgspec.DecodeError as exc:
             raise TaskFailed(f"this version of the worker does not understand the task: {exc}") from exc
+
+    async def _read_upload(self, task: Task) -> bytes:
         try:
-            data = await self._storage.read(task.upload_path)
-            result = await self._render(spec, data)
-            await self._storage.put_bytes(task.result_path, result)
+            return await self._storage.read(task.upload_path)
         except FileNotFoundError as exc:
             raise TaskFailed("the upload is gone from storage") from exc
         except StorageUnavailable as exc:
-            logger.warning("%s waits: storage is away: %s", task.id, exc)
-            raise TryLater(min(60, 2**task.handed_back)) from exc
-        return len(result)
+            raise self._storage_away(task, exc) from exc
 
-    async def _render(self, spec: Spec, data: bytes) -> bytes:
-        timeout_s = self._settings.task_timeout_s
+    def _storage_away(self, task: Task, exc: StorageUnavailable) -> TryLater:
+        delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
+        logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
+        return TryLater(delay_s)
+
+    async def _render(self, spec: Spec, data: bytes, stop: threading.Event) -> bytes:
+        timeout_s, max_pixels = self._settings.task_timeout_s, self._settings.max_pixels
         try:
             return await self._slots.run(
-                timeout_s, imaging.render, data, spec.source, spec.plan, self._settings.max_pixels
+                timeout_s, imaging.render, data, spec.source, spec.plan, max_pixels, stop.is_set
             )
+        except imaging.Stopped:
+            raise TaskStopped from None
         except imaging.PictureError as exc:
             raise TaskFailed(str(exc)) from exc
         except Overrun as exc:
+            stop.set()  # the thread goes no further than its next step
             raise TaskFailed(f"processing took longer than {timeout_s:g} s") from exc
         except Exception as exc:  # a fault of ours or Pillow's; the client must hear of it and the worker live on
             logger.exception("an operation broke on %s", spec)
@@ -112,32 +151,42 @@ class Processor:
             await through_outage(lambda: self._tasks.move(task.id, end, attempt=task.attempt, fields=fields))
         except (TaskNotFound, WrongState) as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
+        else:
+            if not self._settings.keep_uploads:
+                await self._storage.delete(task.upload_path)
 
     async def _hand_back(self, task: Task) -> None:
+        fields = {"handed_back": task.handed_back + 1}
         try:
-            await self._tasks.move(
-                task.id, Status.PENDING, attempt=task.attempt, fields={"handed_back": task.handed_back + 1}
-            )
+            await self._tasks.move(task.id, Status.PENDING, attempt=task.attempt, fields=fields)
         except (TaskNotFound, WrongState, RedisError) as exc:
             logger.warning("%s not handed back: %s", task.id, exc)
 
     @asynccontextmanager
-    async def _leased(self, task_id: str) -> AsyncIterator[None]:
-        """Keep the task locked to this worker; if the worker dies, the lock lapses within `LEASE_S`."""
+    async def _leased(self, task_id: str) -> AsyncIterator[threading.Event]:
+        """Keep the task locked to this worker, and yield the event that stops it.
 
-        async def renew() -> None:
-            while True:
-                try:
-                    await renew_lease(self._redis, task_id)
-                except RedisError as exc:
-                    logger.warning("%s: lease not renewed: %s", task_id, exc)
-                await asyncio.sleep(LEASE_RENEWAL_S)
-
-        renewal = asyncio.create_task(renew())
+        If the worker dies, the lock lapses within `LEASE_S`.
+        """
+        stop = self.stops[task_id] = threading.Event()
+        renewal = asyncio.create_task(self._renew(task_id, stop))
         try:
-            yield
+            yield stop
         except RedisError as exc:
             logger.warning("%s waits: Redis is away: %s", task_id, exc)
             raise TryLater(1) from exc
         finally:
             renewal.cancel()
+            del self.stops[task_id]
+
+    async def _renew(self, task_id: str, stop: threading.Event) -> None:
+        while True:
+            try:
+                await renew_lease(self._redis, task_id)
+                if (await self._tasks.get(task_id)).cancel:
+                    stop.set()
+            except TaskNotFound:
+                return
+            except RedisError as exc:
+                logger.warning("%s: lease not renewed: %s", task_id, exc)
+            await asyncio.sleep(LEASE_RENEWAL_S)

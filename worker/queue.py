@@ -29,6 +29,8 @@ PROCESS_TASK = "process_task"
 """The name under which the arq function is registered."""
 
 WAKE_CHANNEL = "darkroom:wake"
+"""Hears of every task that is queued (an empty message) or is to stop (its id)."""
+
 HEALTH_KEY = default_queue_name + health_check_key_suffix
 HEALTH_INTERVAL_S = 5  # `arq --check` fails 6 s after the last worker's end
 
@@ -123,8 +125,23 @@ async def claim(redis: Redis, queue_name: str, count: int) -> list[tuple[str, in
 
 
 async def renew_lease(redis: Redis, task_id: str) -> None:
-    """Keep a running task locked to this worker for another `LEASE_S`."""
-    await redis.pexpire(in_progress_key_prefix + task_id, LEASE_S * 1000)
+    """Keep a running task locked to this worker for another `LEASE_S`.
+
+    Sets the key anew: the clean-up of a late attempt may have removed it.
+    """
+    await redis.set(in_progress_key_prefix + task_id, b"1", px=LEASE_S * 1000)
+
+
+async def held(redis: Redis, task_ids: list[str]) -> set[str]:
+    """Return those of the tasks that are in the queue (waiting, put off or running) or locked by a worker."""
+    if not task_ids:
+        return set()
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.zmscore(default_queue_name, task_ids)
+        for task_id in task_ids:
+            pipe.exists(in_progress_key_prefix + task_id)
+        scores, *locks = await pipe.execute()
+    return {task_id for task_id, score, lock in zip(task_ids, scores, locks, strict=True) if score is not None or lock}
 
 
 async def any_worker_alive(redis: Redis) -> bool:

@@ -64,6 +64,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Seconds after its end until a task, its upload and its result are removed.",
         ),
     ] = 86_400
+    keep_uploads: Annotated[
+        bool, Meta(description="Whether an upload stays as long as its task; if not, it goes when the task ends.")
+    ] = True
     shutdown_grace_s: Annotated[
         float, Meta(ge=0, description="Seconds that a stopping worker gives to running tasks; the rest is handed back.")
     ] = 30.0

@@ -1,32 +1,79 @@
-"""Retention: what a task leaves behind goes when its time is over."""
+"""What nobody is waiting for any more goes; what nobody looks after is taken up again."""
 
 import asyncio
 import logging
 
 from worker.storage import Storage
-from worker.tasks import Tasks, upload_path
+from worker.tasks import Status, Task, TaskNotFound, Tasks, WrongState, upload_path
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-"""Tasks removed at once."""
+"""Tasks taken on at once."""
 
 
-async def sweep(tasks: Tasks, storage: Storage) -> int:
-    """Remove the tasks that ended longer ago than their time to live, files first; return how many.
+async def sweep(tasks: Tasks, storage: Storage) -> None:
+    """Do all of this module's work once; its cost follows what there is to do, as ids come from indices."""
+    await remove_expired(tasks, storage)
+    await remove_abandoned_uploads(tasks, storage)
+    await fail_overdue(tasks)
+    await take_up_unheld(tasks)
 
-    The cost follows what expires, not what exists: the ids come from an index.
-    """
+
+async def remove_expired(tasks: Tasks, storage: Storage) -> int:
+    """Remove the tasks that ended longer ago than their time to live, files first; return how many."""
     removed = 0
     while expired := await tasks.expired(BATCH):
-        await asyncio.gather(*(_remove(task_id, tasks, storage) for task_id in expired))
+        await asyncio.gather(*(remove(task_id, tasks, storage) for task_id in expired))
         removed += len(expired)
     if removed:
         logger.info("removed %d tasks whose time was over", removed)
     return removed
 
 
-async def _remove(task_id: str, tasks: Tasks, storage: Storage) -> None:
+async def remove(task_id: str, tasks: Tasks, storage: Storage) -> None:
+    """Remove a task: its upload, its results and its record, in this order, so that nothing is left unnamed."""
     await storage.delete(upload_path(task_id))
     await storage.delete_under(f"processed/{task_id}")
     await tasks.forget(task_id)
+
+
+async def remove_abandoned_uploads(tasks: Tasks, storage: Storage) -> None:
+    """Remove the uploads of an API process that died before it could make a task of them."""
+    while abandoned := await tasks.abandoned_uploads(BATCH):
+        for task_id in abandoned:
+            await storage.delete(upload_path(task_id))
+            await tasks.forget_upload(task_id)
+            logger.warning("removed an upload that never became a task: %s", task_id)
+
+
+async def fail_overdue(tasks: Tasks) -> None:
+    """Fail the tasks that have waited too long; a worker does so too when it comes to one."""
+    while overdue := await tasks.overdue(BATCH):
+        for task_id in overdue:
+            error = waited_too_long(tasks.queue_timeout_s)
+            try:
+                await tasks.move(task_id, Status.FAILURE, sources=(Status.PENDING,), fields={"error": error})
+            except (TaskNotFound, WrongState) as exc:
+                logger.info("%s is no longer overdue: %s", task_id, exc)
+                if isinstance(exc, TaskNotFound):
+                    await tasks.forget(task_id)
+
+
+def waited_too_long(timeout_s: float) -> str:
+    return f"it waited longer than {timeout_s:g} s for a worker"
+
+
+async def take_up_unheld(tasks: Tasks) -> None:
+    """Queue the unfinished tasks again that the queue has lost; an attempt that was begun counts as one that died."""
+    for task in await tasks.unheld(BATCH):
+        await _take_up(task, tasks)
+
+
+async def _take_up(task: Task, tasks: Tasks) -> None:
+    try:
+        await tasks.move(task.id, Status.PENDING, attempt=task.attempt, sources=(task.status,))
+    except (TaskNotFound, WrongState) as exc:
+        logger.info("%s has moved on: %s", task.id, exc)
+    else:
+        logger.warning("%s was in no queue; queued again", task.id)

@@ -31,8 +31,9 @@ class Status(StrEnum):
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset({Status.STARTED, Status.FAILURE, Status.REVOKED}),
-    # STARTED again: the worker died and another takes over. PENDING: handed back, or tried again on request.
+    # To itself: PENDING when the queue had lost it; STARTED when the worker died and another takes over.
+    # Back to PENDING: handed back by a stopping worker, or tried again on request.
+    Status.PENDING: frozenset({Status.PENDING, Status.STARTED, Status.FAILURE, Status.REVOKED}),
     Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
     Status.SUCCESS: frozenset(),
     Status.FAILURE: frozenset({Status.PENDING}),
@@ -46,6 +47,12 @@ FULL_REMEMBERED_S = 1.0
 
 UNKNOWN_RETRY_S = 30
 """What a client is asked to wait when nothing has ended lately to measure a rate by."""
+
+UPLOAD_ABANDONED_MS = 3_600_000
+"""Longer than any upload takes."""
+
+UNHELD_MS = 30_000
+"""How long a task has been in its state before it is looked for in the queue."""
 
 EVENTS_KEPT = 100_000
 """Length of the stream `tasks:events`, about 100 bytes each."""
@@ -76,6 +83,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """How often it was begun; each beginning has its own number, which guards what that attempt writes."""
     handed_back: int = 0
     """How many of those a stopping worker gave up by its own will."""
+    cancel: bool = False
+    """Whether it is to stop at its next step."""
     started_ms: int | None = None
     ended_ms: int | None = None
     error: str | None = None
@@ -102,6 +111,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def is_finished(self) -> bool:
         return self.status in ENDS
 
+    @property
+    def deaths(self) -> int:
+        """How many attempts ended with their worker's death, as far as this attempt, or none yet, can tell."""
+        return max(0, self.attempt - self.handed_back - (self.status is Status.STARTED))
+
 
 def upload_path(task_id: str) -> str:
     return f"uploads/{task_id}"
@@ -118,6 +132,11 @@ class QueueFull(Exception):
     def __init__(self, waiting: int, retry_after_s: int) -> None:
         super().__init__(f"the queue is full, {waiting:,} tasks wait; try again in {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class TaskRunning(Exception):
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"task {task_id} is running; cancel it first")
 
 
 class WrongState(Exception):
@@ -139,10 +158,11 @@ class Tasks:
         self._redis = redis
         self._ttl_ms = settings.task_ttl_s * 1000
         self._queue_limit = settings.queue_limit
+        self.queue_timeout_s = settings.queue_timeout_s
         self._full: tuple[float, QueueFull] | None = None
-        self._create, self._move = (
+        self._create, self._move, self._mark = (
             redis.register_script(resources.files("worker").joinpath(name).read_text())
-            for name in ("create.lua", "move.lua")
+            for name in ("create.lua", "move.lua", "mark.lua")
         )
 
     def check_room(self) -> None:
@@ -194,8 +214,8 @@ class Tasks:
     ) -> Task:
         """Move a task to `target` and set `fields`, or raise `WrongState` or `TaskNotFound`.
 
-        With `attempt`, only while that attempt is the task's latest; only from `sources`. An ended task that becomes
-        PENDING is queued again; one that is handed back never left the queue.
+        With `attempt`, only while that attempt is the task's latest; only from `sources`. A task that becomes PENDING
+        is queued if the queue does not hold it.
         """
         now_ms = _now_ms()
         if target in ENDS:
@@ -226,21 +246,76 @@ class Tasks:
             raise WrongState(task_id, Status(reply[1].decode()), target)
         return _decode(task_id, dict(zip(reply[::2], reply[1::2], strict=True)))
 
+    async def cancel(self, task_id: str) -> Task:
+        """Revoke a waiting task, mark a running one to stop at its next step, raise `WrongState` for an ended one."""
+        while True:
+            try:
+                return await self.move(task_id, Status.REVOKED, sources=(Status.PENDING,))
+            except WrongState as exc:
+                if exc.status is not Status.STARTED:
+                    raise
+            if await self._mark(keys=[_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
+                return await self.get(task_id)
+
+    async def retry(self, task: Task) -> Task:
+        """Queue a failed or revoked task again, as if it had never been begun; raise `WrongState` for any other."""
+        fresh: dict[str, str | int] = {"handed_back": task.attempt, "cancel": 0, "error": ""}
+        return await self.move(
+            task.id, Status.PENDING, attempt=task.attempt, sources=(Status.FAILURE, Status.REVOKED), fields=fresh
+        )
+
+    async def note_upload(self, task_id: str) -> None:
+        """Remember that an upload has begun, until `create` names it or `forget_upload` says it is gone."""
+        await self._redis.zadd("uploads", {task_id: _now_ms()})
+
+    async def forget_upload(self, task_id: str) -> None:
+        await self._redis.zrem("uploads", task_id)
+
+    async def abandoned_uploads(self, limit: int) -> list[str]:
+        """Return ids of uploads that were begun an hour ago and never became a task: the API died under them."""
+        return await self._ids("uploads", _now_ms() - UPLOAD_ABANDONED_MS, limit)
+
+    async def overdue(self, limit: int) -> list[str]:
+        """Return ids of tasks that have waited longer than they may."""
+        return await self._ids(f"tasks:{Status.PENDING}", _now_ms() - round(self.queue_timeout_s * 1000), limit)
+
+    async def unheld(self, limit: int) -> list[Task]:
+        """Return unfinished tasks that no queue holds, of the `limit` that have been in their state longest.
+
+        arq keeps a job in the queue until it is done; but the clean-up of a late attempt can remove a newer one's job.
+        """
+        ids = [
+            task_id
+            for status in (Status.STARTED, Status.PENDING)
+            for task_id in await self._ids(f"tasks:{status}", _now_ms() - UNHELD_MS, limit)
+        ]
+        held = await queue.held(self._redis, ids)
+        found = [await self._get_or_none(task_id) for task_id in ids if task_id not in held]
+        return [task for task in found if task is not None and not task.is_finished]
+
+    async def _get_or_none(self, task_id: str) -> Task | None:
+        try:
+            return await self.get(task_id)
+        except TaskNotFound:
+            return None
+
+    async def _ids(self, index: str, latest_ms: int, limit: int) -> list[str]:
+        found: list[bytes] = await self._redis.zrangebyscore(index, "-inf", latest_ms, start=0, num=limit)
+        return [task_id.decode() for task_id in found]
+
     async def expired(self, limit: int) -> list[str]:
         """Return up to `limit` ids of finished tasks whose time is over."""
         latest_ms = _now_ms() - self._ttl_ms
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for status in sorted(ENDS):
-                pipe.zrangebyscore(f"tasks:{status}", "-inf", latest_ms, start=0, num=limit)
-            ids: list[list[bytes]] = await pipe.execute()
-        return [task_id.decode() for found in ids for task_id in found][:limit]
+        found = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(ENDS)]
+        return [task_id for ids in found for task_id in ids][:limit]
 
     async def forget(self, task_id: str) -> None:
         """Remove a task's record and index entries."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(_key(task_id))
-            for index in ("created", *Status):
-                pipe.zrem(f"tasks:{index}", task_id)
+            job_key, queue_key = queue.job_keys(task_id)
+            pipe.delete(_key(task_id), job_key)
+            for index in (queue_key, "tasks:created", *(f"tasks:{status}" for status in Status)):
+                pipe.zrem(index, task_id)
             await pipe.execute()
 
 

@@ -6,13 +6,13 @@ from app.responses import json_response
 from app.state import Request
 from app.uploads import Form, received_form
 from worker.plan import InvalidParameters, parse_plan
-from worker.tasks import Spec, new_task_id, upload_path
+from worker.tasks import Spec, new_task_id
 
 
 async def process_image(request: Request) -> Response:
     request.state["tasks"].check_room()
     task_id = new_task_id()
-    async with received_form(request, upload_path(task_id)) as form:
+    async with received_form(request, task_id) as form:
         await request.state["tasks"].create(task_id, _spec(form))
     return json_response(
         {"task_id": task_id, "message": "Image processing started"},

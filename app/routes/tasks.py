@@ -1,5 +1,6 @@
-"""`GET /task-status/{id}` and `GET /task-result/{id}`."""
+"""`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.errors import NoResult, NotFinished
@@ -7,17 +8,21 @@ from app.negotiation import prefers
 from app.responses import json_response
 from app.routes.outputs import send_output
 from app.state import Request
-from worker.tasks import Status
+from worker.sweep import remove
+from worker.tasks import Status, Task, TaskRunning
 
 
 async def task_status(request: Request) -> Response:
-    task = await request.state["tasks"].get(request.path_params["task_id"])
+    return json_response(_status_view(await request.state["tasks"].get(request.path_params["task_id"])))
+
+
+def _status_view(task: Task) -> dict[str, str]:
     view = {"task_id": task.id, "status": task.status}
     if task.status is Status.SUCCESS:
         view["result"] = task.result_path
     if task.status is Status.FAILURE and task.error is not None:
         view["error"] = task.error
-    return json_response(view)
+    return view
 
 
 async def task_result(request: Request) -> Response:
@@ -31,3 +36,32 @@ async def task_result(request: Request) -> Response:
     if prefers(accept, task.spec.plan.output.format.media_type, "application/json"):
         return await send_output(request, task)
     return json_response({"task_id": task.id, "processed_image": task.result_path}, headers={"Vary": "Accept"})
+
+
+async def cancel(request: Request) -> Response:
+    """Revoke a waiting task at once; a running one stops before its next operation, if it has one left."""
+    task = await request.state["tasks"].cancel(request.path_params["task_id"])
+    return json_response(_status_view(task), 200 if task.is_finished else 202)
+
+
+async def retry(request: Request) -> Response:
+    """Queue a failed or revoked task again; 410 when its upload is gone."""
+    tasks, storage = request.state["tasks"], request.state["storage"]
+    task = await tasks.get(request.path_params["task_id"])
+    try:
+        await storage.head(task.upload_path)
+    except FileNotFoundError:
+        raise HTTPException(410, "the upload of this task is gone; send the picture again") from None
+    return json_response(_status_view(await tasks.retry(task)), 202, {"Location": f"/task-status/{task.id}"})
+
+
+async def delete(request: Request) -> Response:
+    """Remove a task that does not run: its record, its upload and its result."""
+    tasks = request.state["tasks"]
+    task = await tasks.get(request.path_params["task_id"])
+    if task.status is Status.PENDING:
+        task = await tasks.cancel(task.id)  # no worker begins it now
+    if task.status is Status.STARTED:
+        raise TaskRunning(task.id)
+    await remove(task.id, tasks, request.state["storage"])
+    return Response(status_code=204)
