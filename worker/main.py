@@ -16,6 +16,7 @@ from arq.connections import RedisSettings
 from arq.cron import CronJob
 from arq.worker import Worker
 
+from worker.heartbeat import Heartbeat
 from worker.process import Processor, TryLater
 from worker.queue import (
     HEALTH_INTERVAL_S,
@@ -64,13 +65,19 @@ async def sweep_expired(ctx: dict[str, Any]) -> None:
 def worker_settings(settings: Settings) -> dict[str, Any]:
     """Return arq's worker settings; every key is a parameter of `arq.worker.Worker`, which drops others unsaid."""
 
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
     async def on_startup(ctx: dict[str, Any]) -> None:
-        ctx["slots"] = Slots(settings.worker_threads, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        ctx["slots"] = Slots(settings.worker_threads, stop)
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)
         ctx["processor"] = Processor(settings, ctx["redis"], ctx["tasks"], ctx["storage"], ctx["slots"])
 
+        ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
+
     async def on_shutdown(ctx: dict[str, Any]) -> None:
+        await ctx["heartbeat"].stop()
         slots: Slots = ctx["slots"]
         slots.close()
         if slots.lost:
@@ -191,7 +198,7 @@ class EventWorker(Worker):
         for cron_run in self.cron_runs:
             cron_run.cancel()
         await asyncio.gather(*self.cron_runs, return_exceptions=True)
-        if self.on_shutdown is not None and "slots" in self.ctx:
+        if self.on_shutdown is not None and "heartbeat" in self.ctx:
             await self.on_shutdown(self.ctx)
         await self.pool.aclose(close_connection_pool=True)
 

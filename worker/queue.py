@@ -142,8 +142,3 @@ async def held(redis: Redis, task_ids: list[str]) -> set[str]:
             pipe.exists(in_progress_key_prefix + task_id)
         scores, *locks = await pipe.execute()
     return {task_id for task_id, score, lock in zip(task_ids, scores, locks, strict=True) if score is not None or lock}
-
-
-async def any_worker_alive(redis: Redis) -> bool:
-    """Tell whether a worker has reported itself within the last `HEALTH_INTERVAL_S` + 1 s."""
-    return bool(await redis.exists(HEALTH_KEY))

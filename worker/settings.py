@@ -41,6 +41,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     worker_threads: Annotated[int, Meta(ge=1, le=256, description="Pictures that a worker processes at once.")] = field(
         default_factory=_usable_cores
     )
+    worker_max_tasks: Annotated[
+        int, Meta(ge=0, description="Tasks after which a worker ends in peace, to be started afresh; 0 for never.")
+    ] = 0
+    worker_max_rss_mb: Annotated[
+        int, Meta(ge=0, description="Resident memory in MB from which a worker does the same; 0 for never.")
+    ] = 4000
     max_pixels: Annotated[
         int, Meta(ge=1, description="Largest picture in pixels, as it comes in and after every operation.")
     ] = 100_000_000

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.errors import RETRY_AFTER
 from app.responses import json_response
 from app.state import Request
-from worker.queue import any_worker_alive
+from worker.heartbeat import any_worker_alive
 from worker.storage import StorageUnavailable
 
 CHECK_TIMEOUT_S = 2.0

@@ -1,0 +1,125 @@
+"""Each worker's sign of life in Redis, and its own decision when to be replaced.
+
+`worker:<name>` is a JSON record that lapses without renewal; `workers` is a sorted set of names by last beat (Unix ms).
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+import msgspec
+import psutil
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from worker.process import Processor
+from worker.settings import Settings
+from worker.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+BEAT_INTERVAL_S = 5
+BEAT_TTL_MS = 15_000
+FORGOTTEN_MS = 86_400_000
+"""How long a worker that is gone stays in the index."""
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """What a worker says of itself."""
+
+    name: str
+    host: str
+    pid: int
+    version: str
+    slots: int
+    slots_lost: int
+    running: list[str]
+    """Ids of the tasks it works on."""
+    done: int
+    failed: int
+    rss_bytes: int
+    started_ms: int
+
+
+class Heartbeat:
+    """Beats until it is stopped; calls `on_worn` once when the worker has done or grown enough to be replaced."""
+
+    def __init__(
+        self, settings: Settings, redis: Redis, processor: Processor, slots: Slots, on_worn: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._processor = processor
+        self._slots = slots
+        self._on_worn: Callable[[], None] | None = on_worn
+        self._process = psutil.Process()
+        self._started_ms = _now_ms()
+        self._task = asyncio.create_task(self._run())
+
+    def beat(self) -> Beat:
+        host, pid = socket.gethostname(), os.getpid()
+        return Beat(
+            name=f"{host}:{pid}",
+            host=host,
+            pid=pid,
+            version=version("darkroom"),
+            slots=self._slots.count,
+            slots_lost=self._slots.lost,
+            running=list(self._processor.stops),
+            done=self._processor.done,
+            failed=self._processor.failed,
+            rss_bytes=self._process.memory_info().rss,
+            started_ms=self._started_ms,
+        )
+
+    async def stop(self) -> None:
+        """Stop beating and take the record away."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        name = self.beat().name
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.delete(f"worker:{name}")
+                pipe.zrem("workers", name)
+                await pipe.execute()
+        except (RedisError, OSError) as exc:
+            logger.warning("the heartbeat lapses by itself: %s", exc)
+
+    async def _run(self) -> None:
+        while True:
+            beat = self.beat()
+            try:
+                await self._send(beat)
+            except (RedisError, OSError) as exc:
+                logger.warning("no heartbeat sent: %s", exc)
+            self._look_at_wear(beat)
+            await asyncio.sleep(BEAT_INTERVAL_S)
+
+    async def _send(self, beat: Beat) -> None:
+        now_ms = _now_ms()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(f"worker:{beat.name}", msgspec.json.encode(beat), px=BEAT_TTL_MS)
+            pipe.zadd("workers", {beat.name: now_ms})
+            pipe.zremrangebyscore("workers", "-inf", now_ms - FORGOTTEN_MS)
+            await pipe.execute()
+
+    def _look_at_wear(self, beat: Beat) -> None:
+        tasks, megabytes = beat.done + beat.failed, beat.rss_bytes / 1_000_000
+        is_worn = 0 < self._settings.worker_max_tasks <= tasks or 0 < self._settings.worker_max_rss_mb <= megabytes
+        if is_worn and self._on_worn is not None:
+            logger.info("stopping to be started afresh, after %d tasks, at %.0f MB", tasks, megabytes)
+            self._on_worn()
+            self._on_worn = None
+
+
+async def any_worker_alive(redis: Redis) -> bool:
+    """Tell whether a worker has sent a beat that has not lapsed."""
+    return bool(await redis.zcount("workers", _now_ms() - BEAT_TTL_MS, "+inf"))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
