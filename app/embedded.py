@@ -10,7 +10,7 @@ import redis
 
 logger = logging.getLogger(__name__)
 
-CONFIG = {"appendonly": "yes", "appendfsync": "everysec"}
+CONFIG = {"appendonly": "yes", "appendfsync": "always"}
 
 TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
 """What a terminal sends to every process in it, by Ctrl-C or when it is closed."""

