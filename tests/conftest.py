@@ -32,6 +32,11 @@ DEADLINE_S = 20.0
 PHOTO = jpeg()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-seed", type=int, default=None, help="which faults, and when (default: drawn and printed)")
+    parser.addoption("--chaos-seconds", type=float, default=45, help="how long faults go on (default: %(default)s)")
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     with ValkeyServer() as server:

