@@ -14,8 +14,8 @@ from app.responses import json_response
 from worker.fields import Problem
 from worker.formats import ImageFormat
 from worker.plan import InvalidParameters
+from worker.states import QueueFull, Task, TaskNotFound, TaskRunning, WrongState
 from worker.storage import StorageUnavailable
-from worker.tasks import QueueFull, Task, TaskNotFound, TaskRunning, WrongState
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from app.state import Request
 from worker.fields import Problem
 from worker.formats import ImageFormat, sniff
 from worker.imaging import TooManyPixels, check_header
+from worker.states import upload_path
 from worker.storage import Storage
-from worker.tasks import upload_path
 
 HEAD_BYTES = 64 * 1024
 """How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""

@@ -10,9 +10,10 @@ from app.settings import Settings
 from tests.conftest import Client, eventually, serving, working
 from tests.pictures import jpeg
 from tests.test_worker import SLOW, is_in
+from worker.states import Status
 from worker.storage import Storage
 from worker.sweep import sweep
-from worker.tasks import Status, Tasks
+from worker.tasks import Tasks
 
 BROKEN = jpeg((800, 600))[:3000]
 

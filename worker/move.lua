@@ -22,10 +22,14 @@ redis.call('ZREM', 'tasks:' .. status, id)
 redis.call('ZADD', 'tasks:' .. target, now, id)
 redis.call('XADD', 'tasks:events', 'MAXLEN', '~', ARGV[9], '*',
   'task_id', id, 'status', target, 'attempt', attempt)
-if target == 'PENDING' and not redis.call('ZSCORE', KEYS[3], id) then
-  redis.call('HSET', hash, 'queued_ms', now)
-  redis.call('SET', KEYS[2], ARGV[7], 'PX', ttl)
-  redis.call('ZADD', KEYS[3], now, id)
-  redis.call('PUBLISH', ARGV[8], '')
+if target == 'PENDING' then
+  if status ~= 'PENDING' and status ~= 'STARTED' then
+    redis.call('HSET', hash, 'queued_ms', now)
+  end
+  if not redis.call('ZSCORE', KEYS[3], id) then
+    redis.call('SET', KEYS[2], ARGV[7], 'PX', ttl)
+    redis.call('ZADD', KEYS[3], now, id)
+    redis.call('PUBLISH', ARGV[8], '')
+  end
 end
 return redis.call('HGETALL', hash)

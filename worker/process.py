@@ -15,9 +15,10 @@ from worker import imaging
 from worker.queue import LEASE_RENEWAL_S, renew_lease, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
+from worker.states import Spec, Status, Task, TaskNotFound, WrongState
 from worker.storage import Storage, StorageUnavailable
 from worker.sweep import waited_too_long
-from worker.tasks import Spec, Status, Task, TaskNotFound, Tasks, WrongState
+from worker.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 

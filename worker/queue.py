@@ -5,7 +5,6 @@ arq's own words (job, queue, in-progress) live here and in `worker.main` only.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from importlib import resources
 from typing import TypeVar
@@ -20,6 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
+from worker.states import now_ms
 
 logger = logging.getLogger(__name__)
 
@@ -105,12 +106,12 @@ def job_keys(task_id: str) -> list[str]:
     return [job_key_prefix + task_id, default_queue_name]
 
 
-def job_for(task_id: str, now_ms: int) -> bytes:
+def job_for(task_id: str, at_ms: int) -> bytes:
     """Return the job that runs a task, as `ArqRedis.enqueue_job` would write it.
 
     Our scripts store it together with the task's record, and without arq's three round trips to see whether it is new.
     """
-    job = serialize_job(PROCESS_TASK, (task_id,), {}, None, now_ms, serializer=encode_job)
+    job = serialize_job(PROCESS_TASK, (task_id,), {}, None, at_ms, serializer=encode_job)
     if job is None:
         raise TypeError("arq could not serialise the job")
     return job
@@ -119,8 +120,7 @@ def job_for(task_id: str, now_ms: int) -> bytes:
 async def claim(redis: Redis, queue_name: str, count: int) -> list[tuple[str, int]]:
     """Lock for `LEASE_S` up to `count` due jobs, none that another worker holds; return their ids and scores."""
     script = redis.register_script(_CLAIM)
-    now_ms = time.time_ns() // 1_000_000
-    reply: list[bytes] = await script(keys=[queue_name], args=[in_progress_key_prefix, count, LEASE_S * 1000, now_ms])
+    reply: list[bytes] = await script(keys=[queue_name], args=[in_progress_key_prefix, count, LEASE_S * 1000, now_ms()])
     return [(reply[i].decode(), int(float(reply[i + 1]))) for i in range(0, len(reply), 2)]
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 
+from worker.states import Status, Task, TaskNotFound, WrongState, upload_path
 from worker.storage import Storage
-from worker.tasks import Status, Task, TaskNotFound, Tasks, WrongState, upload_path
+from worker.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The task: its record in Redis, its states and the one table of moves between them, and the indices.
+"""The tasks in Redis: their records, their indices, and every change to them.
 
 `task:<id>` is a hash and the only truth. `tasks:created` (by creation) and `tasks:<STATUS>` (by entry into the
 state) are sorted sets of ids scored in Unix milliseconds; every change goes through one atomic script.
@@ -7,7 +7,6 @@ state) are sorted sets of ids scored in Unix milliseconds; every change goes thr
 import math
 import time
 from collections.abc import Awaitable, Collection, Mapping
-from enum import StrEnum
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, cast
@@ -17,30 +16,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from worker import queue
-from worker.formats import ImageFormat
-from worker.plan import Plan
 from worker.settings import Settings
-
-
-class Status(StrEnum):
-    PENDING = "PENDING"
-    STARTED = "STARTED"
-    SUCCESS = "SUCCESS"
-    FAILURE = "FAILURE"
-    REVOKED = "REVOKED"
-
-
-TRANSITIONS: dict[Status, frozenset[Status]] = {
-    # To itself: PENDING when the queue had lost it; STARTED when the worker died and another takes over.
-    # Back to PENDING: handed back by a stopping worker, or tried again on request.
-    Status.PENDING: frozenset({Status.PENDING, Status.STARTED, Status.FAILURE, Status.REVOKED}),
-    Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
-    Status.SUCCESS: frozenset(),
-    Status.FAILURE: frozenset({Status.PENDING}),
-    Status.REVOKED: frozenset({Status.PENDING}),
-}
-
-ENDS = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
+from worker.states import ENDS, TRANSITIONS, QueueFull, Spec, Status, Task, TaskNotFound, WrongState, now_ms
 
 FULL_REMEMBERED_S = 1.0
 """How long uploads are refused unread after the queue was found full."""
@@ -59,92 +36,6 @@ EVENTS_KEPT = 100_000
 
 UNFINISHED_TTL_MS = queue.JOB_EXPIRES_MS
 """A task that no end reaches goes with its job; sooner would lose it while it waits."""
-
-
-class Spec(msgspec.Struct, frozen=True):
-    """What was accepted; never changes."""
-
-    plan: Plan
-    source: ImageFormat
-    name: str
-    """File name of the result, made safe, with its extension."""
-
-
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A task's record. Times are Unix milliseconds."""
-
-    id: str
-    spec_json: bytes
-    status: Status
-    created_ms: int
-    queued_ms: int
-    """When it came into the queue last: it may be handed back, or tried again."""
-    attempt: int = 0
-    """How often it was begun; each beginning has its own number, which guards what that attempt writes."""
-    handed_back: int = 0
-    """How many of those a stopping worker gave up by its own will."""
-    cancel: bool = False
-    """Whether it is to stop at its next step."""
-    started_ms: int | None = None
-    ended_ms: int | None = None
-    error: str | None = None
-
-    @property
-    def spec(self) -> Spec:
-        """Decode what was accepted; raises `msgspec.DecodeError` for what another version of Darkroom wrote."""
-        return msgspec.json.decode(self.spec_json, type=Spec)
-
-    @property
-    def upload_path(self) -> str:
-        return upload_path(self.id)
-
-    @property
-    def result_path(self) -> str:
-        return f"processed/{self.id}/{self.spec.name}"
-
-    @property
-    def waited_ms(self) -> int:
-        """How long it has been in the queue, or was when it was begun last."""
-        return (_now_ms() if self.started_ms is None else self.started_ms) - self.queued_ms
-
-    @property
-    def is_finished(self) -> bool:
-        return self.status in ENDS
-
-    @property
-    def deaths(self) -> int:
-        """How many attempts ended with their worker's death, as far as this attempt, or none yet, can tell."""
-        return max(0, self.attempt - self.handed_back - (self.status is Status.STARTED))
-
-
-def upload_path(task_id: str) -> str:
-    return f"uploads/{task_id}"
-
-
-class TaskNotFound(Exception):
-    def __init__(self, task_id: str) -> None:
-        super().__init__(f"there is no task {task_id[:64]!r}: the id is wrong, or the task was removed after its time")
-
-
-class QueueFull(Exception):
-    """As many tasks wait as may; `retry_after_s` is an estimate of when there is room again."""
-
-    def __init__(self, waiting: int, retry_after_s: int) -> None:
-        super().__init__(f"the queue is full, {waiting:,} tasks wait; try again in {retry_after_s} s")
-        self.retry_after_s = retry_after_s
-
-
-class TaskRunning(Exception):
-    def __init__(self, task_id: str) -> None:
-        super().__init__(f"task {task_id} is running; cancel it first")
-
-
-class WrongState(Exception):
-    """The move is not in the table, or a newer attempt has taken the task over."""
-
-    def __init__(self, task_id: str, status: Status, target: Status) -> None:
-        super().__init__(f"task {task_id} is {status} and cannot become {target}")
-        self.status = status
 
 
 def new_task_id() -> str:
@@ -172,15 +63,15 @@ class Tasks:
 
     async def create(self, task_id: str, spec: Spec) -> None:
         """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`."""
-        now_ms = _now_ms()
+        at_ms = now_ms()
         waiting, *ended = await self._create(
             keys=[_key(task_id), *queue.job_keys(task_id)],
             args=[
                 task_id,
-                now_ms,
+                at_ms,
                 UNFINISHED_TTL_MS,
                 msgspec.json.encode(spec),
-                queue.job_for(task_id, now_ms),
+                queue.job_for(task_id, at_ms),
                 queue.WAKE_CHANNEL,
                 self._queue_limit,
                 EVENTS_KEPT,
@@ -217,11 +108,11 @@ class Tasks:
         With `attempt`, only while that attempt is the task's latest; only from `sources`. A task that becomes PENDING
         is queued if the queue does not hold it.
         """
-        now_ms = _now_ms()
+        at_ms = now_ms()
         if target in ENDS:
-            fields = {**fields, "ended_ms": now_ms}
+            fields = {**fields, "ended_ms": at_ms}
         elif target is Status.STARTED:
-            fields = {**fields, "started_ms": now_ms}
+            fields = {**fields, "started_ms": at_ms}
         allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
         ttl_ms = self._ttl_ms if target in ENDS else UNFINISHED_TTL_MS
         pairs = [part for pair in fields.items() for part in pair]
@@ -230,11 +121,11 @@ class Tasks:
             args=[
                 task_id,
                 target,
-                now_ms,
+                at_ms,
                 ttl_ms,
                 "" if attempt is None else attempt,
                 f" {' '.join(allowed)} ",
-                queue.job_for(task_id, now_ms),
+                queue.job_for(task_id, at_ms),
                 queue.WAKE_CHANNEL,
                 EVENTS_KEPT,
                 *pairs,
@@ -266,18 +157,18 @@ class Tasks:
 
     async def note_upload(self, task_id: str) -> None:
         """Remember that an upload has begun, until `create` names it or `forget_upload` says it is gone."""
-        await self._redis.zadd("uploads", {task_id: _now_ms()})
+        await self._redis.zadd("uploads", {task_id: now_ms()})
 
     async def forget_upload(self, task_id: str) -> None:
         await self._redis.zrem("uploads", task_id)
 
     async def abandoned_uploads(self, limit: int) -> list[str]:
         """Return ids of uploads that were begun an hour ago and never became a task: the API died under them."""
-        return await self._ids("uploads", _now_ms() - UPLOAD_ABANDONED_MS, limit)
+        return await self._ids("uploads", now_ms() - UPLOAD_ABANDONED_MS, limit)
 
     async def overdue(self, limit: int) -> list[str]:
         """Return ids of tasks that have waited longer than they may."""
-        return await self._ids(f"tasks:{Status.PENDING}", _now_ms() - round(self.queue_timeout_s * 1000), limit)
+        return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit)
 
     async def unheld(self, limit: int) -> list[Task]:
         """Return unfinished tasks that no queue holds, of the `limit` that have been in their state longest.
@@ -287,7 +178,7 @@ class Tasks:
         ids = [
             task_id
             for status in (Status.STARTED, Status.PENDING)
-            for task_id in await self._ids(f"tasks:{status}", _now_ms() - UNHELD_MS, limit)
+            for task_id in await self._ids(f"tasks:{status}", now_ms() - UNHELD_MS, limit)
         ]
         held = await queue.held(self._redis, ids)
         found = [await self._get_or_none(task_id) for task_id in ids if task_id not in held]
@@ -305,7 +196,7 @@ class Tasks:
 
     async def expired(self, limit: int) -> list[str]:
         """Return up to `limit` ids of finished tasks whose time is over."""
-        latest_ms = _now_ms() - self._ttl_ms
+        latest_ms = now_ms() - self._ttl_ms
         found = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(ENDS)]
         return [task_id for ids in found for task_id in ids][:limit]
 
@@ -328,10 +219,6 @@ def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
 
 def _key(task_id: str) -> str:
     return f"task:{task_id}"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _decode(task_id: str, record: Mapping[bytes, bytes]) -> Task:

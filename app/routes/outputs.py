@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from app.errors import problem
 from app.state import Request
-from worker.tasks import Status, Task
+from worker.states import Status, Task
 
 Span = tuple[int, int]
 """First and last byte, both included, as HTTP counts them."""

@@ -6,7 +6,8 @@ from app.responses import json_response
 from app.state import Request
 from app.uploads import Form, received_form
 from worker.plan import InvalidParameters, parse_plan
-from worker.tasks import Spec, new_task_id
+from worker.states import Spec
+from worker.tasks import new_task_id
 
 
 async def process_image(request: Request) -> Response:

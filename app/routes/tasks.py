@@ -8,8 +8,8 @@ from app.negotiation import prefers
 from app.responses import json_response
 from app.routes.outputs import send_output
 from app.state import Request
+from worker.states import Status, Task, TaskRunning
 from worker.sweep import remove
-from worker.tasks import Status, Task, TaskRunning
 
 
 async def task_status(request: Request) -> Response:

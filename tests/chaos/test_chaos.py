@@ -19,9 +19,10 @@ from worker.formats import ImageFormat
 from worker.imaging import render
 from worker.plan import parse_plan
 from worker.queue import connect
+from worker.states import ENDS
 from worker.storage import Storage
 from worker.sweep import sweep
-from worker.tasks import ENDS, Tasks
+from worker.tasks import Tasks
 
 pytestmark = pytest.mark.chaos
 

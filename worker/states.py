@@ -1,0 +1,121 @@
+"""The task: its record, its states and the one table of moves between them."""
+
+import time
+from enum import StrEnum
+
+import msgspec
+
+from worker.formats import ImageFormat
+from worker.plan import Plan
+
+
+class Status(StrEnum):
+    PENDING = "PENDING"
+    STARTED = "STARTED"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    REVOKED = "REVOKED"
+
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    # To itself: PENDING when the queue had lost it; STARTED when the worker died and another takes over.
+    # Back to PENDING: handed back by a stopping worker, or tried again on request.
+    Status.PENDING: frozenset({Status.PENDING, Status.STARTED, Status.FAILURE, Status.REVOKED}),
+    Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
+    Status.SUCCESS: frozenset(),
+    Status.FAILURE: frozenset({Status.PENDING}),
+    Status.REVOKED: frozenset({Status.PENDING}),
+}
+
+ENDS = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """What was accepted; never changes."""
+
+    plan: Plan
+    source: ImageFormat
+    name: str
+    """File name of the result, made safe, with its extension."""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A task's record. Times are Unix milliseconds."""
+
+    id: str
+    spec_json: bytes
+    status: Status
+    created_ms: int
+    queued_ms: int
+    """When it came into the queue last: it may be handed back, or tried again."""
+    attempt: int = 0
+    """How often it was begun; each beginning has its own number, which guards what that attempt writes."""
+    handed_back: int = 0
+    """How many of those a stopping worker gave up by its own will."""
+    cancel: bool = False
+    """Whether it is to stop at its next step."""
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    error: str | None = None
+
+    @property
+    def spec(self) -> Spec:
+        """Decode what was accepted; raises `msgspec.DecodeError` for what another version of Darkroom wrote."""
+        return msgspec.json.decode(self.spec_json, type=Spec)
+
+    @property
+    def upload_path(self) -> str:
+        return upload_path(self.id)
+
+    @property
+    def result_path(self) -> str:
+        return f"processed/{self.id}/{self.spec.name}"
+
+    @property
+    def waited_ms(self) -> int:
+        """How long it has been in the queue, or was when it was begun last."""
+        return (now_ms() if self.started_ms is None else self.started_ms) - self.queued_ms
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in ENDS
+
+    @property
+    def deaths(self) -> int:
+        """How many attempts ended with their worker's death; one that runs now is not counted."""
+        return max(0, self.attempt - self.handed_back - (self.status is Status.STARTED))
+
+
+def upload_path(task_id: str) -> str:
+    return f"uploads/{task_id}"
+
+
+class TaskNotFound(Exception):
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"there is no task {task_id[:64]!r}: the id is wrong, or the task was removed after its time")
+
+
+class QueueFull(Exception):
+    """As many tasks wait as may; `retry_after_s` is an estimate of when there is room again."""
+
+    def __init__(self, waiting: int, retry_after_s: int) -> None:
+        super().__init__(f"the queue is full, {waiting:,} tasks wait; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class TaskRunning(Exception):
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"task {task_id} is running; cancel it first")
+
+
+class WrongState(Exception):
+    """The move is not in the table, or a newer attempt has taken the task over."""
+
+    def __init__(self, task_id: str, status: Status, target: Status) -> None:
+        super().__init__(f"task {task_id} is {status} and cannot become {target}")
+        self.status = status
+
+
+def now_ms() -> int:
+    """Return the time as records hold it: Unix milliseconds."""
+    return time.time_ns() // 1_000_000
