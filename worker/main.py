@@ -44,21 +44,20 @@ NEVER_TRIES = 1_000_000
 FALLBACK_POLL_S = 0.5
 """How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
 
-
 CRON_CLAIM_S = 3600
 """How long it is remembered that a cron job's turn has been taken."""
 
 
 async def process_task(ctx: dict[str, Any], task_id: str) -> None:
-    """The arq function: its name and argument are what `worker.queue.push` writes."""
+    """The arq function: its name and argument are what `worker.queue.job_for` writes."""
     try:
         await ctx["processor"].process(task_id)
     except TryLater as exc:
         raise Retry(defer=exc.delay_s) from exc
 
 
-async def sweep_expired(ctx: dict[str, Any]) -> None:
-    """The arq cron job."""
+async def sweep_all(ctx: dict[str, Any]) -> None:
+    """The arq cron job, once a minute."""
     await sweep(ctx["tasks"], ctx["storage"])
 
 
@@ -73,7 +72,6 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)
         ctx["processor"] = Processor(settings, ctx["redis"], ctx["tasks"], ctx["storage"], ctx["slots"])
-
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
@@ -88,7 +86,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
 
     return {
         "functions": [process_task],
-        "cron_jobs": [cron(sweep_expired, second=0, unique=True)],
+        "cron_jobs": [cron(sweep_all, second=0, unique=True)],
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
         "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads

@@ -23,7 +23,7 @@ redis.call('ZADD', 'tasks:' .. target, now, id)
 redis.call('XADD', 'tasks:events', 'MAXLEN', '~', ARGV[9], '*',
   'task_id', id, 'status', target, 'attempt', attempt)
 if target == 'PENDING' then
-  if status ~= 'PENDING' and status ~= 'STARTED' then
+  if status ~= 'PENDING' then
     redis.call('HSET', hash, 'queued_ms', now)
   end
   if not redis.call('ZSCORE', KEYS[3], id) then

@@ -153,8 +153,15 @@ class Processor:
         except (TaskNotFound, WrongState) as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
         else:
-            if not self._settings.keep_uploads:
-                await self._storage.delete(task.upload_path)
+            await self._drop_upload(task)
+
+    async def _drop_upload(self, task: Task) -> None:
+        if self._settings.keep_uploads:
+            return
+        try:
+            await self._storage.delete(task.upload_path)
+        except StorageUnavailable as exc:
+            logger.warning("%s: its upload stays until its time is over: %s", task.id, exc)
 
     async def _hand_back(self, task: Task) -> None:
         fields = {"handed_back": task.handed_back + 1}

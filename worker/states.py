@@ -47,7 +47,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     created_ms: int
     queued_ms: int
-    """When it came into the queue last: it may be handed back, or tried again."""
+    """When it began to wait last: it may have been handed back, or tried again."""
     attempt: int = 0
     """How often it was begun; each beginning has its own number, which guards what that attempt writes."""
     handed_back: int = 0
