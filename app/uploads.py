@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
+from redis.exceptions import RedisError
 
 from app.errors import UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.multipart import FormReader, Part
@@ -55,12 +56,18 @@ async def received_form(request: Request, task_id: str) -> AsyncIterator[Form]:
         raise UploadTooLarge(settings.max_upload_bytes)
     reader = FormReader(request.headers.get("content-type"), request.stream())
     path = upload_path(task_id)
-    await tasks.note_upload(task_id)  # should this process die, the sweep finds what it left
+    # Should this process die, the sweep finds what it left. Sent before the first byte is stored, waited for after.
+    noted = asyncio.create_task(tasks.note_upload(task_id))
     try:
         async with request.state["upload_slots"]:
             form = await _in_time(_receive(reader, storage, path, settings), settings.upload_timeout_s)
+        await noted
         yield form
+    except RedisError:
+        await storage.delete(path)  # the note stays for the sweep: Redis would only keep the client waiting longer
+        raise
     except BaseException:
+        await asyncio.gather(noted, return_exceptions=True)
         await storage.delete(path)
         await tasks.forget_upload(task_id)
         raise

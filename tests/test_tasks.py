@@ -156,6 +156,24 @@ async def test_a_task_costs_one_round_trip_to_create_and_one_to_move(redis: ArqR
     assert await reads() - before == 2 + overhead
 
 
+async def test_what_redis_is_told_twice_happens_once(tasks: Tasks) -> None:
+    """The client repeats a command whose reply was lost with the connection."""
+    task_id = await created(tasks)
+    for _ in range(2):
+        assert (await tasks.move(task_id, Status.STARTED, fields={"token": "same"})).attempt == 1
+    done = await tasks.move(task_id, Status.SUCCESS)
+    await tasks.create(task_id, SPEC)
+    assert await tasks.get(task_id) == done
+
+
+async def test_an_unfinished_task_is_not_retired(tasks: Tasks) -> None:
+    for status in Status:
+        task_id = await in_state(tasks, status)
+        assert await tasks.retire(task_id) is (status in ENDS)
+        if status not in ENDS:
+            assert (await tasks.get(task_id)).status is status
+
+
 async def test_workers_that_claim_at_once_never_get_the_same_task(redis: ArqRedis, tasks: Tasks) -> None:
     """Among 250: running tasks stay in the queue, and those behind many of them are found all the same."""
     ids = [await created(tasks) for _ in range(250)]

@@ -4,6 +4,9 @@
 --          7 how many may wait, 8 how many events are kept
 -- Returns {waiting}, or {waiting, ended in the last 10 s} when the queue is full.
 local id, now, ttl = ARGV[1], ARGV[2], ARGV[3]
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return {0} -- the client repeats a command whose reply it lost
+end
 local waiting = redis.call('ZCARD', 'tasks:PENDING')
 if waiting >= tonumber(ARGV[7]) then
   local ended = 0

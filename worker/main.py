@@ -26,6 +26,7 @@ from worker.queue import (
     connect,
     decode_job,
     encode_job,
+    renew_lease,
     through_outage,
 )
 from worker.settings import Settings, read_settings
@@ -54,6 +55,11 @@ async def process_task(ctx: dict[str, Any], task_id: str) -> None:
         await ctx["processor"].process(task_id)
     except TryLater as exc:
         raise Retry(defer=exc.delay_s) from exc
+
+
+async def take_lease(ctx: dict[str, Any]) -> None:
+    """Shorten the lock that arq's own loop takes, an hour long, to a lease; ours takes a lease to begin with."""
+    await renew_lease(ctx["redis"], ctx["job_id"])
 
 
 async def sweep_all(ctx: dict[str, Any]) -> None:
@@ -88,6 +94,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "functions": [process_task],
         "cron_jobs": [cron(sweep_all, second=0, unique=True)],
         "on_startup": on_startup,
+        "on_job_start": take_lease,
         "on_shutdown": on_shutdown,
         "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads
         "redis_pool": connect(settings.redis_url, patient=True),
@@ -114,7 +121,7 @@ class EventWorker(Worker):
     """arq's worker, woken when a task is queued or a slot becomes free, where arq sleeps out its `poll_delay`."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, poll_delay=0, queue_read_limit=1, handle_signals=False)
+        super().__init__(**{**settings, "on_job_start": None}, poll_delay=0, queue_read_limit=1, handle_signals=False)
         self.cron_runs: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
 
@@ -123,7 +130,7 @@ class EventWorker(Worker):
         await through_outage(self.pool.ping)
         listener = asyncio.create_task(through_outage(self._listen))
         try:
-            await super().main()
+            await through_outage(super().main)
         finally:
             listener.cancel()
 
@@ -145,6 +152,8 @@ class EventWorker(Worker):
         if not job_ids:
             return
         for job_id, score in await claim(self.pool, self.queue_name, self.max_jobs - self.job_counter):
+            if job_id in self.tasks and not self.tasks[job_id].done():
+                continue  # our own, whose lease had lapsed while we or Redis were frozen; this has renewed it
             await self.sem.acquire()
             self.job_counter += 1
             job = self.loop.create_task(self.run_job(job_id, score))
@@ -180,7 +189,7 @@ class EventWorker(Worker):
             while True:
                 # Without a time of its own it would end with the connection's, which is meant for commands.
                 message = await channel.get_message(timeout=60)
-                if message and message["data"]:
+                if message and message["data"] and "processor" in self.ctx:
                     self.ctx["processor"].stop(message["data"].decode())
                 elif message:
                     self._wake.set()

@@ -2,13 +2,17 @@
 -- KEYS[1]  the task's hash        KEYS[2]  its job key        KEYS[3]  the queue
 -- ARGV     1 task id, 2 target state, 3 now (Unix ms), 4 time to live from now (ms),
 --          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
---          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10... field, value pairs to set
+--          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10... field, value pairs to set;
+--          the first pair of a move to STARTED is the name and value of the move's own token
 -- A task that becomes PENDING is queued if the queue does not hold it; one that is handed back never left it.
 -- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
 local hash, id, target, now, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local status, attempt = unpack(redis.call('HMGET', hash, 'status', 'attempt'))
 if not status then
   return {}
+end
+if target == 'STARTED' and redis.call('HGET', hash, 'token') == ARGV[11] then
+  return redis.call('HGETALL', hash) -- the client repeats a command whose reply it lost
 end
 if not string.find(ARGV[6], ' ' .. status .. ' ', 1, true) or (ARGV[5] ~= '' and ARGV[5] ~= attempt) then
   return {'WRONG', status, attempt}

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 from redis.asyncio import Redis
@@ -60,17 +60,23 @@ class Processor:
 
         When it is cancelled (the worker stops), the task is handed back: PENDING again, this attempt not counted.
         """
-        async with self._leased(task_id) as stop:
-            try:
-                task = await self._tasks.move(task_id, Status.STARTED)
-            except (TaskNotFound, WrongState) as exc:
-                logger.info("%s not begun: %s", task_id, exc)
-                return
-            try:
+        try:
+            task = await self._tasks.move(task_id, Status.STARTED)
+        except (TaskNotFound, WrongState) as exc:
+            logger.info("%s not begun: %s", task_id, exc)
+            return
+        except RedisError as exc:
+            raise TryLater(1) from exc
+        try:
+            async with self._leased(task) as stop:
                 await self._finish(task, stop)
-            except (asyncio.CancelledError, TryLater):
+        except TryLater:
+            await through_outage(lambda: self._hand_back(task))
+            raise
+        except asyncio.CancelledError:
+            with suppress(RedisError):  # the lease lapses; stopping cannot wait for Redis
                 await asyncio.shield(self._hand_back(task))
-                raise
+            raise
 
     def stop(self, task_id: str) -> None:
         """Let a task that runs here stop at its next step."""
@@ -148,10 +154,16 @@ class Processor:
 
     async def _end(self, task: Task, end: Status, **fields: str) -> None:
         """Record the outcome, however long Redis is away: nobody else can know it."""
+        sources = (Status.STARTED,)
         try:
-            await through_outage(lambda: self._tasks.move(task.id, end, attempt=task.attempt, fields=fields))
-        except (TaskNotFound, WrongState) as exc:
+            await through_outage(
+                lambda: self._tasks.move(task.id, end, attempt=task.attempt, sources=sources, fields=fields)
+            )
+        except WrongState as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
+        except TaskNotFound:
+            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
+            await self._storage.delete_under(f"processed/{task.id}")
         else:
             await self._drop_upload(task)
 
@@ -164,37 +176,37 @@ class Processor:
             logger.warning("%s: its upload stays until its time is over: %s", task.id, exc)
 
     async def _hand_back(self, task: Task) -> None:
-        fields = {"handed_back": task.handed_back + 1}
+        fields, sources = {"handed_back": task.handed_back + 1}, (Status.STARTED,)
         try:
-            await self._tasks.move(task.id, Status.PENDING, attempt=task.attempt, fields=fields)
-        except (TaskNotFound, WrongState, RedisError) as exc:
+            await self._tasks.move(task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fields)
+        except (TaskNotFound, WrongState) as exc:
             logger.warning("%s not handed back: %s", task.id, exc)
 
     @asynccontextmanager
-    async def _leased(self, task_id: str) -> AsyncIterator[threading.Event]:
+    async def _leased(self, task: Task) -> AsyncIterator[threading.Event]:
         """Keep the task locked to this worker, and yield the event that stops it.
 
         If the worker dies, the lock lapses within `LEASE_S`.
         """
-        stop = self.stops[task_id] = threading.Event()
-        renewal = asyncio.create_task(self._renew(task_id, stop))
+        stop = self.stops[task.id] = threading.Event()
+        renewal = asyncio.create_task(self._renew(task, stop))
         try:
             yield stop
-        except RedisError as exc:
-            logger.warning("%s waits: Redis is away: %s", task_id, exc)
-            raise TryLater(1) from exc
         finally:
             renewal.cancel()
-            del self.stops[task_id]
+            del self.stops[task.id]
 
-    async def _renew(self, task_id: str, stop: threading.Event) -> None:
+    async def _renew(self, task: Task, stop: threading.Event) -> None:
         while True:
+            await asyncio.sleep(LEASE_RENEWAL_S)
             try:
-                await renew_lease(self._redis, task_id)
-                if (await self._tasks.get(task_id)).cancel:
+                now = await self._tasks.get(task.id)
+                if now.cancel or now.attempt != task.attempt:
                     stop.set()
+                if now.attempt != task.attempt:
+                    return  # a newer attempt has its own lease
+                await renew_lease(self._redis, task.id)
             except TaskNotFound:
                 return
             except RedisError as exc:
-                logger.warning("%s: lease not renewed: %s", task_id, exc)
-            await asyncio.sleep(LEASE_RENEWAL_S)
+                logger.warning("%s: lease not renewed: %s", task.id, exc)

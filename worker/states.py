@@ -54,6 +54,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """How many of those a stopping worker gave up by its own will."""
     cancel: bool = False
     """Whether it is to stop at its next step."""
+    token: str = ""
+    """Names the move that began it last, should Redis be told twice."""
     started_ms: int | None = None
     ended_ms: int | None = None
     error: str | None = None

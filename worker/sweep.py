@@ -15,14 +15,14 @@ BATCH = 100
 
 async def sweep(tasks: Tasks, storage: Storage) -> None:
     """Do all of this module's work once; its cost follows what there is to do, as ids come from indices."""
-    await remove_expired(tasks, storage)
-    await remove_abandoned_uploads(tasks, storage)
     await fail_overdue(tasks)
     await take_up_unheld(tasks)
+    await remove_expired(tasks, storage)
+    await remove_unnamed(tasks, storage)
 
 
 async def remove_expired(tasks: Tasks, storage: Storage) -> int:
-    """Remove the tasks that ended longer ago than their time to live, files first; return how many."""
+    """Remove the tasks that ended longer ago than their time to live; return how many."""
     removed = 0
     while expired := await tasks.expired(BATCH):
         await asyncio.gather(*(remove(task_id, tasks, storage) for task_id in expired))
@@ -32,20 +32,25 @@ async def remove_expired(tasks: Tasks, storage: Storage) -> int:
     return removed
 
 
-async def remove(task_id: str, tasks: Tasks, storage: Storage) -> None:
-    """Remove a task: its upload, its results and its record, in this order, so that nothing is left unnamed."""
+async def remove(task_id: str, tasks: Tasks, storage: Storage) -> bool:
+    """Remove an ended task, its upload and its results; return False, and do nothing, if it has not ended."""
+    if not await tasks.retire(task_id):
+        return False
+    await _remove_files(task_id, tasks, storage)
+    return True
+
+
+async def remove_unnamed(tasks: Tasks, storage: Storage) -> None:
+    """Remove the files of uploads that never became a task, and of tasks whose removal broke off."""
+    while unnamed := await tasks.abandoned_uploads(BATCH):
+        for task_id in unnamed:
+            await _remove_files(task_id, tasks, storage)
+
+
+async def _remove_files(task_id: str, tasks: Tasks, storage: Storage) -> None:
     await storage.delete(upload_path(task_id))
     await storage.delete_under(f"processed/{task_id}")
-    await tasks.forget(task_id)
-
-
-async def remove_abandoned_uploads(tasks: Tasks, storage: Storage) -> None:
-    """Remove the uploads of an API process that died before it could make a task of them."""
-    while abandoned := await tasks.abandoned_uploads(BATCH):
-        for task_id in abandoned:
-            await storage.delete(upload_path(task_id))
-            await tasks.forget_upload(task_id)
-            logger.warning("removed an upload that never became a task: %s", task_id)
+    await tasks.forget_upload(task_id)
 
 
 async def fail_overdue(tasks: Tasks) -> None:
@@ -55,10 +60,10 @@ async def fail_overdue(tasks: Tasks) -> None:
             error = waited_too_long(tasks.queue_timeout_s)
             try:
                 await tasks.move(task_id, Status.FAILURE, sources=(Status.PENDING,), fields={"error": error})
-            except (TaskNotFound, WrongState) as exc:
+            except WrongState as exc:
                 logger.info("%s is no longer overdue: %s", task_id, exc)
-                if isinstance(exc, TaskNotFound):
-                    await tasks.forget(task_id)
+            except TaskNotFound:
+                await tasks.retire(task_id)  # its record expired; its index entries and files are left
 
 
 def waited_too_long(timeout_s: float) -> str:

@@ -4,6 +4,7 @@
 state) are sorted sets of ids scored in Unix milliseconds; every change goes through one atomic script.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Collection, Mapping
@@ -51,9 +52,9 @@ class Tasks:
         self._queue_limit = settings.queue_limit
         self.queue_timeout_s = settings.queue_timeout_s
         self._full: tuple[float, QueueFull] | None = None
-        self._create, self._move, self._mark = (
+        self._create, self._move, self._mark, self._retire = (
             redis.register_script(resources.files("worker").joinpath(name).read_text())
-            for name in ("create.lua", "move.lua", "mark.lua")
+            for name in ("create.lua", "move.lua", "mark.lua", "retire.lua")
         )
 
     def check_room(self) -> None:
@@ -112,7 +113,7 @@ class Tasks:
         if target in ENDS:
             fields = {**fields, "ended_ms": at_ms}
         elif target is Status.STARTED:
-            fields = {**fields, "started_ms": at_ms}
+            fields = {"token": uuid4().hex, **fields, "started_ms": at_ms}
         allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
         ttl_ms = self._ttl_ms if target in ENDS else UNFINISHED_TTL_MS
         pairs = [part for pair in fields.items() for part in pair]
@@ -163,7 +164,7 @@ class Tasks:
         await self._redis.zrem("uploads", task_id)
 
     async def abandoned_uploads(self, limit: int) -> list[str]:
-        """Return ids of uploads that were begun an hour ago and never became a task: the API died under them."""
+        """Return ids under which files may lie that no task names: the API, or who removed the task, died half-way."""
         return await self._ids("uploads", now_ms() - UPLOAD_ABANDONED_MS, limit)
 
     async def overdue(self, limit: int) -> list[str]:
@@ -181,6 +182,10 @@ class Tasks:
             for task_id in await self._ids(f"tasks:{status}", now_ms() - UNHELD_MS, limit)
         ]
         held = await queue.held(self._redis, ids)
+        if len(held) < len(ids):
+            # A late attempt's clean-up can take a running task's lock too, until it is renewed.
+            await asyncio.sleep(queue.LEASE_RENEWAL_S + 1)
+            held |= await queue.held(self._redis, ids)
         found = [await self._get_or_none(task_id) for task_id in ids if task_id not in held]
         return [task for task in found if task is not None and not task.is_finished]
 
@@ -200,14 +205,13 @@ class Tasks:
         found = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(ENDS)]
         return [task_id for ids in found for task_id in ids][:limit]
 
-    async def forget(self, task_id: str) -> None:
-        """Remove a task's record and index entries."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            job_key, queue_key = queue.job_keys(task_id)
-            pipe.delete(_key(task_id), job_key)
-            for index in (queue_key, "tasks:created", *(f"tasks:{status}" for status in Status)):
-                pipe.zrem(index, task_id)
-            await pipe.execute()
+    async def retire(self, task_id: str) -> bool:
+        """Remove an ended task's record and index entries and note that its files are to go; False if it has not ended.
+
+        Nobody can try it again from here on; `forget_upload` says that the files are gone.
+        """
+        indices = ["tasks:created", *(f"tasks:{status}" for status in Status)]
+        return bool(await self._retire(keys=[_key(task_id), *queue.job_keys(task_id)], args=[task_id, *indices]))
 
 
 def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:

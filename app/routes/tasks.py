@@ -61,7 +61,6 @@ async def delete(request: Request) -> Response:
     task = await tasks.get(request.path_params["task_id"])
     if task.status is Status.PENDING:
         task = await tasks.cancel(task.id)  # no worker begins it now
-    if task.status is Status.STARTED:
+    if not await remove(task.id, tasks, request.state["storage"]):
         raise TaskRunning(task.id)
-    await remove(task.id, tasks, request.state["storage"])
     return Response(status_code=204)
