@@ -72,7 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 86_400
     keep_uploads: Annotated[
         bool,
-        Meta(description="Whether an upload stays as long as its task; if not, it goes when that has been processed."),
+        Meta(description="Whether an upload stays as long as its task; if not, it goes once it is processed."),
     ] = True
     shutdown_grace_s: Annotated[
         float, Meta(ge=0, description="Seconds that a stopping worker gives to running tasks; the rest is handed back.")
