@@ -97,6 +97,35 @@ async def test_redis_restarted_ten_times_in_two_minutes_loses_nothing_and_no_pro
     await redis.aclose(close_connection_pool=True)
 
 
+async def test_a_rolling_restart_of_everything_loses_nothing_and_fails_no_task(system: System) -> None:
+    """SIGTERM to one process after the other, each started again when it has ended by itself."""
+    redis = connect(system.settings.redis_url)
+    accepted: list[str] = []
+    stop = asyncio.Event()
+
+    async def load() -> None:
+        async with httpx2.AsyncClient(timeout=30) as client:
+            while not stop.is_set():
+                answer = await send(client, system, jpeg((800, 600)))
+                if answer is not None and answer.status_code == 202:
+                    accepted.append(answer.json()["task_id"])
+                await asyncio.sleep(0.05)
+
+    loads = [asyncio.create_task(load()) for _ in range(3)]
+    for name in list(system.processes):
+        await asyncio.sleep(1)
+        system.processes[name].terminate()
+        await asyncio.to_thread(system.processes[name].wait, 60)
+        system.start_process(name)
+        await system.ready()
+    stop.set()
+    await asyncio.gather(*loads)
+    for task_id in accepted:
+        await eventually(partial(is_success, redis, task_id), 60)
+    assert len(accepted) > 20
+    await redis.aclose(close_connection_pool=True)
+
+
 async def is_success(redis: object, task_id: str) -> bool:
     return bool(await redis.zscore("tasks:SUCCESS", task_id) is not None)  # type: ignore[attr-defined]
 
