@@ -12,9 +12,9 @@ from app.errors import UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.multipart import FormReader, Part
 from app.settings import Settings
 from app.state import Request
+from worker.decoding import TooManyPixels, check_header
 from worker.fields import Problem
 from worker.formats import ImageFormat, sniff
-from worker.imaging import TooManyPixels, check_header
 from worker.states import upload_path
 from worker.storage import Storage
 

@@ -1,13 +1,17 @@
 """From bytes to bytes: formats, orientation, metadata, colour, damage."""
 
+import zlib
 from io import BytesIO
+from typing import Any
 
 import pytest
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageOps
 
-from tests.pictures import decoded, drawing, encoded, jpeg, mean_difference
+from tests.pictures import Size, decoded, drawing, encoded, jpeg, mean_difference
+from worker import decoding
+from worker.decoding import PictureError, TooManyPixels, check_header
 from worker.formats import ImageFormat, sniff
-from worker.imaging import PictureError, TooManyPixels, check_header, render
+from worker.imaging import render
 from worker.operations.base import Operation
 from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize
@@ -69,6 +73,61 @@ def test_exif_orientation_is_applied_and_gone(orientation: int) -> None:
     assert result.size == expected.size
     assert mean_difference(result, expected) < 4
     assert not result.getexif()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(640, 480), (645, 487), (487, 645)])
+@pytest.mark.parametrize("fit", ["fill", "contain", "cover", "inside", "outside"])
+def test_a_jpeg_decoded_at_a_reduced_scale_gives_the_same_picture(fit: Any, size: Size, orientation: int) -> None:
+    """Whatever the sides and the orientation: a shift by a part of a pixel would show at the edges of the drawing."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = encoded(drawing(size), "JPEG", exif=exif, quality=95)
+    resize = Resize(width=60, height=50, fit=fit)
+    reduced = decoding.decoded(decoding.opened(data, ImageFormat.JPEG, LIMIT), resize)
+    assert reduced.image.width * 4 <= reduced.size[0] + 3
+    full = resize.apply(ImageOps.exif_transpose(decoded(data)))
+    assert mean_difference(run(data, resize, target=ImageFormat.PNG), full) < 0.85
+
+
+def test_a_jpeg_made_grey_is_decoded_without_its_colours() -> None:
+    data = jpeg()
+    assert decoding.decoded(decoding.opened(data, ImageFormat.JPEG, LIMIT), Grayscale()).image.mode == "L"
+    assert mean_difference(run(data, Grayscale(), target=ImageFormat.PNG), decoded(data).convert("L")) < 0.5
+
+
+def test_a_large_picture_of_any_format_and_mode_is_reduced_well() -> None:
+    """Averaging whole pixels before the filter shows nowhere."""
+    for mode in ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"):
+        image = drawing((1600, 1200), mode)
+        small = Resize(width=60, height=50).apply(image)
+        full = image.resize((60, 50), Image.Resampling.LANCZOS)
+        if mode == "I;16":
+            small, full = (each.point(lambda value: value / 256, "L") for each in (small, full))
+        assert mean_difference(small, full) < 0.3
+
+
+def test_the_pixel_limit_holds_for_a_frame_around_a_reduced_picture() -> None:
+    with pytest.raises(TooManyPixels, match="16000 x 10 pixels are too many"):
+        render(
+            jpeg((390, 390)),
+            ImageFormat.JPEG,
+            Plan((Resize(width=16_000, height=10, fit="contain"),), Output(format=ImageFormat.PNG)),
+            159_999,
+        )
+
+
+def test_a_png_is_compressed_by_what_it_shows() -> None:
+    """Repeats are searched for in graphics, where they make it small, and not in photographs, where there are none."""
+    grain = Image.effect_noise((400, 300), 8)
+    photograph = Image.merge("RGB", (grain, grain.rotate(180), Image.linear_gradient("L").resize((400, 300))))
+    text = Image.new("RGB", (400, 300), "white")
+    for row in range(0, 300, 12):
+        ImageDraw.Draw(text).text((5, row), "the quick brown fox jumps over the lazy dog, over and over", fill="black")
+    for image, runs_only in ((photograph, True), (text, False)):
+        result = render(encoded(image, "PNG"), ImageFormat.PNG, Plan((), Output(format=ImageFormat.PNG)), LIMIT)
+        assert (result == encoded(image, "PNG", compress_type=zlib.Z_RLE)) is runs_only
+        assert len(result) <= len(encoded(image, "PNG")) * 1.02
 
 
 @pytest.mark.parametrize("target", list(ImageFormat))

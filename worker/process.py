@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker import imaging
+from worker.decoding import PictureError
 from worker.queue import LEASE_RENEWAL_S, renew_lease, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
@@ -143,7 +144,7 @@ class Processor:
             )
         except imaging.Stopped:
             raise TaskStopped from None
-        except imaging.PictureError as exc:
+        except PictureError as exc:
             raise TaskFailed(str(exc)) from exc
         except Overrun as exc:
             stop.set()  # the thread goes no further than its next step

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from PIL import Image
 
 from worker.operations.base import Operation
@@ -6,7 +8,9 @@ from worker.operations.base import Operation
 class Grayscale(Operation, frozen=True, tag="grayscale"):
     """Turn the picture into shades of grey (ITU-R BT.601 luma); transparency stays."""
 
+    decode_mode: ClassVar[str | None] = "L"  # a JPEG's luma is stored: its colours need not be decoded
+
     def apply(self, image: Image.Image) -> Image.Image:
         if image.mode in ("L", "LA", "I;16"):
-            return image.copy()
+            return image
         return image.convert("LA" if image.mode == "RGBA" else "L")

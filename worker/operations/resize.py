@@ -1,12 +1,22 @@
+from math import ceil
 from typing import Annotated, Literal
 
 from msgspec import Meta
-from PIL import Image, ImageOps
+from PIL import Image
 
-from worker.operations.base import Operation, Size
+from worker.operations.base import Box, Operation, Size
 
 MAX_SIDE = 16_383  # what WebP holds; more than any screen or print of a photograph asks for
 DEFAULT_SIDE = 100
+
+DECODER_GAP = 1.5
+"""How much larger than the result a JPEG stays when the decoder reduces it; Lanczos does the rest.
+
+Held against a full decode with Lanczos, photographs are within 42 dB at 1.5, 50 dB at 2; libvips leaves less.
+"""
+
+REDUCING_GAP = 3.0
+"""How much larger than the result any picture stays when whole pixels are averaged first: 50 dB at 3, 45 dB at 2."""
 
 WHITE: dict[str, float | tuple[int, ...]] = {
     "L": 255,
@@ -36,21 +46,24 @@ class Resize(Operation, frozen=True, tag="resize"):
     ] = "fill"
 
     def output_size(self, size: Size) -> Size:
-        box = self._box(size)
-        if self.fit in ("fill", "contain", "cover"):
-            return box
-        scales = box[0] / size[0], box[1] / size[1]
-        return _scaled(size, min(scales) if self.fit == "inside" else max(scales))
+        return self._scaled_size(size) if self.fit in ("inside", "outside") else self._box_size(size)
+
+    def least_source(self, size: Size) -> Size:
+        width, height = self._scaled_size(size)
+        return ceil(width * DECODER_GAP), ceil(height * DECODER_GAP)
 
     def apply(self, image: Image.Image) -> Image.Image:
-        target = self.output_size(image.size)
-        if self.fit == "cover":
-            return ImageOps.fit(image, target, Image.Resampling.LANCZOS)
-        if self.fit == "contain":
-            return _contained(image, target)
-        return image.resize(target, Image.Resampling.LANCZOS)
+        return self.apply_reduced(image, (0, 0, *image.size), image.size)
 
-    def _box(self, size: Size) -> Size:
+    def apply_reduced(self, image: Image.Image, box: Box, size: Size) -> Image.Image:
+        target = self.output_size(size)
+        if self.fit == "cover":
+            return _resized(image, target, _centred(box, target))
+        if self.fit == "contain":
+            return _framed(_resized(image, self._scaled_size(size), box), target)
+        return _resized(image, target, box)
+
+    def _box_size(self, size: Size) -> Size:
         if self.width is not None and self.height is not None:
             return self.width, self.height
         if self.width is not None:
@@ -59,13 +72,31 @@ class Resize(Operation, frozen=True, tag="resize"):
             return max(1, round(size[0] * self.height / size[1])), self.height
         return DEFAULT_SIDE, DEFAULT_SIDE
 
+    def _scaled_size(self, size: Size) -> Size:
+        """Return the size to which the whole picture is scaled, before it is cropped or framed."""
+        box = self._box_size(size)
+        if self.fit == "fill":
+            return box
+        scales = box[0] / size[0], box[1] / size[1]
+        scale = min(scales) if self.fit in ("inside", "contain") else max(scales)
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
-def _scaled(size: Size, scale: float) -> Size:
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+def _resized(image: Image.Image, size: Size, box: Box) -> Image.Image:
+    # Pillow cannot average 16-bit pixels ahead of the filter.
+    gap = None if image.mode == "I;16" else REDUCING_GAP
+    return image.resize(size, Image.Resampling.LANCZOS, box, gap)
 
 
-def _contained(image: Image.Image, box: Size) -> Image.Image:
-    size = _scaled(image.size, min(box[0] / image.width, box[1] / image.height))
-    canvas = Image.new(image.mode, box, WHITE[image.mode])
-    canvas.paste(image.resize(size, Image.Resampling.LANCZOS), ((box[0] - size[0]) // 2, (box[1] - size[1]) // 2))
+def _centred(box: Box, size: Size) -> Box:
+    """Return the largest box in the middle of `box` that has the proportions of `size`."""
+    left, upper, right, lower = box
+    scale = min((right - left) / size[0], (lower - upper) / size[1])
+    over_x, over_y = (right - left - size[0] * scale) / 2, (lower - upper - size[1] * scale) / 2
+    return left + over_x, upper + over_y, right - over_x, lower - over_y
+
+
+def _framed(image: Image.Image, size: Size) -> Image.Image:
+    canvas = Image.new(image.mode, size, WHITE[image.mode])
+    canvas.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
     return canvas
