@@ -3,7 +3,7 @@
 Nothing half-written is ever visible: obstore writes aside and moves (local) or completes a multipart upload (S3).
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -21,7 +21,10 @@ PART_BYTES = 5 * 1024 * 1024
 
 
 CHUNK_BYTES = 256 * 1024
-"""Bytes in one chunk of a download."""
+"""Bytes in one chunk of a download, and in one write of a result to a local file.
+
+Linux finds memory for a file sooner in small pieces: 3 MB in one write took 4 to 6 ms of CPU time, in these 0.7.
+"""
 
 
 class StorageUnavailable(Exception):
@@ -42,23 +45,28 @@ class Storage:
 
     async def put(self, path: str, chunks: AsyncIterator[bytes], head: bytes = b"") -> None:
         """Store `head` and what `chunks` yields: at once if it is little, else as it comes; nothing if that raises."""
-        held = bytearray(head)
+        held = [head]
+        size = len(head)
         async for chunk in chunks:
-            held += chunk
-            if len(held) >= PART_BYTES:
+            held.append(chunk)
+            size += len(chunk)
+            if size >= PART_BYTES:
                 break
         else:
-            await self.put_bytes(path, bytes(held))
+            await self._put_at_once(path, held)
             return
         with _obstore_errors(), _nowhere_to_write():
             # One part in flight: more would let a slow storage pile a fast upload up in memory.
-            await obstore.put_async(
-                self._store, path, _chained(bytes(held), chunks), chunk_size=PART_BYTES, max_concurrency=1
-            )
+            await obstore.put_async(self._store, path, _chained(held, chunks), chunk_size=PART_BYTES, max_concurrency=1)
 
     async def put_bytes(self, path: str, data: bytes) -> None:
+        view = memoryview(data)
+        await self._put_at_once(path, [view[first : first + CHUNK_BYTES] for first in range(0, len(data), CHUNK_BYTES)])
+
+    async def _put_at_once(self, path: str, chunks: Sequence[bytes | memoryview]) -> None:
+        """Store chunks as one object; each is one write to a local file."""
         with _obstore_errors(), _nowhere_to_write():
-            await obstore.put_async(self._store, path, data, use_multipart=False)
+            await obstore.put_async(self._store, path, chunks, use_multipart=False)
 
     async def read(self, path: str) -> bytes:
         with _obstore_errors():
@@ -93,8 +101,9 @@ class Storage:
         await self.delete(path)
 
 
-async def _chained(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield head
+async def _chained(head: Iterable[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in head:
+        yield chunk
     async for chunk in rest:
         yield chunk
 
