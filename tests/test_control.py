@@ -169,11 +169,8 @@ async def test_the_sweep_takes_up_a_task_that_the_queue_has_lost(
 async def test_the_sweep_leaves_a_task_alone_that_a_worker_holds(
     api: Client, redis: ArqRedis, tasks: Tasks, storage: Storage
 ) -> None:
-    """A late attempt's clean-up took its job from the queue, but its lease says that it runs."""
     task_id = await api.upload()
-    await tasks.move(task_id, Status.STARTED)
-    await redis.zrem("arq:queue", task_id)
-    await redis.set(f"arq:in-progress:{task_id}", b"1", px=15_000)
+    await tasks.begin(1)
     await age(redis, "tasks:STARTED")
     await sweep(tasks, storage)
     assert (await tasks.get(task_id)).status is Status.STARTED

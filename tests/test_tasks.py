@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import product
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from worker import queue
 from worker.formats import ImageFormat
 from worker.operations.resize import Resize
 from worker.plan import Output, Plan
-from worker.states import ENDS, TRANSITIONS, Spec, Status, TaskNotFound, WrongState
+from worker.states import ENDS, TRANSITIONS, Spec, Status, Task, TaskNotFound, WrongState
 from worker.storage import Storage
 from worker.sweep import remove_expired
 from worker.tasks import UNFINISHED_TTL_MS, Tasks, new_task_id
@@ -174,22 +175,78 @@ async def test_an_unfinished_task_is_not_retired(tasks: Tasks) -> None:
             assert (await tasks.get(task_id)).status is status
 
 
-async def test_workers_that_claim_at_once_never_get_the_same_task(redis: ArqRedis, tasks: Tasks) -> None:
-    """Among 250: running tasks stay in the queue, and those behind many of them are found all the same."""
+async def test_workers_that_begin_at_once_never_get_the_same_task(redis: ArqRedis, tasks: Tasks) -> None:
     ids = [await created(tasks) for _ in range(250)]
-    claims = await asyncio.gather(*(queue.claim(redis, "arq:queue", 30) for _ in range(10)))
-    claimed = [task_id for claim in claims for task_id, _ in claim]
-    assert sorted(claimed) == sorted(ids)
-    assert all(len(claim) <= 30 for claim in claims)
-    for task_id in ids:
-        assert 0 < await redis.pttl(f"arq:in-progress:{task_id}") <= queue.LEASE_S * 1000
+    begun = [task for batch in await asyncio.gather(*(tasks.begin(30) for _ in range(10))) for task in batch]
+    assert sorted(task.id for task in begun) == sorted(ids)
+    assert {(task.status, task.attempt) for task in begun} == {(Status.STARTED, 1)}
+    assert await redis.zcard("arq:queue") == 0
+    assert sorted(await index(redis, "leases")) == sorted(await index(redis, "STARTED")) == sorted(ids)
+    assert await tasks.begin(30) == []
 
 
-async def test_what_is_put_off_is_not_claimed(redis: ArqRedis, tasks: Tasks) -> None:
-    put_off, due = [await created(tasks) for _ in range(2)]
-    await redis.zadd("arq:queue", {put_off: 2**42})
-    [(claimed, _)] = await queue.claim(redis, "arq:queue", 3)
-    assert claimed == due
+async def test_the_oldest_task_is_begun_first_and_no_more_than_asked_for(tasks: Tasks, redis: ArqRedis) -> None:
+    ids = [await created(tasks) for _ in range(5)]
+    for age, task_id in enumerate(ids):
+        await redis.zadd("arq:queue", {task_id: 1000 - age})
+    assert [task.id for task in await tasks.begin(2)] == [ids[4], ids[3]]
+
+
+async def test_a_lapsed_lease_comes_first_unless_it_is_the_workers_own(tasks: Tasks, redis: ArqRedis) -> None:
+    lapsed, own = [task.id for task in await begun(tasks, 2)]
+    waiting = await created(tasks)
+    await redis.zadd(queue.LEASES, {lapsed: 1, own: 1})
+    again, fresh = await tasks.begin(2, [own])
+    assert (again.id, again.attempt, again.deaths) == (lapsed, 2, 1)
+    assert (fresh.id, fresh.attempt) == (waiting, 1)
+    assert (await tasks.get(own)).attempt == 1
+    assert await redis.zscore(queue.LEASES, own) > 1
+
+
+async def begun(tasks: Tasks, count: int) -> list[Task]:
+    for _ in range(count):
+        await created(tasks)
+    return await tasks.begin(count)
+
+
+async def test_what_is_put_off_is_not_begun(redis: ArqRedis, tasks: Tasks) -> None:
+    [task] = await begun(tasks, 1)
+    await tasks.move(task.id, Status.PENDING, due_ms=2**42)
+    due = await created(tasks)
+    assert [each.id for each in await tasks.begin(3)] == [due]
+    assert task.id not in await index(redis, "leases")
+
+
+async def test_what_arqs_own_loop_runs_and_its_cron_jobs_are_left_to_it(redis: ArqRedis, tasks: Tasks) -> None:
+    locked, leased, free = [await created(tasks) for _ in range(3)]
+    await redis.set(f"arq:in-progress:{locked}", b"1")
+    await queue.renew_lease(redis, leased)
+    await redis.zadd("arq:queue", {"cron:sweep_all:1": 1})
+    assert [task.id for task in await tasks.begin(1)] == [free]
+    assert await tasks.begin(1) == []
+    assert await redis.zcard("arq:queue") == 3
+
+
+async def test_an_ended_task_that_is_still_queued_or_leased_is_let_go(redis: ArqRedis, tasks: Tasks) -> None:
+    queued, leased = [await in_state(tasks, Status.SUCCESS) for _ in range(2)]
+    await redis.zadd("arq:queue", {queued: 1})
+    await redis.zadd(queue.LEASES, {leased: 1})
+    assert await tasks.begin(5) == []
+    assert await redis.zcard("arq:queue") == await redis.zcard(queue.LEASES) == 0
+
+
+async def test_beginning_told_twice_gives_the_same_tasks(redis: ArqRedis, tasks: Tasks) -> None:
+    """The client repeats a command whose reply was lost with the connection: byte for byte."""
+    await created(tasks)
+    script = tasks._begin
+
+    async def twice(keys: list[str], args: list[Any]) -> Any:
+        await script(keys=keys, args=args)
+        return await script(keys=keys, args=args)
+
+    tasks._begin = twice  # type: ignore[assignment]
+    [task] = await tasks.begin(2)
+    assert task.attempt == 1
 
 
 def test_a_spec_is_stored_as_json_that_a_person_can_read() -> None:

@@ -16,12 +16,13 @@ if waiting >= tonumber(ARGV[7]) then
   return {waiting, ended}
 end
 redis.call('HSET', KEYS[1], 'status', 'PENDING', 'attempt', 0, 'created_ms', now, 'queued_ms', now, 'spec', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ttl)
 redis.call('ZADD', 'tasks:created', now, id)
-redis.call('ZADD', 'tasks:PENDING', now, id)
-redis.call('XADD', 'tasks:events', 'MAXLEN', '~', ARGV[8], '*', 'task_id', id, 'status', 'PENDING', 'attempt', 0)
+enter(id, '', 'PENDING', 0, now, ttl, ARGV[8])
 redis.call('ZREM', 'uploads', id)
 redis.call('SET', KEYS[2], ARGV[5], 'PX', ttl)
 redis.call('ZADD', KEYS[3], now, id)
-redis.call('PUBLISH', ARGV[6], '')
+if waiting == 0 then
+  -- Else every worker is busy, and looks here when it no longer is, or has been woken and is on its way.
+  redis.call('PUBLISH', ARGV[6], '')
+end
 return {waiting}

@@ -9,20 +9,20 @@ import os
 import signal
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from arq import Retry, cron
+from arq import cron
 from arq.connections import RedisSettings
 from arq.cron import CronJob
 from arq.worker import Worker
 
 from worker.heartbeat import Heartbeat
-from worker.process import Processor, TryLater
+from worker.process import Processor
 from worker.queue import (
     HEALTH_INTERVAL_S,
     HEALTH_KEY,
     WAKE_CHANNEL,
-    claim,
     connect,
     decode_job,
     encode_job,
@@ -50,15 +50,12 @@ CRON_CLAIM_S = 3600
 
 
 async def process_task(ctx: dict[str, Any], task_id: str) -> None:
-    """The arq function: its name and argument are what `worker.queue.job_for` writes."""
-    try:
-        await ctx["processor"].process(task_id)
-    except TryLater as exc:
-        raise Retry(defer=exc.delay_s) from exc
+    """The arq function, for arq's own loop: its name and argument are what `worker.queue.job_for` writes."""
+    await ctx["processor"].begin_and_process(task_id)
 
 
 async def take_lease(ctx: dict[str, Any]) -> None:
-    """Shorten the lock that arq's own loop takes, an hour long, to a lease; ours takes a lease to begin with."""
+    """Take a lease beside the lock of arq's own loop, and shorten that, an hour long, to the lease's length."""
     await renew_lease(ctx["redis"], ctx["job_id"])
 
 
@@ -118,10 +115,14 @@ def __getattr__(name: str) -> dict[str, Any]:
 
 
 class EventWorker(Worker):
-    """arq's worker, woken when a task is queued or a slot becomes free, where arq sleeps out its `poll_delay`."""
+    """arq's worker, woken when a task is queued or a slot becomes free, where arq sleeps out its `poll_delay`.
+
+    It runs tasks only: it takes them from arq's queue into leases in one step, and arq's jobs and locks are left to
+    arq's own loop.
+    """
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "on_job_start": None}, poll_delay=0, queue_read_limit=1, handle_signals=False)
+        super().__init__(**settings, poll_delay=0, handle_signals=False)
         self.cron_runs: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
 
@@ -136,29 +137,28 @@ class EventWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         self._wake.clear()
-        slots: Slots = self.ctx["slots"]
-        self.max_jobs = slots.count - slots.lost
-        await through_outage(super()._poll_iteration)
+        await through_outage(self._begin_due)
+        await through_outage(self.heart_beat)
         with suppress(TimeoutError):
             async with asyncio.timeout(FALLBACK_POLL_S):
                 await self._wake.wait()
 
-    async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Lock and begin as many due jobs as there are free slots, if `job_ids` says that there are any.
-
-        One round trip, where arq takes four for each job, and blind to none: arq looks at the first hundred only, which
-        may all be running elsewhere.
-        """
-        if not job_ids:
+    async def _begin_due(self) -> None:
+        """Begin as many due tasks as there are free slots, in one round trip where arq takes five for each."""
+        slots: Slots = self.ctx["slots"]
+        free = slots.count - slots.lost - len(self.tasks)
+        if free <= 0:
             return
-        for job_id, score in await claim(self.pool, self.queue_name, self.max_jobs - self.job_counter):
-            if job_id in self.tasks and not self.tasks[job_id].done():
-                continue  # our own, whose lease had lapsed while we or Redis were frozen; this has renewed it
-            await self.sem.acquire()
-            self.job_counter += 1
-            job = self.loop.create_task(self.run_job(job_id, score))
-            job.add_done_callback(lambda _: self._release_sem_dec_counter_on_complete())
-            self.tasks[job_id] = job
+        for task in await self.ctx["tasks"].begin(free, self.tasks):
+            run = self.tasks[task.id] = self.loop.create_task(self.ctx["processor"].process(task))
+            run.add_done_callback(partial(self._ended, task.id))
+
+    def _ended(self, task_id: str, run: asyncio.Task[None]) -> None:
+        del self.tasks[task_id]
+        self._wake.set()
+        if not run.cancelled() and run.exception() is not None:
+            logger.error("%s broke off; it is begun again when its lease lapses", task_id, exc_info=run.exception())
+        self.jobs_complete += 1
 
     async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:  # noqa: ARG002 - arq's
         """Run due cron jobs, each turn on one worker, beside the queue: in it they would wait behind all tasks."""
@@ -177,10 +177,6 @@ class EventWorker(Worker):
             await job.coroutine(self.ctx)
         except Exception:  # Redis or storage is away, or a fault of ours; the next turn comes
             logger.exception("%s failed", job.name)
-
-    def _release_sem_dec_counter_on_complete(self) -> None:
-        super()._release_sem_dec_counter_on_complete()
-        self._wake.set()
 
     async def _listen(self) -> None:
         """Hear of tasks that are queued or cancelled; whatever is missed, polls and lease renewals find later."""

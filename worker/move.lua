@@ -1,17 +1,18 @@
 -- Move one task to another state if that is allowed, with its index entries and its event, in one atomic step.
--- KEYS[1]  the task's hash        KEYS[2]  its job key        KEYS[3]  the queue
+-- KEYS[1]  the task's hash    KEYS[2]  its job key    KEYS[3]  the queue    KEYS[4]  the leases
 -- ARGV     1 task id, 2 target state, 3 now (Unix ms), 4 time to live from now (ms),
 --          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
---          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10... field, value pairs to set;
+--          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10 when it is due if it becomes
+--          PENDING (Unix ms), 11... field, value pairs to set;
 --          the first pair of a move to STARTED is the name and value of the move's own token
--- A task that becomes PENDING is queued if the queue does not hold it; one that is handed back never left it.
+-- A task that becomes PENDING is queued, one that ends leaves the queue.
 -- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
-local hash, id, target, now, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local hash, id, target, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local status, attempt = unpack(redis.call('HMGET', hash, 'status', 'attempt'))
 if not status then
   return {}
 end
-if target == 'STARTED' and redis.call('HGET', hash, 'token') == ARGV[11] then
+if target == 'STARTED' and redis.call('HGET', hash, 'token') == ARGV[12] then
   return redis.call('HGETALL', hash) -- the client repeats a command whose reply it lost
 end
 if not string.find(ARGV[6], ' ' .. status .. ' ', 1, true) or (ARGV[5] ~= '' and ARGV[5] ~= attempt) then
@@ -20,20 +21,19 @@ end
 if target == 'STARTED' then
   attempt = redis.call('HINCRBY', hash, 'attempt', 1)
 end
-redis.call('HSET', hash, 'status', target, unpack(ARGV, 10))
-redis.call('PEXPIRE', hash, ttl)
-redis.call('ZREM', 'tasks:' .. status, id)
-redis.call('ZADD', 'tasks:' .. target, now, id)
-redis.call('XADD', 'tasks:events', 'MAXLEN', '~', ARGV[9], '*',
-  'task_id', id, 'status', target, 'attempt', attempt)
+redis.call('HSET', hash, 'status', target, unpack(ARGV, 11))
+enter(id, status, target, attempt, now, ARGV[4], ARGV[9])
 if target == 'PENDING' then
   if status ~= 'PENDING' then
     redis.call('HSET', hash, 'queued_ms', now)
   end
-  if not redis.call('ZSCORE', KEYS[3], id) then
-    redis.call('SET', KEYS[2], ARGV[7], 'PX', ttl)
-    redis.call('ZADD', KEYS[3], now, id)
-    redis.call('PUBLISH', ARGV[8], '')
-  end
+  redis.call('ZREM', KEYS[4], id)
+  redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[4])
+  redis.call('ZADD', KEYS[3], ARGV[10], id)
+  redis.call('PUBLISH', ARGV[8], '')
+elseif target ~= 'STARTED' then
+  redis.call('DEL', KEYS[2])
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('ZREM', KEYS[4], id)
 end
 return redis.call('HGETALL', hash)

@@ -16,7 +16,7 @@ from worker.decoding import PictureError
 from worker.queue import LEASE_RENEWAL_S, renew_lease, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
-from worker.states import Spec, Status, Task, TaskNotFound, WrongState
+from worker.states import Spec, Status, Task, TaskNotFound, WrongState, now_ms
 from worker.storage import Storage, StorageUnavailable
 from worker.sweep import waited_too_long
 from worker.tasks import Tasks
@@ -27,12 +27,8 @@ logger = logging.getLogger(__name__)
 LONGEST_DELAY_S = 60
 
 
-class TryLater(Exception):
-    """What the task needs is away; the task itself is not at fault and waits `delay_s`."""
-
-    def __init__(self, delay_s: float) -> None:
-        super().__init__(f"again in {delay_s:g} s")
-        self.delay_s = delay_s
+class _StorageAway(Exception):
+    """The task itself is not at fault and is put off."""
 
 
 class TaskFailed(Exception):
@@ -56,27 +52,30 @@ class Processor:
         """The tasks running here; a set event stops its task at the next step."""
         self.done = self.failed = 0
 
-    async def process(self, task_id: str) -> None:
-        """Take a queued task to its end; raise `TryLater` when Redis or storage is away.
-
-        When it is cancelled (the worker stops), the task is handed back: PENDING again, this attempt not counted.
-        """
+    async def begin_and_process(self, task_id: str) -> None:
+        """Begin a queued task, if it is still to be begun, and take it to its end."""
         try:
             task = await self._tasks.move(task_id, Status.STARTED)
         except (TaskNotFound, WrongState) as exc:
             logger.info("%s not begun: %s", task_id, exc)
-            return
-        except RedisError as exc:
-            raise TryLater(1) from exc
+        else:
+            await self.process(task)
+
+    async def process(self, task: Task) -> None:
+        """Take a task that was begun here to its end, or hand it back: PENDING again, this attempt not counted.
+
+        That is when storage is away (the task is put off), or when this is cancelled (the worker stops).
+        """
         try:
             async with self._leased(task) as stop:
                 await self._finish(task, stop)
-        except TryLater:
-            await through_outage(lambda: self._hand_back(task))
-            raise
+        except _StorageAway as exc:
+            delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
+            logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
+            await through_outage(lambda: self._hand_back(task, now_ms() + delay_s * 1000))
         except asyncio.CancelledError:
             with suppress(RedisError):  # the lease lapses; stopping cannot wait for Redis
-                await asyncio.shield(self._hand_back(task))
+                await asyncio.shield(self._hand_back(task, task.created_ms))
             raise
 
     def stop(self, task_id: str) -> None:
@@ -108,7 +107,7 @@ class Processor:
         try:
             await self._storage.put_bytes(task.result_path, result)
         except StorageUnavailable as exc:
-            raise self._storage_away(task, exc) from exc
+            raise _StorageAway(exc) from exc
         return len(result)
 
     def _check(self, task: Task) -> Spec:
@@ -129,12 +128,7 @@ class Processor:
         except FileNotFoundError as exc:
             raise TaskFailed("the upload is gone from storage") from exc
         except StorageUnavailable as exc:
-            raise self._storage_away(task, exc) from exc
-
-    def _storage_away(self, task: Task, exc: StorageUnavailable) -> TryLater:
-        delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
-        logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
-        return TryLater(delay_s)
+            raise _StorageAway(exc) from exc
 
     async def _render(self, spec: Spec, data: bytes, stop: threading.Event) -> bytes:
         timeout_s, max_pixels = self._settings.task_timeout_s, self._settings.max_pixels
@@ -176,19 +170,18 @@ class Processor:
         except StorageUnavailable as exc:
             logger.warning("%s: its upload stays until its time is over: %s", task.id, exc)
 
-    async def _hand_back(self, task: Task) -> None:
+    async def _hand_back(self, task: Task, due_ms: int) -> None:
         fields, sources = {"handed_back": task.handed_back + 1}, (Status.STARTED,)
         try:
-            await self._tasks.move(task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fields)
+            await self._tasks.move(
+                task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fields, due_ms=due_ms
+            )
         except (TaskNotFound, WrongState) as exc:
             logger.warning("%s not handed back: %s", task.id, exc)
 
     @asynccontextmanager
     async def _leased(self, task: Task) -> AsyncIterator[threading.Event]:
-        """Keep the task locked to this worker, and yield the event that stops it.
-
-        If the worker dies, the lock lapses within `LEASE_S`.
-        """
+        """Renew the task's lease and yield the event that stops it; if the worker dies, the lease lapses."""
         stop = self.stops[task.id] = threading.Event()
         renewal = asyncio.create_task(self._renew(task, stop))
         try:

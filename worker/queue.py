@@ -6,7 +6,6 @@ arq's own words (job, queue, in-progress) live here and in `worker.main` only.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from importlib import resources
 from typing import TypeVar
 
 import msgspec
@@ -38,14 +37,19 @@ HEALTH_INTERVAL_S = 5  # `arq --check` fails 6 s after the last worker's end
 JOB_EXPIRES_MS = 30 * 86_400_000
 """arq fails a job whose key is gone as "expired" and its task would never end: far beyond any queue."""
 
+LEASES = "tasks:leases"
+"""Sorted set of the running tasks' ids, scored with the time at which each is free for other workers (Unix ms)."""
+
+BEGIN_KEYS = [default_queue_name, LEASES]
+BEGIN_PREFIXES = [in_progress_key_prefix, job_key_prefix]
+"""What begin.lua is given of arq's keys."""
+
 LEASE_S = 15
-"""How long a task stays locked to a worker that no longer renews it."""
+"""How long a task stays with a worker that no longer renews its lease."""
 LEASE_RENEWAL_S = 5
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 """Between two tries to reach Redis."""
-
-_CLAIM = resources.files("worker").joinpath("claim.lua").read_text()
 
 encode_job = msgspec.json.Encoder(enc_hook=repr).encode
 decode_job = msgspec.json.Decoder().decode
@@ -102,8 +106,8 @@ async def through_outage(action: Callable[[], Awaitable[T]]) -> T:
 
 
 def job_keys(task_id: str) -> list[str]:
-    """Return the keys that queueing a task writes: its job's and the queue's."""
-    return [job_key_prefix + task_id, default_queue_name]
+    """Return the keys by which a task waits and runs: its job's, the queue's and the leases'."""
+    return [job_key_prefix + task_id, default_queue_name, LEASES]
 
 
 def job_for(task_id: str, at_ms: int) -> bytes:
@@ -117,28 +121,20 @@ def job_for(task_id: str, at_ms: int) -> bytes:
     return job
 
 
-async def claim(redis: Redis, queue_name: str, count: int) -> list[tuple[str, int]]:
-    """Lock for `LEASE_S` up to `count` due jobs, none that another worker holds; return their ids and scores."""
-    script = redis.register_script(_CLAIM)
-    reply: list[bytes] = await script(keys=[queue_name], args=[in_progress_key_prefix, count, LEASE_S * 1000, now_ms()])
-    return [(reply[i].decode(), int(float(reply[i + 1]))) for i in range(0, len(reply), 2)]
-
-
 async def renew_lease(redis: Redis, task_id: str) -> None:
-    """Keep a running task locked to this worker for another `LEASE_S`.
-
-    Sets the key anew: the clean-up of a late attempt may have removed it.
-    """
-    await redis.set(in_progress_key_prefix + task_id, b"1", px=LEASE_S * 1000)
+    """Keep a running task with this worker for another `LEASE_S`; arq's own lock too, where its own loop runs it."""
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.zadd(LEASES, {task_id: now_ms() + LEASE_S * 1000})
+        pipe.set(in_progress_key_prefix + task_id, b"1", px=LEASE_S * 1000, xx=True)
+        await pipe.execute()
 
 
 async def held(redis: Redis, task_ids: list[str]) -> set[str]:
-    """Return those of the tasks that are in the queue (waiting, put off or running) or locked by a worker."""
+    """Return those of the tasks that are in the queue (waiting, put off) or run under a lease."""
     if not task_ids:
         return set()
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zmscore(default_queue_name, task_ids)
-        for task_id in task_ids:
-            pipe.exists(in_progress_key_prefix + task_id)
-        scores, *locks = await pipe.execute()
-    return {task_id for task_id, score, lock in zip(task_ids, scores, locks, strict=True) if score is not None or lock}
+        pipe.zmscore(LEASES, task_ids)
+        waiting, running = await pipe.execute()
+    return {each for each, *scores in zip(task_ids, waiting, running, strict=True) if scores != [None, None]}

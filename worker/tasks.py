@@ -4,7 +4,6 @@
 state) are sorted sets of ids scored in Unix milliseconds; every change goes through one atomic script.
 """
 
-import asyncio
 import math
 import time
 from collections.abc import Awaitable, Collection, Mapping
@@ -52,9 +51,9 @@ class Tasks:
         self._queue_limit = settings.queue_limit
         self.queue_timeout_s = settings.queue_timeout_s
         self._full: tuple[float, QueueFull] | None = None
-        self._create, self._move, self._mark, self._retire = (
-            redis.register_script(resources.files("worker").joinpath(name).read_text())
-            for name in ("create.lua", "move.lua", "mark.lua", "retire.lua")
+        self._create, self._begin, self._move, self._mark, self._retire = (
+            redis.register_script(_source("enter") + _source(name))
+            for name in ("create", "begin", "move", "mark", "retire")
         )
 
     def check_room(self) -> None:
@@ -95,7 +94,28 @@ class Tasks:
             raise TaskNotFound(task_id)
         return _decode(known_id, record)
 
-    async def move(
+    async def begin(self, count: int, running: Collection[str] = ()) -> list[Task]:
+        """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
+
+        Those whose worker let its lease lapse come first; a lapsed lease of `running`, the caller's own, is renewed.
+        """
+        at_ms = now_ms()
+        reply: list[Any] = await self._begin(
+            keys=queue.BEGIN_KEYS,
+            args=[
+                at_ms,
+                count,
+                at_ms + queue.LEASE_S * 1000,
+                UNFINISHED_TTL_MS,
+                uuid4().hex,
+                EVENTS_KEPT,
+                *queue.BEGIN_PREFIXES,
+                *running,
+            ],
+        )
+        return [_decode(task_id.decode(), _pairs(record)) for task_id, record in _pairs(reply).items()]
+
+    async def move(  # noqa: PLR0913 - three say what, three say when it may and may not
         self,
         task_id: str,
         target: Status,
@@ -103,11 +123,12 @@ class Tasks:
         attempt: int | None = None,
         sources: Collection[Status] = tuple(Status),
         fields: Mapping[str, str | int] = MappingProxyType({}),
+        due_ms: int | None = None,
     ) -> Task:
         """Move a task to `target` and set `fields`, or raise `WrongState` or `TaskNotFound`.
 
         With `attempt`, only while that attempt is the task's latest; only from `sources`. A task that becomes PENDING
-        is queued if the queue does not hold it.
+        is queued and due at `due_ms` (Unix ms, default now); one that ends leaves the queue.
         """
         at_ms = now_ms()
         if target in ENDS:
@@ -129,6 +150,7 @@ class Tasks:
                 queue.job_for(task_id, at_ms),
                 queue.WAKE_CHANNEL,
                 EVENTS_KEPT,
+                at_ms if due_ms is None else due_ms,
                 *pairs,
             ],
         )
@@ -136,7 +158,7 @@ class Tasks:
             raise TaskNotFound(task_id)
         if reply[0] == b"WRONG":
             raise WrongState(task_id, Status(reply[1].decode()), target)
-        return _decode(task_id, dict(zip(reply[::2], reply[1::2], strict=True)))
+        return _decode(task_id, _pairs(reply))
 
     async def cancel(self, task_id: str) -> Task:
         """Revoke a waiting task, mark a running one to stop at its next step, raise `WrongState` for an ended one."""
@@ -172,9 +194,9 @@ class Tasks:
         return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit)
 
     async def unheld(self, limit: int) -> list[Task]:
-        """Return unfinished tasks that no queue holds, of the `limit` that have been in their state longest.
+        """Return unfinished tasks that neither wait nor run, of the `limit` that have been in their state longest.
 
-        arq keeps a job in the queue until it is done; but the clean-up of a late attempt can remove a newer one's job.
+        The clean-up after a late attempt in arq's own loop can take a task from the queue.
         """
         ids = [
             task_id
@@ -182,10 +204,6 @@ class Tasks:
             for task_id in await self._ids(f"tasks:{status}", now_ms() - UNHELD_MS, limit)
         ]
         held = await queue.held(self._redis, ids)
-        if len(held) < len(ids):
-            # A late attempt's clean-up can take a running task's lock too, until it is renewed.
-            await asyncio.sleep(queue.LEASE_RENEWAL_S + 1)
-            held |= await queue.held(self._redis, ids)
         found = [await self._get_or_none(task_id) for task_id in ids if task_id not in held]
         return [task for task in found if task is not None and not task.is_finished]
 
@@ -219,6 +237,15 @@ def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
     if ended_in_10_s == 0:
         return UNKNOWN_RETRY_S
     return max(1, min(60, math.ceil(waiting / 10 / (ended_in_10_s / 10))))
+
+
+def _source(script: str) -> str:
+    return resources.files("worker").joinpath(f"{script}.lua").read_text()
+
+
+def _pairs(reply: list[Any]) -> dict[bytes, Any]:
+    """Read a reply of name, value, name, value, ..."""
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _key(task_id: str) -> str:
