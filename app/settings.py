@@ -19,3 +19,13 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
     upload_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest time in seconds for one upload to arrive; it gets 408 after that.")
     ] = 120.0
+    redirect_downloads: Annotated[
+        bool,
+        Meta(description="Whether downloads are sent on to signed URLs of the object store, past the API."),
+    ] = False
+
+    def __post_init__(self) -> None:
+        if self.redirect_downloads and self.storage_url.startswith("file:"):
+            raise engine.InvalidSettings(
+                "REDIRECT_DOWNLOADS: 'true' needs an object store in STORAGE_URL; a local directory cannot sign URLs"
+            )

@@ -46,6 +46,12 @@ def test_a_wrong_value_names_the_variable_and_what_is_allowed(name: str, value: 
     assert "MAX_ATTEMPTS: 'x' is not allowed; give a whole number at least 1" in str(caught.value)
 
 
+def test_redirects_without_an_object_store_are_refused_by_name() -> None:
+    with pytest.raises(InvalidSettings, match=r"^REDIRECT_DOWNLOADS: 'true' needs an object store in STORAGE_URL"):
+        read_settings(Settings, {"REDIRECT_DOWNLOADS": "true"})
+    assert read_settings(Settings, {"REDIRECT_DOWNLOADS": "true", "STORAGE_URL": "s3://bucket"}).redirect_downloads
+
+
 def test_importing_reads_no_environment_and_connects_to_nothing() -> None:
     code = "import app.main, worker.main, worker.operations, app.__main__, worker.__main__; print('imported')"
     environ = {"REDIS_URL": "nonsense", "MAX_PIXELS": "nonsense"}

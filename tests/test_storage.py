@@ -1,7 +1,10 @@
 """Storage on a local directory and on an S3 server: the same promises."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import boto3
 import msgspec
@@ -74,6 +77,14 @@ async def test_a_part_can_be_streamed(storage: Storage) -> None:
     assert b"".join([bytes(chunk) async for chunk in stream]) == bytes(range(10, 20))
 
 
+async def test_a_local_directory_does_without_a_media_type_and_signs_nothing(tmp_path: Path) -> None:
+    storage = Storage(tmp_path.as_uri())
+    await storage.put_bytes("processed/1/a.jpg", b"x", "image/jpeg")
+    assert await storage.read("processed/1/a.jpg") == b"x"
+    with pytest.raises(TypeError, match="cannot sign URLs"):
+        await storage.signed_url("processed/1/a.jpg", 300)
+
+
 async def test_deleting_is_thorough_and_may_be_repeated(storage: Storage) -> None:
     for path in ("processed/1/a.jpg", "processed/1/b.jpg", "processed/12/a.jpg"):
         await storage.put_bytes(path, b"x")
@@ -122,3 +133,46 @@ async def test_the_whole_service_runs_on_s3(redis: object, settings: Settings, s
     keys = [entry["Key"] for entry in boto3.client("s3").list_objects(Bucket=s3.split("/")[2])["Contents"]]
     assert f"darkroom/{view['result']}" in keys
     assert f"darkroom/uploads/{view['task_id']}" in keys
+
+
+@pytest.mark.parametrize("how", ["path", "accept"])
+async def test_a_download_is_sent_on_to_the_object_store(redis: object, settings: Settings, s3: str, how: str) -> None:
+    redirecting = msgspec.structs.replace(settings, storage_url=s3, redirect_downloads=True)
+    async with serving(redirecting) as url, working(redirecting), Client(base_url=url, timeout=20) as client:
+        view = await client.ended(await client.upload(name="ä b?.jpg", format="webp"))
+        path = f"/{view['result']}" if how == "path" else f"/task-result/{view['task_id']}"
+        headers = {} if how == "path" else {"Accept": "image/*"}
+
+        sent_on = await client.get(path, headers=headers)
+        assert (sent_on.status_code, sent_on.headers["cache-control"], sent_on.content) == (307, "no-store", b"")
+        target = urlsplit(sent_on.headers["location"])
+        assert f"http://{target.netloc}" == os.environ["AWS_ENDPOINT_URL"]
+        assert parse_qs(target.query)["X-Amz-Expires"] == ["300"]
+
+        answer = await client.get(path, headers=headers, follow_redirects=True)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+        assert answer.content == await Storage(s3).read(view["result"])
+        assert decoded(answer.content).format == "WEBP"
+        part = await client.get(path, headers={**headers, "Range": "bytes=1-3"}, follow_redirects=True)
+        assert (part.status_code, part.content) == (206, answer.content[1:4])
+
+
+async def test_what_is_no_download_is_answered_by_the_api_itself(redis: object, settings: Settings, s3: str) -> None:
+    redirecting = msgspec.structs.replace(settings, storage_url=s3, redirect_downloads=True)
+    async with serving(redirecting) as url, Client(base_url=url, timeout=20) as client:
+        picture = {"Accept": "image/*"}
+        task_id = await client.upload()
+        assert (await client.get(f"/task-result/{task_id}", headers=picture)).status_code == 409
+        assert (await client.get(f"/processed/{task_id}/photo.jpg")).status_code == 404
+        assert (await client.get(f"/task-result/{uuid4()}", headers=picture)).status_code == 404
+        async with working(redirecting):
+            view = await client.ended(task_id)
+            failed = await client.ended(await client.upload(jpeg()[:500]))
+        assert failed["status"] == "FAILURE"
+        assert (await client.get(f"/task-result/{failed['task_id']}", headers=picture)).status_code == 409
+        named = await client.get(f"/task-result/{task_id}")
+        assert (named.status_code, named.json()["processed_image"]) == (200, view["result"])
+        # A signature holds for GET alone.
+        head = await client.head(f"/{view['result']}")
+        size = (await Storage(s3).head(view["result"]))["size"]
+        assert (head.status_code, head.headers["content-length"]) == (200, str(size))

@@ -105,7 +105,7 @@ class Processor:
         data = await self._read_upload(task)
         result = await self._render(spec, data, stop)
         try:
-            await self._storage.put_bytes(task.result_path, result)
+            await self._storage.put_bytes(task.result_path, result, spec.plan.output.format.media_type)
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
         return len(result)

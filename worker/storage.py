@@ -5,15 +5,16 @@ Nothing half-written is ever visible: obstore writes aside and moves (local) or 
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 if TYPE_CHECKING:  # obstore has these in its stubs only
-    from obstore import BytesStream, ObjectMeta
+    from obstore import Attributes, BytesStream, ObjectMeta
     from obstore.store import ObjectStore
 
 PART_BYTES = 5 * 1024 * 1024
@@ -59,14 +60,21 @@ class Storage:
             # One part in flight: more would let a slow storage pile a fast upload up in memory.
             await obstore.put_async(self._store, path, _chained(held, chunks), chunk_size=PART_BYTES, max_concurrency=1)
 
-    async def put_bytes(self, path: str, data: bytes) -> None:
+    async def put_bytes(self, path: str, data: bytes, media_type: str | None = None) -> None:
+        """Store `data`; with its type where the store keeps one, which a local directory does not."""
         view = memoryview(data)
-        await self._put_at_once(path, [view[first : first + CHUNK_BYTES] for first in range(0, len(data), CHUNK_BYTES)])
+        chunks = [view[first : first + CHUNK_BYTES] for first in range(0, len(data), CHUNK_BYTES)]
+        attributes: Attributes = {}
+        if media_type is not None and not isinstance(self._store, LocalStore):
+            attributes["Content-Type"] = media_type
+        await self._put_at_once(path, chunks, attributes)
 
-    async def _put_at_once(self, path: str, chunks: Sequence[bytes | memoryview]) -> None:
+    async def _put_at_once(
+        self, path: str, chunks: Sequence[bytes | memoryview], attributes: "Attributes | None" = None
+    ) -> None:
         """Store chunks as one object; each is one write to a local file."""
         with _obstore_errors(), _nowhere_to_write():
-            await obstore.put_async(self._store, path, chunks, use_multipart=False)
+            await obstore.put_async(self._store, path, chunks, attributes=attributes, use_multipart=False)
 
     async def read(self, path: str) -> bytes:
         with _obstore_errors():
@@ -78,6 +86,16 @@ class Storage:
         with _obstore_errors():
             result = await obstore.get_async(self._store, path, options={"range": (first, last + 1)})
             return result.stream(CHUNK_BYTES)
+
+    async def signed_url(self, path: str, life_s: int) -> str:
+        """Return a URL of the store's own, by which whoever has it may GET the object for `life_s` seconds.
+
+        It is computed from the credentials alone, 0.15 ms for S3: nobody is asked whether the object exists.
+        """
+        if not isinstance(self._store, (S3Store, GCSStore, AzureStore)):
+            raise TypeError(f"{self._store!r} cannot sign URLs")
+        with _obstore_errors():
+            return await obstore.sign_async(self._store, "GET", path, timedelta(seconds=life_s))
 
     async def head(self, path: str) -> "ObjectMeta":
         with _obstore_errors():

@@ -6,11 +6,14 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app.errors import problem
 from app.state import Request
 from worker.states import Status, Task
+
+SIGNED_URL_LIFE_S = 300
+"""How long a redirect may be followed, by slow clients with clocks that differ; a download that has begun goes on."""
 
 Span = tuple[int, int]
 """First and last byte, both included, as HTTP counts them."""
@@ -25,7 +28,17 @@ async def output(request: Request) -> Response:
 
 
 async def send_output(request: Request, task: Task) -> Response:
-    """Send a task's result: conditional requests and single ranges (RFC 9110, 13 and 14)."""
+    """Send a task's result, or where the object store sends it."""
+    # A signature holds for one method, so HEAD is answered here.
+    if request.state["settings"].redirect_downloads and request.method == "GET":
+        url = await request.state["storage"].signed_url(task.result_path, SIGNED_URL_LIFE_S)
+        # Stored, it would be followed after its end. The store sees to ranges and conditions: clients repeat them.
+        return RedirectResponse(url, 307, headers={"Cache-Control": "no-store", "Vary": "Accept"})
+    return await _send_bytes(request, task)
+
+
+async def _send_bytes(request: Request, task: Task) -> Response:
+    """Answer conditional requests and single ranges (RFC 9110, 13 and 14)."""
     storage = request.state["storage"]
     try:
         meta = await storage.head(task.result_path)
