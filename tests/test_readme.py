@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -17,6 +18,7 @@ from worker.settings import read_settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 
 
 def block(heading: str) -> str:
@@ -58,13 +60,35 @@ def test_the_settings_table_says_what_the_settings_say() -> None:
 
 
 def test_compose_passes_settings_that_exist_and_builds_one_image() -> None:
-    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
-    app, worker = compose["services"]["app"], compose["services"]["worker"]
-    assert {name.lower() for name in app["environment"]} == set(Settings.__struct_fields__)
+    app, worker = COMPOSE["services"]["app"], COMPOSE["services"]["worker"]
+    ours = {name.lower() for name in app["environment"] if not name.startswith("AWS_")}
+    assert ours == set(Settings.__struct_fields__)
     assert app["image"] == worker["image"]
     assert app["environment"] == worker["environment"]
     grace_s = float(worker["stop_grace_period"].removesuffix("s"))
     assert grace_s > float(worker["environment"]["SHUTDOWN_GRACE_S"])
+
+
+def test_compose_has_one_address_for_any_number_of_apis() -> None:
+    services = COMPOSE["services"]
+    assert services["balancer"]["ports"] == ["127.0.0.1:${PORT:-8000}:8000"]
+    assert "ports" not in services["app"], "a second one could not have it too"
+    assert [name for name, service in services.items() if "profiles" in service] == ["s3"]
+    limit_s = read_settings(Settings, {}).upload_timeout_s
+    for side in ("client", "server"):
+        [timeout_s] = re.findall(rf"timeout {side} (\d+)s", services["balancer"]["environment"]["CONFIG"])
+        assert float(timeout_s) > limit_s
+
+
+def test_the_storage_in_readmes_compose_command_is_composes_s3_server() -> None:
+    [bucket] = re.findall(r"^STORAGE_URL=s3://(\w+) docker compose --profile scale up ", README, re.MULTILINE)
+    s3, given = COMPOSE["services"]["s3"], COMPOSE["services"]["app"]["environment"]
+    assert s3["volumes"] == [f"s3:{s3['command'][1]}/{bucket}"]
+    endpoint = urlsplit(given["AWS_ENDPOINT_URL"])
+    assert s3["networks"]["default"]["aliases"] == [endpoint.hostname]
+    assert s3["ports"] == [f"127.0.0.1:{endpoint.port}:{endpoint.port}"]
+    keys = (s3["environment"]["ROOT_ACCESS_KEY"], s3["environment"]["ROOT_SECRET_KEY"])
+    assert keys == (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
 
 
 def test_the_layout_names_what_is_there() -> None:
