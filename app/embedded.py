@@ -10,7 +10,8 @@ import redis
 
 logger = logging.getLogger(__name__)
 
-CONFIG = {"appendonly": "yes", "appendfsync": "always"}
+CONFIG = {"appendonly": "yes", "appendfsync": "always", "hash-max-listpack-value": "1024"}
+"""Every write is synced before it is answered; a task's record, with what was asked for, is kept in one piece."""
 
 TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
 """What a terminal sends to every process in it, by Ctrl-C or when it is closed."""

@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 import yaml
 
+from app.embedded import CONFIG
 from app.settings import Settings
 from tests.pictures import decoded, jpeg
 from tests.test_local import running
@@ -65,6 +67,9 @@ def test_compose_passes_settings_that_exist_and_builds_one_image() -> None:
     assert ours == set(Settings.__struct_fields__)
     assert app["image"] == worker["image"]
     assert app["environment"] == worker["environment"]
+    assert {(f"--{name}", value) for name, value in CONFIG.items()} <= set(
+        pairwise(COMPOSE["services"]["redis"]["command"])
+    )
     grace_s = float(worker["stop_grace_period"].removesuffix("s"))
     assert grace_s > float(worker["environment"]["SHUTDOWN_GRACE_S"])
 
