@@ -92,7 +92,7 @@ class TestServer(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.stop.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):

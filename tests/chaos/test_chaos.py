@@ -36,7 +36,7 @@ WISHES: list[dict[str, str]] = [
     {"operation": "grayscale"},
     {"operation": "resize", "width": "64"},
     {"operation": "resize", "width": "200", "height": "100", "fit": "cover", "format": "webp"},
-    {"operation": "resize", "width": "1600", "format": "avif"},  # some tenths of a second, for a fault to fall into
+    {"operation": "resize", "width": "3000", "format": "avif"},  # a third of a second, for a fault to fall into
 ]
 
 

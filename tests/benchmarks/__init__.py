@@ -1,0 +1,1 @@
+"""How fast Darkroom is beside what users would pick instead: `python -m tests.benchmarks`."""

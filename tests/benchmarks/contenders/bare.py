@@ -1,0 +1,92 @@
+import json
+import math
+import subprocess
+import sys
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tests.benchmarks.cases import Case
+from tests.benchmarks.contenders.base import Contender, cores
+from tests.benchmarks.load import PATIENT, Job, Measured, Pauses
+
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "jpeg": {"quality": 80},
+    "png": {"compress_type": zlib.Z_RLE},
+    "webp": {"quality": 80, "method": 2},
+    "avif": {"quality": 65, "speed": 8, "max_threads": 1},
+}
+"""Darkroom's encoder settings, written out a second time so that its results can be held against plain Pillow's."""
+
+
+def processed(data: bytes, case: Case) -> bytes:
+    """Do what Darkroom does, in the fewest calls of Pillow that do it."""
+    image: Image.Image = Image.open(BytesIO(data))
+    if case.fields["operation"] == "grayscale":
+        image.draft("L", None)
+        image = image.convert("L")
+    else:
+        size = int(case.fields.get("width", 100)), int(case.fields.get("height", 100))
+        if case.fields.get("fit") == "inside":
+            scale = min(size[0] / image.width, size[1] / image.height)
+            size = round(image.width * scale), round(image.height * scale)
+        draft = image.draft(None, (math.ceil(size[0] * 1.5), math.ceil(size[1] * 1.5)))
+        image = image.resize(size, Image.Resampling.LANCZOS, draft and draft[1], reducing_gap=3.0)
+    options = dict(SAVE_OPTIONS[case.format])
+    if "quality" in case.fields:
+        options["quality"] = int(case.fields["quality"])
+    buffer = BytesIO()
+    image.save(buffer, case.format, **options)
+    return buffer.getvalue()
+
+
+class BarePillow(Contender):
+    """Pillow alone, in memory, in a loop on as many threads as there are cores: the limit."""
+
+    name = "bare Pillow"
+
+    def start(self) -> None:
+        """Each turn is a process of its own."""
+
+    def job(self, case: Case, pauses: Pauses = PATIENT) -> Job:
+        return lambda _: processed(self.pictures[case.picture], case)
+
+    def result(self, case: Case) -> bytes:
+        return processed(self.pictures[case.picture], case)
+
+    def measure(self, case: Case, clients: int, seconds: float) -> Measured:
+        picture = self.directory / case.picture
+        picture.write_bytes(self.pictures[case.picture])
+        wish = json.dumps([str(picture), case.name, case.fields, min(clients, cores()), seconds])
+        answer = subprocess.run([sys.executable, "-m", __name__, wish], check=True, capture_output=True, text=True)
+        wall_s, latencies_s, cpu_s = json.loads(answer.stdout)
+        return Measured(wall_s, latencies_s, cpu_s, 0.0)
+
+
+def main() -> None:
+    path, name, fields, threads, seconds = json.loads(sys.argv[1])
+    case = Case(name, path, fields)
+    data = Path(path).read_bytes()
+    processed(data, case)  # Pillow loads its plugins
+    began, used = time.perf_counter(), time.process_time()
+
+    def loop(_: int) -> list[float]:
+        latencies: list[float] = []
+        while not latencies or time.perf_counter() - began < seconds:
+            start = time.perf_counter()
+            processed(data, case)
+            latencies.append(time.perf_counter() - start)
+        return latencies
+
+    with ThreadPoolExecutor(threads) as pool:
+        latencies_s = [each for part in pool.map(loop, range(threads)) for each in part]
+    print(json.dumps([time.perf_counter() - began, latencies_s, time.process_time() - used]))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

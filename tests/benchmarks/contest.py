@@ -1,0 +1,129 @@
+"""Every contender through every case, in turn, on one machine, in one run."""
+
+import logging
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageChops, ImageStat
+
+from tests.benchmarks.cases import FITS, Case
+from tests.benchmarks.contenders import BarePillow, Contender, Darkroom, Unavailable
+from tests.benchmarks.load import Measured
+
+logger = logging.getLogger(__name__)
+
+Figures = dict[str, float]
+
+
+@dataclass
+class Contest:
+    """What was measured: (case, contender, clients) -> the figures of each round, in order."""
+
+    figures: dict[tuple[str, str, int], list[Figures]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Contender -> why."""
+    fidelity: dict[str, dict[str, Figures]] = field(default_factory=dict)
+    """Case -> contender -> bytes and psnr_db of its result."""
+
+    def ratios(
+        self, case: Case, figure: str, one: type[Contender], other: type[Contender], clients: int
+    ) -> list[float]:
+        """Return one's figure by the other's, round by round; nothing where one of them is missing."""
+        mine = self.figures.get((case.name, one.name, clients), [])
+        theirs = self.figures.get((case.name, other.name, clients), [])
+        return [a[figure] / b[figure] for a, b in zip(mine, theirs, strict=False)]
+
+    def median(self, case: Case, figure: str, contender: type[Contender], clients: int = 8) -> float | None:
+        rounds = self.figures.get((case.name, contender.name, clients))
+        return None if rounds is None else statistics.median(each[figure] for each in rounds)
+
+
+@contextmanager
+def running(
+    kinds: Sequence[type[Contender]], contest: Contest, environments: Path, directory: Path, pictures: dict[str, bytes]
+) -> Iterator[list[Contender]]:
+    """Set up and start what can be had; what cannot is left out with its reason."""
+    started: list[Contender] = []
+    try:
+        for kind in kinds:
+            home = directory / kind.name.replace(" ", "-")
+            home.mkdir()
+            contender = kind(environments, home, pictures)
+            try:
+                contender.set_up()
+                contender.start()
+            except Unavailable as exc:
+                logger.warning("%s is left out: %s", kind.name, exc)
+                contest.left_out[kind.name] = str(exc)
+                contender.stop()
+            else:
+                started.append(contender)
+        yield started
+    finally:
+        for contender in started:
+            contender.stop()
+
+
+def hold(
+    contest: Contest, contenders: list[Contender], cases: Sequence[Case], clients: int, rounds: int, seconds: float
+) -> None:
+    """Measure `rounds` times what every contender makes of each case, in an order that turns round each time."""
+    for case in cases:
+        able = [each for each in contenders if each.job(case) is not None]
+        for contender in able:
+            contender.result(case)  # warm
+        for number in range(rounds):
+            for contender in able if number % 2 == 0 else reversed(able):
+                measured = contender.measure(case, clients, seconds)
+                _check(contender, case, measured)
+                key = case.name, contender.name, clients
+                contest.figures.setdefault(key, []).append(measured.figures)
+        for contender in able:
+            logger.info(
+                "%-16s %d clients  %-13s %8.1f/s  %7.2f ms CPU each  p50 %7.1f ms",
+                case.name,
+                clients,
+                contender.name,
+                *(contest.median(case, each, type(contender), clients) for each in ("per_s", "cpu_ms", "p50_ms")),
+            )
+
+
+def _check(contender: Contender, case: Case, measured: Measured) -> None:
+    if measured.errors:
+        raise RuntimeError(f"{contender.name}, {case.name}: {measured.errors[0]}")
+
+
+def compare_results(contest: Contest, contenders: list[Contender], cases: Sequence[Case]) -> None:
+    """Hold each result's size against Darkroom's, Darkroom's bytes against plain Pillow's, and measure fidelity."""
+    for case in cases:
+        results = {type(each): each.result(case) for each in contenders if each.job(case) is not None}
+        sizes = {kind: _decoded(result).size for kind, result in results.items()}
+        if len(set(sizes.values())) != 1:
+            raise RuntimeError(f"{case.name}: the results differ in size: {sizes}")
+        if Darkroom in results and BarePillow in results and results[Darkroom] != results[BarePillow]:
+            raise RuntimeError(f"{case.name}: Darkroom's result is not plain Pillow's")
+        if case in FITS:
+            original = _decoded(contenders[0].pictures[case.picture])
+            reference = original.resize(next(iter(sizes.values())), Image.Resampling.LANCZOS)
+            contest.fidelity[case.name] = {
+                kind.name: {"bytes": len(result), "psnr_db": _psnr_db(_decoded(result), reference)}
+                for kind, result in results.items()
+            }
+
+
+def _decoded(data: bytes) -> Image.Image:
+    image = Image.open(BytesIO(data))
+    image.load()
+    return image
+
+
+def _psnr_db(image: Image.Image, reference: Image.Image) -> float:
+    """Peak signal to noise ratio of 8-bit RGB pictures in decibels; infinite for equal ones."""
+    statistic = ImageStat.Stat(ImageChops.difference(image.convert("RGB"), reference.convert("RGB")))
+    mean_square = sum(statistic.sum2) / (image.width * image.height * 3)
+    return math.inf if mean_square == 0 else 10 * math.log10(255**2 / mean_square)

@@ -1,0 +1,120 @@
+"""What is to be reached, each a ratio of two things measured in turn in one run."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.benchmarks.cases import (
+    FIT_AVIF,
+    FIT_JPEG,
+    FIT_PNG,
+    FIT_WEBP,
+    GRAYSCALE,
+    LARGE_GRAYSCALE,
+    LARGE_RESIZE,
+    RESIZE,
+    TINY_RESIZE,
+    Case,
+)
+from tests.benchmarks.contenders import BarePillow, CeleryDemo, Contender, Darkroom, SharpServer, Thumbor
+from tests.benchmarks.contest import Contest
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`limit` is the least that is wanted, or the most where `is_most`."""
+
+    figure: str
+    limit: float
+    rounds: Callable[[Contest, dict[str, Any]], list[float]]
+    is_most: bool = False
+    unit: str = "x"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A goal and what was measured for it."""
+
+    figure: str
+    goal: str
+    median: float
+    low: float
+    high: float
+    is_met: bool
+
+
+def _versus(
+    figure: str, case: Case, key: str, other: type[Contender], limit: float, *, is_most: bool = False, clients: int = 8
+) -> Goal:
+    return Goal(
+        f"{figure}, {case.name}, to {other.name}",
+        limit,
+        lambda contest, _: contest.ratios(case, key, Darkroom, other, clients),
+        is_most,
+    )
+
+
+def _fidelity(case: Case, key: str, limit: float, unit: str, *, is_most: bool) -> Goal:
+    def rounds(contest: Contest, _: dict[str, Any]) -> list[float]:
+        results = contest.fidelity.get(case.name, {})
+        if Darkroom.name not in results or Thumbor.name not in results:
+            return []
+        ours, theirs = results[Darkroom.name][key], results[Thumbor.name][key]
+        return [ours / theirs if key == "bytes" else 0.0 if ours == theirs else ours - theirs]
+
+    name = "bytes" if key == "bytes" else "PSNR difference"
+    return Goal(f"{name}, {case.name}, to {Thumbor.name}", limit, rounds, is_most, unit)
+
+
+def _scaling(figure: str, part: str, key: str, limit: float, *, is_most: bool = True, unit: str = "x") -> Goal:
+    def rounds(_: Contest, scaling: dict[str, Any]) -> list[float]:
+        value = scaling.get(part, {}).get(key, [])
+        return value if isinstance(value, list) else [value]
+
+    return Goal(figure, limit, rounds, is_most, unit)
+
+
+GOALS = [
+    _versus("tasks/s", RESIZE, "per_s", CeleryDemo, 3),
+    _versus("tasks/s", LARGE_RESIZE, "per_s", CeleryDemo, 4),
+    _versus("tasks/s", GRAYSCALE, "per_s", CeleryDemo, 1.7),
+    _versus("tasks/s", TINY_RESIZE, "per_s", CeleryDemo, 1.7),
+    _versus("idle latency p50", TINY_RESIZE, "p50_ms", CeleryDemo, 0.5, is_most=True, clients=1),
+    _versus("CPU", LARGE_RESIZE, "cpu_ms", BarePillow, 1.2, is_most=True),
+    _versus("CPU", RESIZE, "cpu_ms", BarePillow, 1.5, is_most=True),
+    _versus("CPU", LARGE_RESIZE, "cpu_ms", SharpServer, 1.0, is_most=True),
+    _versus("CPU", GRAYSCALE, "cpu_ms", SharpServer, 0.4, is_most=True),
+    _versus("CPU", LARGE_GRAYSCALE, "cpu_ms", SharpServer, 0.4, is_most=True),
+    _versus("CPU", RESIZE, "cpu_ms", SharpServer, 1.2, is_most=True),
+    *(
+        goal
+        for case, least in ((FIT_JPEG, 1.5), (FIT_PNG, 1.8), (FIT_WEBP, 1.6), (FIT_AVIF, 1.2))
+        for goal in (
+            _versus("pictures/s", case, "per_s", Thumbor, least),
+            _fidelity(case, "bytes", 1.1, "x", is_most=True),
+            _fidelity(case, "psnr_db", 0, " dB", is_most=False),
+        )
+    ),
+    _scaling("submit with 100,000 waiting, to none", "full_queue", "submit", 1.2),
+    _scaling("pick-up with 100,000 waiting, to none", "full_queue", "pick_up", 1.2),
+    _scaling("Redis memory of a waiting task", "full_queue", "bytes_per_task", 1200, unit=" bytes"),
+    _scaling("two workers of one thread, to one", "two_workers", "rates", 1.8, is_most=False),
+    _scaling("API alone, 64 clients: p99, to p50", "api_alone", "p99_to_p50", 20),
+    _scaling("API alone, 64 clients: memory after, to before", "api_alone", "rss_growth", 1.1),
+    _scaling("API alone, 64 clients: errors", "api_alone", "errors", 0, unit=""),
+]
+
+
+def reached(contest: Contest, scaling: dict[str, Any]) -> list[Reached]:
+    """Hold every goal that could be measured against what was."""
+    rows = []
+    for goal in GOALS:
+        rounds = goal.rounds(contest, scaling)
+        if not rounds:
+            continue
+        median = statistics.median(rounds)
+        is_met = median <= goal.limit if goal.is_most else median >= goal.limit
+        sign = "<=" if goal.is_most else ">="
+        rows.append(Reached(goal.figure, f"{sign} {goal.limit:g}{goal.unit}", median, min(rounds), max(rounds), is_met))
+    return rows
