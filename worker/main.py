@@ -125,6 +125,8 @@ class EventWorker(Worker):
         super().__init__(**settings, poll_delay=0, handle_signals=False)
         self.cron_runs: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._in_slots: set[str] = set()
+        """The tasks whose pictures wait for a slot or are in one; the others of `tasks` are being stored."""
 
     async def main(self) -> None:
         """Run until cancelled; when Redis goes away arq ends, here running tasks go on until it is back."""
@@ -146,16 +148,25 @@ class EventWorker(Worker):
     async def _begin_due(self) -> None:
         """Begin as many due tasks as there are free slots, in one round trip where arq takes five for each."""
         slots: Slots = self.ctx["slots"]
-        free = slots.count - slots.lost - len(self.tasks)
+        # Results are stored while the next pictures are made; no more of them than that, should storage be slow.
+        free = min(slots.count - slots.lost - len(self._in_slots), 2 * slots.count - len(self.tasks))
         if free <= 0:
             return
         for task in await self.ctx["tasks"].begin(free, self.tasks):
-            run = self.tasks[task.id] = self.loop.create_task(self.ctx["processor"].process(task))
-            run.add_done_callback(partial(self._ended, task.id))
+            self._in_slots.add(task.id)
+            work = self.ctx["processor"].process(task, partial(self._leave_slot, task.id))
+            self.tasks[task.id] = self.loop.create_task(work)
+            self.tasks[task.id].add_done_callback(partial(self._ended, task.id))
+
+    def _leave_slot(self, task_id: str) -> None:
+        self._in_slots.discard(task_id)
+        self._wake.set()
 
     def _ended(self, task_id: str, run: asyncio.Task[None]) -> None:
+        slots: Slots = self.ctx["slots"]
+        if task_id in self._in_slots or len(self.tasks) >= 2 * slots.count:
+            self._leave_slot(task_id)
         del self.tasks[task_id]
-        self._wake.set()
         if not run.cancelled() and run.exception() is not None:
             logger.error("%s broke off; it is begun again when its lease lapses", task_id, exc_info=run.exception())
         self.jobs_complete += 1

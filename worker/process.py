@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -61,14 +61,15 @@ class Processor:
         else:
             await self.process(task)
 
-    async def process(self, task: Task) -> None:
+    async def process(self, task: Task, on_rendered: Callable[[], None] = lambda: None) -> None:
         """Take a task that was begun here to its end, or hand it back: PENDING again, this attempt not counted.
 
         That is when storage is away (the task is put off), or when this is cancelled (the worker stops).
+        `on_rendered` is called when the picture is made and its slot free, but the result still to be stored.
         """
         try:
             async with self._leased(task) as stop:
-                await self._finish(task, stop)
+                await self._finish(task, stop, on_rendered)
         except _StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
             logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
@@ -83,10 +84,10 @@ class Processor:
         if task_id in self.stops:
             self.stops[task_id].set()
 
-    async def _finish(self, task: Task, stop: threading.Event) -> None:
+    async def _finish(self, task: Task, stop: threading.Event, on_rendered: Callable[[], None]) -> None:
         began = time.monotonic()
         try:
-            size_bytes = await self._run(task, stop)
+            size_bytes = await self._run(task, stop, on_rendered)
         except TaskFailed as exc:
             self.failed += 1
             await self._end(task, Status.FAILURE, error=str(exc))
@@ -99,11 +100,11 @@ class Processor:
             await self._end(task, Status.SUCCESS)
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
-    async def _run(self, task: Task, stop: threading.Event) -> int:
+    async def _run(self, task: Task, stop: threading.Event, on_rendered: Callable[[], None]) -> int:
         """Make and store the result; return its size in bytes."""
         spec = self._check(task)
-        data = await self._read_upload(task)
-        result = await self._render(spec, data, stop)
+        result = await self._render(spec, await self._read_upload(task), stop)
+        on_rendered()
         try:
             await self._storage.put_bytes(task.result_path, result, spec.plan.output.format.media_type)
         except StorageUnavailable as exc:

@@ -20,7 +20,7 @@ class Pauses:
     longest_s: float
 
 
-PATIENT = Pauses(0.008, 1.6, 0.2)
+PATIENT = Pauses(0.008, 1.3, 0.2)
 EAGER = Pauses(0.001, 1.0, 0.001)
 """For one client and an idle server, where the pause is what limits the measurement."""
 
