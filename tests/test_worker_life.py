@@ -18,6 +18,7 @@ from tests.conftest import DEADLINE_S, Client, environment, eventually, process,
 from tests.pictures import jpeg
 from worker.heartbeat import Beat
 from worker.main import NEVER_TRIES, worker_settings
+from worker.queue import LEASES
 
 
 async def test_every_setting_is_one_that_arq_knows(settings: Settings) -> None:
@@ -99,6 +100,24 @@ async def test_a_worker_that_leaves_does_not_make_the_others_look_dead(redis: Ar
         async with working(settings):
             await eventually(lambda: is_alive(redis))
         assert await is_alive(redis)
+
+
+async def test_a_worker_that_stops_while_it_begins_a_task_leaves_none_behind(
+    api: Client, settings: Settings, redis: ArqRedis
+) -> None:
+    """Begun in Redis, with the reply still on its way, a task would wait for its lease to lapse."""
+    task_id = await api.upload()
+    before = {client["id"] for client in await redis.client_list()}
+    await redis.client_pause(500, all=False)
+    async with working(settings):
+
+        async def is_beginning() -> bool:
+            return any(each["cmd"] == "evalsha" and each["id"] not in before for each in await redis.client_list())
+
+        await eventually(is_beginning)
+    view = (await api.get(f"/task-status/{task_id}")).json()
+    assert view["status"] == "SUCCESS"
+    assert await redis.zcard(LEASES) == 0
 
 
 async def is_alive(redis: ArqRedis) -> bool:

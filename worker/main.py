@@ -45,6 +45,9 @@ NEVER_TRIES = 1_000_000
 FALLBACK_POLL_S = 0.5
 """How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
 
+LONGEST_REPLY_S = 2.0
+"""How long a stopping worker waits to hear which tasks it has just begun; if in vain, their leases lapse."""
+
 CRON_CLAIM_S = 3600
 """How long it is remembered that a cron job's turn has been taken."""
 
@@ -127,6 +130,7 @@ class EventWorker(Worker):
         self._wake = asyncio.Event()
         self._in_slots: set[str] = set()
         """The tasks whose pictures wait for a slot or are in one; the others of `tasks` are being stored."""
+        self._beginning: asyncio.Task[None] | None = None
 
     async def main(self) -> None:
         """Run until cancelled; when Redis goes away arq ends, here running tasks go on until it is back."""
@@ -150,9 +154,12 @@ class EventWorker(Worker):
         slots: Slots = self.ctx["slots"]
         # Results are stored while the next pictures are made; no more of them than that, should storage be slow.
         free = min(slots.count - slots.lost - len(self._in_slots), 2 * slots.count - len(self.tasks))
-        if free <= 0:
-            return
-        for task in await self.ctx["tasks"].begin(free, self.tasks):
+        if free > 0:
+            self._beginning = asyncio.create_task(self._begin(free))
+            await asyncio.shield(self._beginning)
+
+    async def _begin(self, count: int) -> None:
+        for task in await self.ctx["tasks"].begin(count, self.tasks):
             self._in_slots.add(task.id)
             work = self.ctx["processor"].process(task, partial(self._leave_slot, task.id))
             self.tasks[task.id] = self.loop.create_task(work)
@@ -203,6 +210,9 @@ class EventWorker(Worker):
 
     async def wind_down(self, grace_s: float) -> None:
         """Let running tasks finish for `grace_s`, hand back the rest, and release what the worker holds."""
+        if self._beginning is not None:
+            # Tasks may have been begun in Redis whose names are still on their way here.
+            await asyncio.wait({self._beginning}, timeout=LONGEST_REPLY_S)
         running = set(self.tasks.values())
         if running:
             _, late = await asyncio.wait(running, timeout=grace_s)

@@ -29,7 +29,7 @@ PROCESS_TASK = "process_task"
 """The name under which the arq function is registered."""
 
 WAKE_CHANNEL = "darkroom:wake"
-"""Hears of every task that is queued (an empty message) or is to stop (its id)."""
+"""Hears of a task that is queued where none waited (an empty message) and of one that is to stop (its id)."""
 
 HEALTH_KEY = default_queue_name + health_check_key_suffix
 HEALTH_INTERVAL_S = 5  # `arq --check` fails 6 s after the last worker's end
