@@ -14,6 +14,7 @@ import yaml
 
 from app.embedded import CONFIG
 from app.settings import Settings
+from tests.benchmarks.report import figures_table, goals_table
 from tests.pictures import decoded, jpeg
 from tests.test_local import running
 from worker.settings import read_settings
@@ -131,3 +132,9 @@ except InvalidParameters as exc:
         "(Blur(radius=3.0),)",
         "radius: '-3' is not allowed; give a number greater than 0 and at most 100",
     ], done.stderr
+
+
+def test_the_benchmark_tables_are_those_of_the_results() -> None:
+    record = msgspec.json.decode((ROOT / "tests" / "benchmarks" / "results.json").read_bytes())
+    assert figures_table(record) in README
+    assert goals_table(record) in README

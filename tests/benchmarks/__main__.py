@@ -40,7 +40,7 @@ class Extent:
     slots: int
 
 
-FULL = Extent(rounds=5, seconds=3, waiting=100_000, samples=500, slots=100)
+FULL = Extent(rounds=5, seconds=2, waiting=100_000, samples=500, slots=100)
 SHORT = Extent(rounds=1, seconds=0.2, waiting=500, samples=10, slots=10)
 
 
