@@ -130,11 +130,16 @@ async def renew_lease(redis: Redis, task_id: str) -> None:
 
 
 async def held(redis: Redis, task_ids: list[str]) -> set[str]:
-    """Return those of the tasks that are in the queue (waiting, put off) or run under a lease."""
+    """Return those of the tasks that are in the queue (waiting, put off) or run under a lease that has not lapsed."""
     if not task_ids:
         return set()
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zmscore(default_queue_name, task_ids)
         pipe.zmscore(LEASES, task_ids)
         waiting, running = await pipe.execute()
-    return {each for each, *scores in zip(task_ids, waiting, running, strict=True) if scores != [None, None]}
+    now = now_ms()
+    return {
+        task_id
+        for task_id, due, lapse in zip(task_ids, waiting, running, strict=True)
+        if due is not None or (lapse is not None and lapse > now)
+    }
