@@ -1,7 +1,10 @@
 """From pixels to a file's bytes: colour modes, profiles, and encoder settings."""
 
+import os
 import zlib
 from io import BytesIO
+from tempfile import TemporaryFile
+from typing import IO
 
 from PIL import Image, ImageCms
 
@@ -50,9 +53,18 @@ def encode(image: Image.Image, output: Output, profile: bytes | None) -> bytes:
 
 
 def _saved(image: Image.Image, target: ImageFormat, options: dict[str, object]) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, target.pillow_name, **options)
-    return buffer.getvalue()
+    # Pillow lets other threads run while it encodes into a file, and not while it does into a Python buffer: on two
+    # threads, 2 MP to grey went from 155 to 225 a second.
+    with _memory_file() as file:
+        image.save(file, target.pillow_name, **options)
+        file.seek(0)
+        return file.read()
+
+
+def _memory_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("picture"), "w+b")
+    return TemporaryFile()
 
 
 def _png_strategy(image: Image.Image) -> int:
