@@ -220,11 +220,19 @@ async def test_what_is_put_off_is_not_begun(redis: ArqRedis, tasks: Tasks) -> No
 async def test_what_arqs_own_loop_runs_and_its_cron_jobs_are_left_to_it(redis: ArqRedis, tasks: Tasks) -> None:
     locked, leased, free = [await created(tasks) for _ in range(3)]
     await redis.set(f"arq:in-progress:{locked}", b"1")
-    await queue.renew_lease(redis, leased)
+    await tasks.renew_lease(leased)
     await redis.zadd("arq:queue", {"cron:sweep_all:1": 1})
     assert [task.id for task in await tasks.begin(1)] == [free]
     assert await tasks.begin(1) == []
     assert await redis.zcard("arq:queue") == 3
+
+
+async def test_a_record_that_cannot_be_read_fails_and_harms_no_other(redis: ArqRedis, tasks: Tasks) -> None:
+    broken, sound = [await created(tasks) for _ in range(2)]
+    await redis.execute_command("HSET", f"task:{broken}", "created_ms", "x")  # type: ignore[no-untyped-call]
+    assert [task.id for task in await tasks.begin(2)] == [sound]
+    assert await index(redis, "FAILURE") == [broken]
+    assert await index(redis, "leases") == [sound]
 
 
 async def test_an_ended_task_that_is_still_queued_or_leased_is_let_go(redis: ArqRedis, tasks: Tasks) -> None:

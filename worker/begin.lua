@@ -1,21 +1,23 @@
 -- Begin due tasks for one worker: those whose lease has lapsed, then the queue's, the oldest first.
 -- KEYS[1]  the queue: ids scored with the time from which each is due (Unix ms)
 -- KEYS[2]  the leases: ids of running tasks scored with the time at which each is free for others (Unix ms)
--- ARGV     1 now (Unix ms), 2 how many, 3 end of the leases (Unix ms), 4 life of an unfinished task (ms), 5 the call's
---          token, 6 how many events are kept, 7 prefix of arq's locks, 8 prefix of job keys,
---          9... ids of the tasks that this worker runs
+-- KEYS[3]  what this very call has begun, should the client repeat it because the reply was lost
+-- ARGV     1 how many, 2 length of a lease (ms), 3 life of an unfinished task (ms), 4 the call's token, 5 how many events
+--          are kept, 6 prefix of arq's locks, 7 prefix of job keys, 8... ids of the tasks that this worker runs
 -- Returns id, hash, id, hash, ... of the tasks begun, each hash as field, value, field, value, ...
-local now, count, lapse, ttl, token, events_kept = unpack(ARGV, 1, 6)
+-- Leases go by the server's clock: the workers' may differ, and a call may have waited long for a frozen server.
+local count, lease, ttl, token, events_kept = unpack(ARGV, 1, 5)
+local now = server_ms()
+local lapse = now + lease
 local begun = {}
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], lapse, lapse)) do
-  if redis.call('HGET', 'task:' .. id, 'token') == token then
-    table.insert(begun, id)
-    table.insert(begun, redis.call('HGETALL', 'task:' .. id))
-  end
+local repeated = redis.call('LRANGE', KEYS[3], 0, -1)
+for _, id in ipairs(repeated) do
+  table.insert(begun, id)
+  table.insert(begun, redis.call('HGETALL', 'task:' .. id))
 end
-if #begun > 0 then
-  return begun -- the client repeats a command whose reply it lost
+if #repeated > 0 then
+  return begun
 end
 
 local function begin(id)
@@ -24,19 +26,21 @@ local function begin(id)
   redis.call('ZREM', KEYS[1], id)
   if status ~= 'PENDING' and status ~= 'STARTED' then
     redis.call('ZREM', KEYS[2], id)
-    redis.call('DEL', ARGV[8] .. id)
+    redis.call('DEL', ARGV[7] .. id)
     return
   end
   local attempt = redis.call('HINCRBY', hash, 'attempt', 1)
   redis.call('HSET', hash, 'status', 'STARTED', 'token', token, 'started_ms', now)
   enter(id, status, 'STARTED', attempt, now, ttl, events_kept)
   redis.call('ZADD', KEYS[2], lapse, id)
+  redis.call('RPUSH', KEYS[3], id)
+  redis.call('PEXPIRE', KEYS[3], lease)
   table.insert(begun, id)
   table.insert(begun, redis.call('HGETALL', hash))
 end
 
 local mine = {}
-for i = 9, #ARGV do
+for i = 8, #ARGV do
   mine[ARGV[i]] = true
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, count + #ARGV)) do
@@ -49,7 +53,7 @@ end
 
 -- Not ours to begin: cron jobs of arq's own loop, and what such a loop runs, which stays in the queue meanwhile.
 local function is_left(id)
-  return mine[id] or redis.call('EXISTS', 'task:' .. id) == 0 or redis.call('EXISTS', ARGV[7] .. id) == 1
+  return mine[id] or redis.call('EXISTS', 'task:' .. id) == 0 or redis.call('EXISTS', ARGV[6] .. id) == 1
     or redis.call('ZSCORE', KEYS[2], id)
 end
 

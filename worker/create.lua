@@ -20,8 +20,10 @@ redis.call('ZADD', 'tasks:created', now, id)
 enter(id, '', 'PENDING', 0, now, ttl, ARGV[8])
 redis.call('ZREM', 'uploads', id)
 redis.call('SET', KEYS[2], ARGV[5], 'PX', ttl)
-redis.call('ZADD', KEYS[3], now, id)
-if waiting == 0 then
+local due = math.min(now, server_ms()) -- should this clock be ahead of the server's
+local was_due = redis.call('ZCOUNT', KEYS[3], '-inf', due)
+redis.call('ZADD', KEYS[3], due, id)
+if waiting == 0 or was_due == 0 then
   -- Else every worker is busy, and looks here when it no longer is, or has been woken and is on its way.
   redis.call('PUBLISH', ARGV[6], '')
 end

@@ -10,3 +10,8 @@ local function enter(id, from, to, attempt, now, ttl, events_kept)
   redis.call('XADD', 'tasks:events', 'MAXLEN', '~', events_kept, '*', 'task_id', id, 'status', to, 'attempt', attempt)
 end
 
+local function server_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+

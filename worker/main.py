@@ -26,7 +26,6 @@ from worker.queue import (
     connect,
     decode_job,
     encode_job,
-    renew_lease,
     through_outage,
 )
 from worker.settings import Settings, read_settings
@@ -57,11 +56,6 @@ async def process_task(ctx: dict[str, Any], task_id: str) -> None:
     await ctx["processor"].begin_and_process(task_id)
 
 
-async def take_lease(ctx: dict[str, Any]) -> None:
-    """Take a lease beside the lock of arq's own loop, and shorten that, an hour long, to the lease's length."""
-    await renew_lease(ctx["redis"], ctx["job_id"])
-
-
 async def sweep_all(ctx: dict[str, Any]) -> None:
     """The arq cron job, once a minute."""
     await sweep(ctx["tasks"], ctx["storage"])
@@ -77,7 +71,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["slots"] = Slots(settings.worker_threads, stop)
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)
-        ctx["processor"] = Processor(settings, ctx["redis"], ctx["tasks"], ctx["storage"], ctx["slots"])
+        ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], ctx["slots"])
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
@@ -94,7 +88,6 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "functions": [process_task],
         "cron_jobs": [cron(sweep_all, second=0, unique=True)],
         "on_startup": on_startup,
-        "on_job_start": take_lease,
         "on_shutdown": on_shutdown,
         "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads
         "redis_pool": connect(settings.redis_url, patient=True),
@@ -130,6 +123,7 @@ class EventWorker(Worker):
         self._wake = asyncio.Event()
         self._in_slots: set[str] = set()
         """The tasks whose pictures wait for a slot or are in one; the others of `tasks` are being stored."""
+        self._waits_for_room = False
         self._beginning: asyncio.Task[None] | None = None
 
     async def main(self) -> None:
@@ -153,7 +147,9 @@ class EventWorker(Worker):
         """Begin as many due tasks as there are free slots, in one round trip where arq takes five for each."""
         slots: Slots = self.ctx["slots"]
         # Results are stored while the next pictures are made; no more of them than that, should storage be slow.
-        free = min(slots.count - slots.lost - len(self._in_slots), 2 * slots.count - len(self.tasks))
+        free, room = slots.count - slots.lost - len(self._in_slots), 2 * slots.count - len(self.tasks)
+        self._waits_for_room = room < free
+        free = min(free, room)
         if free > 0:
             self._beginning = asyncio.create_task(self._begin(free))
             await asyncio.shield(self._beginning)
@@ -170,8 +166,7 @@ class EventWorker(Worker):
         self._wake.set()
 
     def _ended(self, task_id: str, run: asyncio.Task[None]) -> None:
-        slots: Slots = self.ctx["slots"]
-        if task_id in self._in_slots or len(self.tasks) >= 2 * slots.count:
+        if task_id in self._in_slots or self._waits_for_room:
             self._leave_slot(task_id)
         del self.tasks[task_id]
         if not run.cancelled() and run.exception() is not None:
@@ -213,6 +208,8 @@ class EventWorker(Worker):
         if self._beginning is not None:
             # Tasks may have been begun in Redis whose names are still on their way here.
             await asyncio.wait({self._beginning}, timeout=LONGEST_REPLY_S)
+            self._beginning.cancel()
+            await asyncio.gather(self._beginning, return_exceptions=True)
         running = set(self.tasks.values())
         if running:
             _, late = await asyncio.wait(running, timeout=grace_s)

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker import imaging
 from worker.decoding import PictureError
-from worker.queue import LEASE_RENEWAL_S, renew_lease, through_outage
+from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
 from worker.states import Spec, Status, Task, TaskNotFound, WrongState, now_ms
@@ -42,9 +41,8 @@ class TaskStopped(Exception):
 class Processor:
     """Runs tasks; one per worker process."""
 
-    def __init__(self, settings: Settings, redis: Redis, tasks: Tasks, storage: Storage, slots: Slots) -> None:
+    def __init__(self, settings: Settings, tasks: Tasks, storage: Storage, slots: Slots) -> None:
         self._settings = settings
-        self._redis = redis
         self._tasks = tasks
         self._storage = storage
         self._slots = slots
@@ -54,6 +52,7 @@ class Processor:
 
     async def begin_and_process(self, task_id: str) -> None:
         """Begin a queued task, if it is still to be begun, and take it to its end."""
+        await self._tasks.renew_lease(task_id)  # and shorten arq's lock, an hour long, to the lease's length
         try:
             task = await self._tasks.move(task_id, Status.STARTED)
         except (TaskNotFound, WrongState) as exc:
@@ -200,7 +199,7 @@ class Processor:
                     stop.set()
                 if now.attempt != task.attempt:
                     return  # a newer attempt has its own lease
-                await renew_lease(self._redis, task.id)
+                await self._tasks.renew_lease(task.id)
             except TaskNotFound:
                 return
             except RedisError as exc:

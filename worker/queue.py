@@ -40,7 +40,6 @@ JOB_EXPIRES_MS = 30 * 86_400_000
 LEASES = "tasks:leases"
 """Sorted set of the running tasks' ids, scored with the time at which each is free for other workers (Unix ms)."""
 
-BEGIN_KEYS = [default_queue_name, LEASES]
 BEGIN_PREFIXES = [in_progress_key_prefix, job_key_prefix]
 """What begin.lua is given of arq's keys."""
 
@@ -121,12 +120,13 @@ def job_for(task_id: str, at_ms: int) -> bytes:
     return job
 
 
-async def renew_lease(redis: Redis, task_id: str) -> None:
-    """Keep a running task with this worker for another `LEASE_S`; arq's own lock too, where its own loop runs it."""
-    async with redis.pipeline(transaction=False) as pipe:
-        pipe.zadd(LEASES, {task_id: now_ms() + LEASE_S * 1000})
-        pipe.set(in_progress_key_prefix + task_id, b"1", px=LEASE_S * 1000, xx=True)
-        await pipe.execute()
+def begin_keys(token: str) -> list[str]:
+    """Return the keys with which begin.lua takes tasks from the queue, in a call of its own token."""
+    return [default_queue_name, LEASES, f"tasks:begun:{token}"]
+
+
+def lease_keys(task_id: str) -> list[str]:
+    return [LEASES, in_progress_key_prefix + task_id]
 
 
 async def held(redis: Redis, task_ids: list[str]) -> set[str]:

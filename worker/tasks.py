@@ -4,9 +4,11 @@
 state) are sorted sets of ids scored in Unix milliseconds; every change goes through one atomic script.
 """
 
+import logging
 import math
 import time
 from collections.abc import Awaitable, Collection, Mapping
+from contextlib import suppress
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, cast
@@ -18,6 +20,8 @@ from redis.asyncio import Redis
 from worker import queue
 from worker.settings import Settings
 from worker.states import ENDS, TRANSITIONS, QueueFull, Spec, Status, Task, TaskNotFound, WrongState, now_ms
+
+logger = logging.getLogger(__name__)
 
 FULL_REMEMBERED_S = 1.0
 """How long uploads are refused unread after the queue was found full."""
@@ -51,9 +55,9 @@ class Tasks:
         self._queue_limit = settings.queue_limit
         self.queue_timeout_s = settings.queue_timeout_s
         self._full: tuple[float, QueueFull] | None = None
-        self._create, self._begin, self._move, self._mark, self._retire = (
+        self._create, self._begin, self._renew, self._move, self._mark, self._retire = (
             redis.register_script(_source("enter") + _source(name))
-            for name in ("create", "begin", "move", "mark", "retire")
+            for name in ("create", "begin", "renew", "move", "mark", "retire")
         )
 
     def check_room(self) -> None:
@@ -99,21 +103,35 @@ class Tasks:
 
         Those whose worker let its lease lapse come first; a lapsed lease of `running`, the caller's own, is renewed.
         """
-        at_ms = now_ms()
+        token = uuid4().hex
         reply: list[Any] = await self._begin(
-            keys=queue.BEGIN_KEYS,
+            keys=queue.begin_keys(token),
             args=[
-                at_ms,
                 count,
-                at_ms + queue.LEASE_S * 1000,
+                queue.LEASE_S * 1000,
                 UNFINISHED_TTL_MS,
-                uuid4().hex,
+                token,
                 EVENTS_KEPT,
                 *queue.BEGIN_PREFIXES,
                 *running,
             ],
         )
-        return [_decode(task_id.decode(), _pairs(record)) for task_id, record in _pairs(reply).items()]
+        found = [await self._readable(task_id.decode(), _pairs(record)) for task_id, record in _pairs(reply).items()]
+        return [task for task in found if task is not None]
+
+    async def _readable(self, task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
+        """Decode a record that was just begun; one that cannot be decoded fails, and takes no worker with it."""
+        try:
+            return _decode(task_id, record)
+        except (msgspec.ValidationError, KeyError, UnicodeDecodeError) as exc:
+            logger.exception("%s has a record that cannot be read", task_id)
+            with suppress(msgspec.ValidationError, KeyError, UnicodeDecodeError):  # it answers with the same record
+                await self.move(task_id, Status.FAILURE, fields={"error": f"its record cannot be read: {exc}"})
+            return None
+
+    async def renew_lease(self, task_id: str) -> None:
+        """Keep a running task with this worker for another `LEASE_S`."""
+        await self._renew(keys=queue.lease_keys(task_id), args=[task_id, queue.LEASE_S * 1000])
 
     async def move(  # noqa: PLR0913 - three say what, three say when it may and may not
         self,
