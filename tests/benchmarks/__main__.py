@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks`: all of it takes about half an hour; `--short` a minute, to see that it works."""
+"""`python -m tests.benchmarks`: all of it takes about ten minutes; `--short` one, to see that it works."""
 
 import argparse
 import asyncio
@@ -40,7 +40,7 @@ class Extent:
     slots: int
 
 
-FULL = Extent(rounds=5, seconds=2, waiting=100_000, samples=500, slots=100)
+FULL = Extent(rounds=5, seconds=1.2, waiting=100_000, samples=500, slots=100)
 SHORT = Extent(rounds=1, seconds=0.2, waiting=500, samples=10, slots=10)
 
 

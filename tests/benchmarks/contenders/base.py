@@ -68,20 +68,23 @@ class Contender:
         self._log.close()
 
     def spawn(self, *command: str | Path, **environ: str) -> psutil.Popen:
-        process = psutil.Popen(
-            [str(part) for part in command],
-            cwd=self.directory,
-            env={**os.environ, **environ},
-            stdout=self._log,
-            stderr=self._log,
-        )
+        try:
+            process = psutil.Popen(
+                [str(part) for part in command],
+                cwd=self.directory,
+                env={**os.environ, **environ},
+                stdout=self._log,
+                stderr=self._log,
+            )
+        except OSError as exc:
+            raise Unavailable(f"cannot be started: {exc}") from exc
         self.roots.append(process)
         return process
 
     def await_port(self) -> None:
         """Wait until the contender takes connections."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline and all(root.is_running() for root in self.roots):
+        while time.monotonic() < deadline and all(root.status() != psutil.STATUS_ZOMBIE for root in self.roots):
             with suppress(OSError):
                 Connection(self.port).close()
                 return

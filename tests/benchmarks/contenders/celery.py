@@ -18,6 +18,8 @@ class CeleryDemo(Contender):
 
     name = "Celery demo"
 
+    _server: ValkeyServer | None = None
+
     def set_up(self) -> None:
         environment = self.environments / "celery"
         if not environment.exists():
@@ -55,4 +57,5 @@ class CeleryDemo(Contender):
 
     def stop(self) -> None:
         super().stop()
-        self._server.terminate()
+        if self._server is not None:
+            self._server.terminate()
