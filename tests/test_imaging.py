@@ -9,10 +9,10 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageOps
 
 from tests.pictures import Size, decoded, drawing, encoded, jpeg, mean_difference
 from worker import decoding
-from worker.decoding import PictureError, TooManyPixels, check_header
+from worker.decoding import TooManyPixels, check_header
 from worker.formats import ImageFormat, sniff
 from worker.imaging import render
-from worker.operations.base import Operation
+from worker.operations.base import Operation, PictureError
 from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize
 from worker.plan import Output, Plan

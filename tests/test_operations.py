@@ -7,8 +7,10 @@ from PIL import Image
 
 from tests.pictures import Size, alpha_of, drawing, mean_difference
 from worker.decoding import TooManyPixels
-from worker.imaging import WORKING_MODES, normalised, transform
+from worker.imaging import transform
+from worker.modes import normalised
 from worker.operations import OPERATIONS
+from worker.operations.base import WORKING_MODES
 from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize
 

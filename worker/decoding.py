@@ -6,17 +6,14 @@ from io import BytesIO
 from PIL import ExifTags, Image, ImageOps
 
 from worker.formats import ImageFormat
-from worker.operations.base import Box, Operation, Size
+from worker.geometry import Box, Size
+from worker.operations.base import Operation, PictureError
 
 # Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
 Image.MAX_IMAGE_PIXELS = None
 
 SWAPPED, MIRRORED_X, MIRRORED_Y = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
 """The EXIF orientations whose correction swaps the sides, moves the left edge to the right, the upper one down."""
-
-
-class PictureError(Exception):
-    """The picture cannot be processed; the text is a sentence for the person who sent it."""
 
 
 class TooManyPixels(PictureError):

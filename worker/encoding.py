@@ -2,13 +2,13 @@
 
 import os
 import zlib
-from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO
 
-from PIL import Image, ImageCms
+from PIL import Image
 
 from worker.formats import ImageFormat
+from worker.modes import cmyk_to_rgb
 from worker.plan import Output
 
 WRITABLE_MODES = {
@@ -91,23 +91,10 @@ def _writable(image: Image.Image, target: ImageFormat, profile: bytes | None) ->
     if image.mode == "I;16":
         return _writable(image.point(lambda value: value * (1 / 256)).convert("L"), target, profile)
     if image.mode == "CMYK":
-        return _cmyk_to_rgb(image, profile)
+        return cmyk_to_rgb(image, profile)
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
         return _flattened(image)
     return image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
-
-
-def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Through the picture's own profile where it has a good one: Pillow's plain formula is far off for print inks."""
-    if profile is not None:
-        try:
-            source = ImageCms.ImageCmsProfile(BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            converted = None
-        if converted is not None:
-            return converted
-    return image.convert("RGB")
 
 
 def _flattened(image: Image.Image) -> Image.Image:

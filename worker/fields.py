@@ -1,12 +1,14 @@
-"""Text in, typed values out: the one reader of form fields and environment variables."""
+"""Text or JSON in, typed values out: the one reader of form fields and environment variables."""
 
 import math
 from collections.abc import Mapping
-from enum import EnumMeta
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import inspect
+
+from worker.words import allowed, shortened
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -16,74 +18,84 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
-def convert_fields(struct: type[msgspec.Struct], texts: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
-    """Convert those of `texts` that `struct` has a field for; return the values and every problem found."""
+def convert_fields(
+    struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "", *, is_text: bool = True
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Convert those of `given` that `struct` has a field for; return the values and every problem found.
+
+    With `is_text` all values are texts, to be read as what their field is (a list: as JSON); else they come from JSON
+    and are of the field's type already, or wrong. Problems name the field after `prefix`.
+    """
     values: dict[str, Any] = {}
-    problems = []
+    problems: list[Problem] = []
     for field in msgspec.structs.fields(struct):
-        if field.name not in texts:
+        if field.name not in given:
             continue
-        text = texts[field.name]
-        try:
-            values[field.name] = _convert(text, field.type)
-        except msgspec.ValidationError:
-            choice = allowed(inspect.type_info(field.type))
-            problems.append(Problem(field.name, f"{shortened(text)} is not allowed; give {choice}"))
+        value, found = _convert(given[field.name], field.type, prefix + field.name, is_text=is_text)
+        problems += found
+        if not found:
+            values[field.name] = value
     return values, problems
 
 
-def _convert(text: str, kind: Any) -> Any:
-    value = msgspec.convert(text, kind, strict=False)
-    # msgspec reads "null" as None and "nan" and "inf" as floats; none of them is a value that a person means.
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        raise msgspec.ValidationError(text)
-    return value
-
-
-def shortened(text: str) -> str:
-    """Quote what a client sent, at most 40 characters of it."""
-    return repr(text if len(text) <= 40 else text[:37] + "...")
-
-
-def allowed(kind: inspect.Type) -> str:
-    """Say in words which values a type admits: "a whole number from 1 to 100"."""
-    match kind:
-        case inspect.Metadata(type=inner):
-            return allowed(inner)
-        case inspect.UnionType(types=types):
-            return " or ".join(allowed(inner) for inner in types if not isinstance(inner, inspect.NoneType))
-        case inspect.IntType():
-            return "a whole number" + _bounds(kind)
-        case inspect.FloatType():
-            return "a number" + _bounds(kind)
-        case inspect.LiteralType(values=choices):
-            return "one of " + ", ".join(map(str, choices))
-        case inspect.EnumType(cls=members):
-            return "one of " + ", ".join(str(member.value) for member in _members(members))
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.StrType(pattern=None):
-            return "text"
-        case inspect.StrType(pattern=pattern):
-            return f"text that matches {pattern}"
-    raise TypeError(f"no words for {kind!r}; add them here")
-
-
-def _members(enum: EnumMeta) -> list[Any]:
-    return list(enum)
-
-
-def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:
-    if kind.ge is not None and kind.le is not None:
-        return f" from {kind.ge} to {kind.le}"
-    words = [
-        f"{relation} {bound}"
-        for relation, bound in (
-            ("greater than", kind.gt),
-            ("at least", kind.ge),
-            ("less than", kind.lt),
-            ("at most", kind.le),
-        )
-        if bound is not None
+def unknown_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str, owner: str) -> list[Problem]:
+    """Return a problem for each of `given` that `struct` has no field for; `owner` is what it belongs to, in words."""
+    takes = ", ".join(struct.__struct_fields__) or "none"
+    return [
+        Problem(prefix + name, f"is not a parameter of {owner}, which takes {takes}")
+        for name in given
+        if name not in struct.__struct_fields__
     ]
-    return " " + " and ".join(words) if words else ""
+
+
+def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, list[Problem]]:
+    info = inspect.type_info(kind)
+    if (items := _struct_items(info)) is not None:
+        if is_text:
+            with suppress(msgspec.DecodeError):
+                value = msgspec.json.decode(value)
+        return _convert_items(value, items, info, name)
+    try:
+        converted = msgspec.convert(value, kind, strict=not is_text)
+        # msgspec reads "null" as None and "nan" and "inf" as floats; none of them is a value that a person means.
+        if converted is None or (isinstance(converted, float) and not math.isfinite(converted)):
+            raise msgspec.ValidationError
+    except msgspec.ValidationError:
+        return None, [Problem(name, f"{shortened(value)} is not allowed; give {allowed(info)}")]
+    return converted, []
+
+
+def _struct_items(info: inspect.Type) -> inspect.StructType | None:
+    """Return what the items of a list of structs are; None for every other type."""
+    match info:
+        case inspect.Metadata(type=inner):
+            return _struct_items(inner)
+        case inspect.VarTupleType(item_type=inspect.StructType() as items):
+            return items
+    return None
+
+
+def _convert_items(value: Any, items: inspect.StructType, info: inspect.Type, name: str) -> tuple[Any, list[Problem]]:
+    bounds = info.type if isinstance(info, inspect.Metadata) else info
+    least, most = bounds.min_length or 0, bounds.max_length or math.inf  # type: ignore[attr-defined]
+    is_objects = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    if not is_objects or not least <= len(value) <= most:
+        return None, [Problem(name, f"{shortened(value)} is not allowed; give {allowed(info)}")]
+    converted, problems = [], []
+    for number, item in enumerate(value):
+        fields, found = convert_fields(items.cls, item, f"{name}[{number}].", is_text=False)
+        found += unknown_fields(items.cls, item, f"{name}[{number}].", f"{name}[{number}]")
+        found += missing_fields(items.cls, item, f"{name}[{number}].")
+        problems += found
+        if not found:
+            converted.append(items.cls(**fields))
+    return tuple(converted), problems
+
+
+def missing_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "") -> list[Problem]:
+    """Return a problem for each field of `struct` that has no default and is not given."""
+    return [
+        Problem(prefix + field.name, f"is missing; give {allowed(inspect.type_info(field.type))}")
+        for field in msgspec.structs.fields(struct)
+        if field.required and field.name not in given
+    ]

@@ -4,14 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from PIL import Image
 
-from worker.decoding import Decoded, PictureError, check_pixels, decoded, opened
+from worker.decoding import Decoded, check_pixels, decoded, opened
 from worker.encoding import encode
 from worker.formats import ImageFormat
-from worker.operations.base import Operation
+from worker.modes import in_modes, normalised
+from worker.operations.base import Assets, Operation, PictureError
 from worker.plan import Plan
-
-WORKING_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
-"""The Pillow modes that operations meet; `normalised` brings every other mode to one of them."""
 
 
 class Stopped(Exception):
@@ -58,19 +56,9 @@ def transform(
     for operation in operations:
         _check_stop(should_stop)
         check_pixels(operation.output_size(image.size), max_pixels)
-        image = operation.apply(image)
+        image = in_modes(image, operation.modes, None)
+        image = operation.prepare([image], Assets())(image)
     return image
-
-
-def normalised(image: Image.Image) -> Image.Image:
-    """Bring a picture of any Pillow mode to one of `WORKING_MODES`, with the alpha that it has in whatever form."""
-    # A palette or a colour key (PNG's tRNS) holds transparency outside the mode.
-    has_alpha = image.has_transparency_data
-    if image.mode in ("LA", "RGBA", "CMYK", "I;16") or (image.mode in ("L", "RGB") and not has_alpha):
-        return image
-    if image.mode in ("1", "L"):
-        return image.convert("LA" if has_alpha else "L")
-    return image.convert("RGBA" if has_alpha else "RGB")
 
 
 def _check_stop(should_stop: Callable[[], bool]) -> None:

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from worker.fields import Problem, convert_fields, shortened
+from worker.fields import Problem, convert_fields, missing_fields
 from worker.formats import ImageFormat
 from worker.operations import OPERATIONS, AnyOperation
 from worker.operations.base import Operation
+from worker.words import shortened
 
 _DEFAULT_QUALITIES = ", ".join(
     f"{choice.default_quality} for {choice.value}" for choice in ImageFormat if choice.default_quality is not None
@@ -76,4 +77,9 @@ def _parse_operation(fields: dict[str, str]) -> tuple[Operation | None, list[Pro
         for field in fields
         if field not in kind.__struct_fields__
     ]
-    return (None if problems else kind(**values)), problems
+    problems += missing_fields(kind, fields)
+    if problems:
+        return None, problems
+    operation = kind(**values)
+    problems += operation.problems()
+    return operation, problems

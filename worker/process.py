@@ -11,7 +11,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from worker import imaging
-from worker.decoding import PictureError
+from worker.operations.base import PictureError
 from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots

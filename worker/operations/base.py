@@ -1,15 +1,46 @@
 """What every operation is."""
 
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from msgspec import Struct
 from PIL import Image
 
-Size = tuple[int, int]
-"""Width and height in pixels."""
+from worker.fields import Problem
+from worker.geometry import Box, Size
 
-Box = tuple[float, float, float, float]
-"""Left, upper, right and lower edge in pixels; edges may lie within a pixel."""
+WORKING_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
+"""The Pillow modes that operations meet; `worker.modes.normalised` brings every other mode to one of them."""
+
+
+class PictureError(Exception):
+    """The picture cannot be processed; the text is a sentence for the person who sent it."""
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What operations need beside the picture and their parameters."""
+
+    overlay: Image.Image | None = None
+    """The second picture of the form, upright, in a working mode; there if an operation's `uses_overlay` says so."""
+    font_path: str | None = None
+    """The font file for texts; None for the one that comes with Pillow."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the upload was, for operations that report on it."""
+
+    data: bytes
+    format: str
+    mode: str
+    """Pillow's, as the file has it."""
+    size: Size
+    frames: int
+    has_alpha: bool
+    exif: Image.Exif
+    icc_profile: bytes | None
 
 
 class Operation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="operation"):
@@ -18,11 +49,29 @@ class Operation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     The class docstring is the help that clients see.
     """
 
+    modes: ClassVar[tuple[str, ...]] = ("L", "LA", "RGB", "RGBA")
+    """The working modes that it meets; other pictures are brought to the closest of them: CMYK to RGB, I;16 to L."""
+
     decode_mode: ClassVar[str | None] = None
     """The Pillow mode to which a JPEG may be decoded when this is the first operation; None for its own."""
 
+    is_report: ClassVar[bool] = False
+    """Whether it gives no picture but, by `report`, what there is to say about one; it can only be the last step."""
+
+    @property
+    def uses_overlay(self) -> bool:
+        """Whether it needs the form's second picture."""
+        return False
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong with the parameters taken together; each is within its bounds already."""
+        return []
+
     def output_size(self, size: Size) -> Size:
-        """Return the size that `apply` gives a picture of `size`; held against the pixel limit before it runs."""
+        """Return the size that this gives a picture of `size`, or the largest that it may give.
+
+        It is held against the limits before anything is decoded. Raises `PictureError` when it cannot be done.
+        """
         return size
 
     def least_source(self, size: Size) -> Size | None:  # noqa: ARG002 - for those who have one
@@ -32,13 +81,25 @@ class Operation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
         """
         return None
 
-    def apply(self, image: Image.Image) -> Image.Image:
-        """Return the picture that this makes of `image`, which stays as it is.
+    def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
+        """Return what is to be done to each of a picture's frames, one if it is no animation.
 
-        `image` has one of the modes of `worker.imaging.WORKING_MODES`.
+        For operations that look at the picture first (what they find must hold for all frames) or need `assets`;
+        the others implement `apply` alone.
+        """
+        return self.apply
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """Return the picture that this makes of `image`, which stays as it is and has one of `modes`.
+
+        The result has a working mode. Raises `PictureError`.
         """
         raise NotImplementedError
 
     def apply_reduced(self, image: Image.Image, box: Box, size: Size) -> Image.Image:
         """Return what `apply` gives for a picture of `size`, of which `image` holds a reduction within `box`."""
+        raise NotImplementedError
+
+    def report(self, image: Image.Image, size: Size, source: Source) -> dict[str, Any]:
+        """Return what there is to say, as JSON, about a picture of `size`, of which `image` may hold a reduction."""
         raise NotImplementedError

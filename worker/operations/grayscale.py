@@ -2,12 +2,13 @@ from typing import ClassVar
 
 from PIL import Image
 
-from worker.operations.base import Operation
+from worker.operations.base import WORKING_MODES, Operation
 
 
 class Grayscale(Operation, frozen=True, tag="grayscale"):
     """Turn the picture into shades of grey (ITU-R BT.601 luma); transparency stays."""
 
+    modes = WORKING_MODES
     decode_mode: ClassVar[str | None] = "L"  # a JPEG's luma is stored: its colours need not be decoded
 
     def apply(self, image: Image.Image) -> Image.Image:

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from PIL import Image
 
-from worker.operations.base import Box, Operation, Size
+from worker.geometry import MAX_SIDE, Box, Size
+from worker.operations.base import WORKING_MODES, Operation
 
-MAX_SIDE = 16_383  # what WebP holds; more than any screen or print of a photograph asks for
 DEFAULT_SIDE = 100
 
 DECODER_GAP = 1.5
@@ -31,6 +31,8 @@ WHITE: dict[str, float | tuple[int, ...]] = {
 
 class Resize(Operation, frozen=True, tag="resize"):
     """Change the size; 100 x 100 pixels when neither width nor height is given, in proportion when only one is."""
+
+    modes = WORKING_MODES
 
     width: Annotated[int, Meta(ge=1, le=MAX_SIDE, description="Width in pixels.")] | None = None
     height: Annotated[int, Meta(ge=1, le=MAX_SIDE, description="Height in pixels.")] | None = None

@@ -1,0 +1,68 @@
+"""The modes of pictures: from whatever a file holds to those that operations know, and between them."""
+
+from io import BytesIO
+
+from PIL import Image, ImageCms
+
+from worker.operations.base import PictureError
+
+_SRGB = ImageCms.createProfile("sRGB")
+
+_WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
+"""Mode -> those that hold all that it holds, the closest first."""
+
+
+def normalised(image: Image.Image) -> Image.Image:
+    """Bring a picture of any Pillow mode to one of `WORKING_MODES`, with the alpha that it has in whatever form.
+
+    Samples of 32 bits are taken as they are: I within 0 to 65,535, F within 0 to 255; what lies outside is clipped.
+    """
+    # A palette or a colour key (PNG's tRNS) holds transparency outside the mode.
+    has_alpha = image.has_transparency_data
+    match image.mode:
+        case "LA" | "RGBA" | "CMYK" | "I;16":
+            return image
+        case "L" | "RGB" if not has_alpha:
+            return image
+        case "1" | "L":
+            return image.convert("LA" if has_alpha else "L")
+        case "I":
+            return image.convert("I;16")
+        case "I;16B" | "I;16L" | "I;16N":
+            return image.convert("I").convert("I;16")
+        case "F":
+            return image.convert("L")
+        case "LAB":
+            lab_to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), _SRGB, "LAB", "RGB")
+            converted = ImageCms.applyTransform(image, lab_to_rgb)
+            if converted is None:
+                raise PictureError("the picture's LAB colours cannot be converted")
+            return converted
+    return image.convert("RGBA" if has_alpha else "RGB")
+
+
+def in_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) -> Image.Image:
+    """Bring a picture in a working mode to the closest of `modes`: nothing is lost that one of them can hold.
+
+    CMYK goes through `profile`, its own ICC profile, if that can be used.
+    """
+    if image.mode in modes:
+        return image
+    if image.mode == "I;16":
+        return in_modes(image.point(lambda value: value * (1 / 256)).convert("L"), modes, profile)
+    if image.mode == "CMYK":
+        return in_modes(cmyk_to_rgb(image, profile), modes, profile)
+    return image.convert(next(mode for mode in _WIDER[image.mode] if mode in modes))
+
+
+def cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Through the picture's own profile where it has a good one: Pillow's plain formula is far off for print inks."""
+    if profile is not None:
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
