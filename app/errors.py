@@ -1,7 +1,7 @@
 """Every error as `application/problem+json` (RFC 9457), in this one place."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from redis.exceptions import RedisError
@@ -12,8 +12,8 @@ from starlette.types import ExceptionHandler
 
 from app.responses import json_response
 from worker.fields import Problem
-from worker.formats import ImageFormat
-from worker.plan import InvalidParameters
+from worker.formats import InputFormat
+from worker.parsing import InvalidParameters
 from worker.states import QueueFull, Task, TaskNotFound, TaskRunning, WrongState
 from worker.storage import StorageUnavailable
 
@@ -38,14 +38,21 @@ class UploadTooSlow(Exception):
 
 
 class UnsupportedImage(Exception):
-    def __init__(self) -> None:
-        choices = ", ".join(image_format.value for image_format in ImageFormat)
+    def __init__(self, allowed: Iterable[InputFormat]) -> None:
+        choices = ", ".join(known.value for known in allowed)
         super().__init__(f"the file is not a picture that can be read, whatever its name says; allowed: {choices}")
 
 
 class NotFinished(Exception):
     def __init__(self, task: Task) -> None:
         super().__init__(f"the task is {task.status}; ask again when it has ended")
+
+
+class SeveralResults(Exception):
+    def __init__(self, task: Task) -> None:
+        super().__init__(
+            f"the task has {len(task.result_paths)} results; ask for one: {', '.join(task.result_paths.values())}"
+        )
 
 
 class NoResult(Exception):
@@ -108,6 +115,7 @@ EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     UploadTooSlow: _answer(408),
     NotFinished: _answer(409, RETRY_AFTER),
     NoResult: _answer(409),
+    SeveralResults: _answer(406),
     WrongState: _answer(409),
     TaskRunning: _answer(409),
     # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.

@@ -25,6 +25,7 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
     ] = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.redirect_downloads and self.storage_url.startswith("file:"):
             raise engine.InvalidSettings(
                 "REDIRECT_DOWNLOADS: 'true' needs an object store in STORAGE_URL; a local directory cannot sign URLs"

@@ -2,7 +2,7 @@
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
@@ -12,10 +12,12 @@ from app.errors import UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.multipart import FormReader, Part
 from app.settings import Settings
 from app.state import Request
-from worker.decoding import TooManyPixels, check_header
+from worker.decoding import check_header
 from worker.fields import Problem
-from worker.formats import ImageFormat, sniff
-from worker.states import upload_path
+from worker.formats import InputFormat, sniff
+from worker.geometry import Size
+from worker.operations.base import PictureError
+from worker.states import overlay_path, upload_path
 from worker.storage import Storage
 
 HEAD_BYTES = 64 * 1024
@@ -31,9 +33,11 @@ MAX_NAME_BYTES = 100
 class Upload(Struct, frozen=True):
     """A stored file."""
 
-    format: ImageFormat
+    format: InputFormat
     stem: str
     """The client's file name without its extension, safe in paths and URLs."""
+    size: Size | None
+    """Of the upright picture, where the first bytes tell it."""
 
 
 class Form(Struct, frozen=True):
@@ -41,12 +45,14 @@ class Form(Struct, frozen=True):
 
     fields: dict[str, str]
     upload: Upload | None
+    overlay: Upload | None
+    """The picture to lay over the other."""
     problems: list[Problem]
 
 
 @asynccontextmanager
 async def received_form(request: Request, task_id: str) -> AsyncIterator[Form]:
-    """Store the form's file as the task's upload and give its fields; it is removed again if the block raises.
+    """Store the form's files as the task's uploads and give its fields; they are removed again if the block raises.
 
     Raises `MalformedForm`, `UploadTooLarge`, `UploadTooSlow` and `UnsupportedImage`.
     """
@@ -55,20 +61,21 @@ async def received_form(request: Request, task_id: str) -> AsyncIterator[Form]:
     if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
         raise UploadTooLarge(settings.max_upload_bytes)
     reader = FormReader(request.headers.get("content-type"), request.stream())
-    path = upload_path(task_id)
+    paths = {"file": upload_path(task_id), "overlay": overlay_path(task_id)}
     # Should this process die, the sweep finds what it left. Sent before the first byte is stored, waited for after.
     noted = asyncio.create_task(tasks.note_upload(task_id))
     try:
         async with request.state["upload_slots"]:
-            form = await _in_time(_receive(reader, storage, path, settings), settings.upload_timeout_s)
+            form = await _in_time(_receive(reader, storage, paths, settings), settings.upload_timeout_s)
         await noted
         yield form
     except RedisError:
-        await storage.delete(path)  # the note stays for the sweep: Redis would only keep the client waiting longer
+        # The note stays for the sweep: Redis would only keep the client waiting longer.
+        await asyncio.gather(*map(storage.delete, paths.values()))
         raise
     except BaseException:
         await asyncio.gather(noted, return_exceptions=True)
-        await storage.delete(path)
+        await asyncio.gather(*map(storage.delete, paths.values()))
         await tasks.forget_upload(task_id)
         raise
 
@@ -81,10 +88,10 @@ async def _in_time(receiving: Awaitable[Form], timeout_s: float) -> Form:
         raise UploadTooSlow(timeout_s) from exc
 
 
-async def _receive(reader: FormReader, storage: Storage, path: str, settings: Settings) -> Form:
+async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str], settings: Settings) -> Form:
     fields: dict[str, str] = {}
     problems: list[Problem] = []
-    upload: Upload | None = None
+    uploads: dict[str, Upload] = {}
     async for part in reader.parts():
         if part.file_name is None:
             if part.name in fields:
@@ -92,17 +99,23 @@ async def _receive(reader: FormReader, storage: Storage, path: str, settings: Se
             fields[part.name] = await part.text()
             continue
         try:
-            if part.name != "file":
+            if part.name not in paths:
                 raise _FileProblem("give no file here; the field for the picture is 'file'")  # noqa: TRY301
-            if upload is not None:
+            if part.name in uploads:
                 raise _FileProblem("give one file only")  # noqa: TRY301
-            upload = await _store_file(part, storage, path, settings)
+            uploads[part.name] = await _store_file(part, storage, paths[part.name], settings)
         except _FileProblem as exc:
             problems.append(Problem(part.name, str(exc)))
             await _drain(part, settings.max_upload_bytes)
-    if upload is None and not any(problem.field == "file" for problem in problems):
+    if "file" not in uploads and not any(problem.field == "file" for problem in problems):
         problems.append(_no_file(fields.pop("file", None)))
-    return Form(fields, upload, problems)
+    if "overlay" in fields:
+        problems.append(Problem("overlay", _IS_TEXT))
+        del fields["overlay"]
+    return Form(fields, uploads.get("file"), uploads.get("overlay"), problems)
+
+
+_IS_TEXT = "is text, not a file; with curl: -F file=@picture.jpg"
 
 
 class _FileProblem(Exception):
@@ -117,7 +130,7 @@ async def _drain(part: Part, max_bytes: int) -> None:
 def _no_file(text: str | None) -> Problem:
     if text is None:
         return Problem("file", "is missing; send the picture in the form field 'file'")
-    return Problem("file", "is text, not a file; with curl: -F file=@picture.jpg")
+    return Problem("file", _IS_TEXT)
 
 
 async def _store_file(part: Part, storage: Storage, path: str, settings: Settings) -> Upload:
@@ -129,15 +142,15 @@ async def _store_file(part: Part, storage: Storage, path: str, settings: Setting
             break
     if not head:
         raise _FileProblem("is empty")
-    image_format = sniff(head)
+    image_format = sniff(head, settings.input_formats)
     if image_format is None:
-        raise UnsupportedImage
+        raise UnsupportedImage(settings.input_formats)
     try:
-        check_header(head, image_format, settings.max_pixels)
-    except TooManyPixels as exc:
+        size = check_header(head, image_format, settings.limits, is_whole=len(head) < HEAD_BYTES)
+    except PictureError as exc:
         raise _FileProblem(str(exc)) from exc
     await storage.put(path, chunks, head)
-    return Upload(image_format, safe_stem(part.file_name or ""))
+    return Upload(image_format, safe_stem(part.file_name or ""), size)
 
 
 async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:

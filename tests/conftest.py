@@ -161,7 +161,19 @@ def api_process(redis_url: str, storage: Path, **environ: str) -> Iterator[tuple
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment variables that give a process these settings."""
-    return {name.upper(): str(value) for name, value in msgspec.structs.asdict(settings).items()}
+    return {name.upper(): as_text(value) for name, value in msgspec.structs.asdict(settings).items()}
+
+
+def as_text(setting: object) -> str:
+    """Write a setting as an environment variable has it."""
+    match setting:
+        case None:
+            return ""
+        case float():
+            return f"{setting:g}"
+        case tuple():
+            return ",".join(str(member.value) for member in setting)
+    return str(setting).lower() if isinstance(setting, bool) else str(setting)
 
 
 class Client(httpx2.AsyncClient):

@@ -13,6 +13,9 @@ from arq.connections import ArqRedis
 
 from tests.conftest import Client, eventually, problem_fields
 from tests.pictures import jpeg
+from worker.operations import OPERATIONS
+from worker.operations.resize import Resize
+from worker.plan import Output
 
 SUBTYPE = {"content-type": "multipart/form-data; boundary=xyz"}
 
@@ -25,6 +28,10 @@ async def nothing_remains(api: Client, redis: ArqRedis, stored: Callable[[], lis
         return not stored() and not await redis.keys("*")
 
     await eventually(is_empty)  # after a client that hung up nobody says when
+
+
+ONE_OF = f"one of {', '.join(OPERATIONS)}"
+RESIZE_TAKES = ", ".join((*Resize.__struct_fields__, *Output.__struct_fields__))
 
 
 async def post(api: Client, file: bytes | None, **fields: str) -> httpx2.Response:
@@ -50,14 +57,15 @@ async def test_empty_file(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + b"\0" * 100, b"\0"]
+    "text", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF88a" + b"\0" * 100, b"\0"]
 )
 async def test_text_renamed_to_jpg(api: Client, text: bytes) -> None:
     answer = await post(api, text, operation="grayscale")
     assert answer.status_code == 415
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == (
-        "the file is not a picture that can be read, whatever its name says; allowed: jpeg, png, webp, avif"
+        "the file is not a picture that can be read, whatever its name says; allowed: "
+        "jpeg, png, webp, avif, gif, tiff, bmp, ico"
     )
 
 
@@ -69,14 +77,14 @@ async def test_png_that_claims_100000_x_100000_pixels(api: Client) -> None:
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
     assert problem_fields(await post(api, bomb, operation="grayscale")) == {
-        "file": "100000 x 100000 pixels are too many; a picture may have 100,000,000 pixels in all"
+        "file": "100000 x 100000 pixels are too many; a picture may have 64,000,000 pixels in all"
     }
 
 
 async def test_missing_and_unknown_operation(api: Client) -> None:
-    assert problem_fields(await post(api, jpeg())) == {"operation": "is missing; give one of grayscale, resize"}
+    assert problem_fields(await post(api, jpeg())) == {"operation": f"is missing; give {ONE_OF}"}
     assert problem_fields(await post(api, jpeg(), operation="sharpn")) == {
-        "operation": "'sharpn' is not an operation; give one of grayscale, resize"
+        "operation": f"'sharpn' is not an operation; give {ONE_OF}"
     }
 
 
@@ -96,7 +104,7 @@ async def test_a_long_value_is_quoted_in_part(api: Client) -> None:
 
 async def test_a_parameter_that_the_operation_does_not_have(api: Client) -> None:
     assert problem_fields(await post(api, jpeg(), operation="resize", widht="5")) == {
-        "widht": "is not a parameter of resize, which takes width, height, fit, format, quality"
+        "widht": f"is not a parameter of resize, which takes {RESIZE_TAKES}"
     }
 
 
@@ -111,9 +119,9 @@ async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, m
         "file": message,
         "width": "'0' is not allowed; give a whole number from 1 to 16383",
         "fit": "'squeeze' is not allowed; give one of contain, cover, fill, inside, outside",
-        "format": "'bmp' is not allowed; give one of jpeg, png, webp, avif",
+        "format": "'bmp' is not allowed; give one of avif, gif, jpeg, keep, png, tiff, webp",
         "quality": "'101' is not allowed; give a whole number from 1 to 100",
-        "colour": "is not a parameter of resize, which takes width, height, fit, format, quality",
+        "colour": f"is not a parameter of resize, which takes {RESIZE_TAKES}",
     }
     body = answer.json()
     assert (body["type"], body["title"], body["status"]) == ("about:blank", "Unprocessable Entity", 422)
@@ -144,7 +152,7 @@ async def test_two_files_and_a_file_in_another_field(api: Client) -> None:
     assert problem_fields(await api.post("/process-image/", files=parts)) == {
         "file": "give one file only",
         "image": "give no file here; the field for the picture is 'file'",
-        "operation": "'reszie' is not an operation; give one of grayscale, resize",
+        "operation": f"'reszie' is not an operation; give {ONE_OF}",
     }
 
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from tests.pictures import Size, alpha_of, drawing, mean_difference
+from tests.rendering import LIMIT, transform
 from worker.decoding import TooManyPixels
-from worker.imaging import transform
 from worker.modes import normalised
 from worker.operations import OPERATIONS
 from worker.operations.base import WORKING_MODES
@@ -15,7 +15,6 @@ from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16")
-LIMIT = 100_000_000
 
 
 def picture(mode: str) -> Image.Image:

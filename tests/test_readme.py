@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +16,7 @@ import yaml
 from app.embedded import CONFIG
 from app.settings import Settings
 from tests.benchmarks.report import figures_table, goals_table
+from tests.conftest import as_text
 from tests.pictures import decoded, jpeg
 from tests.test_local import running
 from worker.settings import read_settings
@@ -48,16 +50,15 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
     settings = read_settings(Settings, {})
     assert set(rows) == {name.upper() for name in Settings.__struct_fields__}
-    computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"}
+    computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores", "FONT_PATH": "none"}
     for name, shown in rows.items():
-        value = getattr(settings, name.lower())
-        number = f"{value:g}" if isinstance(value, float) else str(value).lower()
-        assert shown == computed.get(name, f"`{number}`"), name
+        assert shown == computed.get(name, f"`{as_text(getattr(settings, name.lower()))}`"), name
 
 
 def test_the_settings_table_says_what_the_settings_say() -> None:
     for field in msgspec.structs.fields(Settings):
-        description = field.type.__metadata__[0].description
+        kind = field.type if hasattr(field.type, "__metadata__") else get_args(field.type)[0]
+        description = kind.__metadata__[0].description
         [row] = re.findall(rf"^\| `{field.name.upper()}` \|.*\| (.+) \|$", README, re.MULTILINE)
         assert row == description
 
@@ -114,12 +115,12 @@ def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> N
     (tmp_path / "worker" / "operations" / "blur.py").write_text(head + block("Adding an operation"))
     code = """
 from app.routes.catalogue import CATALOGUE
-from worker.formats import ImageFormat
-from worker.plan import InvalidParameters, parse_plan
+from worker.formats import InputFormat
+from worker.parsing import InvalidParameters, parse_plan
 print([entry["parameters"]["radius"]["maximum"] for entry in CATALOGUE["operations"] if entry["operation"] == "blur"])
-print(parse_plan({"operation": "blur", "radius": "3"}, ImageFormat.PNG).operations)
+print(parse_plan({"operation": "blur", "radius": "3"}, InputFormat.PNG, 1).variants[""].operations)
 try:
-    parse_plan({"operation": "blur", "radius": "-3"}, ImageFormat.PNG)
+    parse_plan({"operation": "blur", "radius": "-3"}, InputFormat.PNG, 1)
 except InvalidParameters as exc:
     print(exc)
 """

@@ -167,7 +167,7 @@ async def test_what_is_no_download_is_answered_by_the_api_itself(redis: object, 
         assert (await client.get(f"/task-result/{uuid4()}", headers=picture)).status_code == 404
         async with working(redirecting):
             view = await client.ended(task_id)
-            failed = await client.ended(await client.upload(jpeg()[:500]))
+            failed = await client.ended(await client.upload(jpeg()[:-500]))
         assert failed["status"] == "FAILURE"
         assert (await client.get(f"/task-result/{failed['task_id']}", headers=picture)).status_code == 409
         named = await client.get(f"/task-result/{task_id}")

@@ -9,16 +9,16 @@ import pytest
 from arq.connections import ArqRedis
 
 from app.settings import Settings
+from tests.rendering import one
 from worker import queue
-from worker.formats import ImageFormat
+from worker.formats import InputFormat
 from worker.operations.resize import Resize
-from worker.plan import Output, Plan
 from worker.states import ENDS, TRANSITIONS, Spec, Status, Task, TaskNotFound, WrongState
 from worker.storage import Storage
 from worker.sweep import remove_expired
 from worker.tasks import UNFINISHED_TTL_MS, Tasks, new_task_id
 
-SPEC = Spec(Plan((Resize(width=5),), Output(format=ImageFormat.WEBP, quality=7)), ImageFormat.JPEG, "photo.webp")
+SPEC = Spec(one([Resize(width=5)], format="webp", quality=7), InputFormat.JPEG, "photo")
 
 
 async def created(tasks: Tasks) -> str:
@@ -260,9 +260,13 @@ async def test_beginning_told_twice_gives_the_same_tasks(redis: ArqRedis, tasks:
 def test_a_spec_is_stored_as_json_that_a_person_can_read() -> None:
     assert msgspec.json.decode(msgspec.json.encode(SPEC)) == {
         "plan": {
-            "operations": [{"operation": "resize", "width": 5, "height": None, "fit": "fill"}],
-            "output": {"format": "webp", "quality": 7},
+            "variants": {
+                "": {
+                    "operations": [{"operation": "resize", "width": 5}],
+                    "output": {"format": "webp", "quality": 7},
+                },
+            },
         },
         "source": "jpeg",
-        "name": "photo.webp",
+        "stem": "photo",
     }

@@ -2,32 +2,47 @@
 
 import os
 import zlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from io import BytesIO
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image
 
-from worker.formats import ImageFormat
-from worker.modes import cmyk_to_rgb
+from worker.colours import rgba
+from worker.decoding import Timing
+from worker.fitting import best_that_fits
+from worker.formats import OutputFormat
+from worker.gif import gif_frames
+from worker.modes import in_modes
+from worker.operations.base import PictureError
+from worker.pipeline import Picture
 from worker.plan import Output
+from worker.profiles import fits, to_srgb
 
 WRITABLE_MODES = {
-    ImageFormat.JPEG: ("L", "RGB", "CMYK"),
-    ImageFormat.PNG: ("L", "LA", "RGB", "RGBA", "I;16"),
-    ImageFormat.WEBP: ("RGB", "RGBA"),
-    ImageFormat.AVIF: ("L", "RGB", "RGBA"),
+    OutputFormat.JPEG: ("L", "RGB", "CMYK"),
+    OutputFormat.PNG: ("L", "LA", "RGB", "RGBA", "I;16"),
+    OutputFormat.WEBP: ("RGB", "RGBA"),
+    OutputFormat.AVIF: ("L", "RGB", "RGBA"),
+    OutputFormat.GIF: ("L", "RGB", "RGBA"),
+    OutputFormat.TIFF: ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
 }
 
-ICC_COLOUR_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB ", "CMYK": b"CMYK"}
-"""Mode -> the colour space signature at byte 16 of a profile that may go with it (ICC.1:2022, 7.2.8)."""
-
-ENCODER_OPTIONS: dict[ImageFormat, dict[str, object]] = {
-    # Against Pillow's 4 and 6, on a photograph of 512 x 384: half and a third of the time for 3 % and 2 % more bytes
-    # and 0.2 dB less.
-    ImageFormat.WEBP: {"method": 2},
-    # A worker has a thread for each core already.
-    ImageFormat.AVIF: {"speed": 8, "max_threads": 1},
+DEFAULT_EFFORT_OPTIONS: dict[OutputFormat, dict[str, object]] = {
+    OutputFormat.WEBP: {"method": 4},
+    OutputFormat.AVIF: {"speed": 8},
 }
+
+EFFORT_OPTIONS: dict[OutputFormat, Callable[[int], dict[str, object]]] = {
+    OutputFormat.PNG: lambda effort: {"compress_level": effort},
+    OutputFormat.WEBP: lambda effort: {"method": round(effort * 6 / 9)},
+    OutputFormat.AVIF: lambda effort: {"speed": 10 - effort},
+}
+
+PROGRESSIVE_PIXELS = 1_000_000
+"""Up to here a JPEG is progressive unless asked otherwise; 4 % smaller, but 12 MP would take 0.2 s more."""
 
 SAMPLE_SHARE = 16
 """One part in how many of a PNG is tried to see how to compress the whole."""
@@ -36,27 +51,82 @@ SMALL_PIXELS = 256 * 256
 """Up to here a PNG takes a few milliseconds whatever it shows, and a sample says little."""
 
 
-def encode(image: Image.Image, output: Output, profile: bytes | None) -> bytes:
-    """Encode a picture in a working mode; the ICC profile goes with it where it fits its colours."""
-    target = output.format
-    image = _writable(image, target, profile)
-    # Pillow writes some metadata from `info` (a JPEG comment, XMP, resolution) without being asked.
-    image.info = {}
-    options = dict(ENCODER_OPTIONS.get(target, {}))
-    if target is ImageFormat.PNG:
-        options["compress_type"] = _png_strategy(image)
-    if target.default_quality is not None:
-        options["quality"] = output.quality or target.default_quality
-    if profile is not None and profile[16:20] == ICC_COLOUR_SPACES[image.mode]:
+def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dict[str, Any]) -> bytes:
+    """Write a picture; its ICC profile goes with it where it fits the colours, `metadata` are options for saving.
+
+    Raises `PictureError` when the format cannot hold the picture, or `max_bytes` not the file.
+    """
+    _check_sides(picture.frames[0], target)
+    is_srgb = output.colorspace == "srgb" or target is OutputFormat.GIF  # which holds no profile
+    profile = None if is_srgb else picture.profile
+    frames = [to_srgb(frame, picture.profile) for frame in picture.frames] if is_srgb else picture.frames
+    frames = [_writable(frame, output, target, profile) for frame in frames]
+    options = {**metadata, **_encoder_options(frames, output, target)}
+    if profile is not None and fits(profile, frames[0].mode):
         options["icc_profile"] = profile
-    return _saved(image, target, options)
+    if picture.timing is not None:
+        options |= _animation_options(picture.timing, target)
+    if target is OutputFormat.GIF:
+        frames, transparency = gif_frames(frames)
+        options |= transparency
+    return _within(output.max_bytes, output, target, partial(_saved, frames, target, options))
 
 
-def _saved(image: Image.Image, target: ImageFormat, options: dict[str, object]) -> bytes:
+def _within(max_bytes: int | None, output: Output, target: OutputFormat, save: Callable[..., bytes]) -> bytes:
+    """Save once, or, where a size is asked for, with the best quality that keeps to it."""
+    if target.default_quality is None or output.lossless:
+        data = save()
+        if max_bytes is not None and len(data) > max_bytes:
+            raise PictureError(
+                f"the result has {len(data):,} bytes; max_bytes is {max_bytes:,}, and there is no quality to lower"
+            )
+        return data
+    if max_bytes is None:
+        return save(quality=output.quality or target.default_quality)
+    return best_that_fits(lambda quality: save(quality=quality), output.quality or 100, max_bytes)
+
+
+def _encoder_options(frames: Sequence[Image.Image], output: Output, target: OutputFormat) -> dict[str, Any]:
+    if output.effort is None:
+        options = dict(DEFAULT_EFFORT_OPTIONS.get(target, {}))
+    else:
+        options = EFFORT_OPTIONS[target](output.effort)
+    match target:
+        case OutputFormat.JPEG:
+            pixels = frames[0].width * frames[0].height
+            options["progressive"] = pixels <= PROGRESSIVE_PIXELS if output.progressive is None else output.progressive
+        case OutputFormat.PNG:
+            options["compress_type"] = _png_strategy(frames[0])
+        case OutputFormat.WEBP:
+            options["lossless"] = output.lossless
+        case OutputFormat.AVIF:
+            options["max_threads"] = 1  # a worker has a thread for each core already
+        case OutputFormat.TIFF:
+            options["compression"] = "tiff_adobe_deflate"
+    return options
+
+
+def _animation_options(timing: Timing, target: OutputFormat) -> dict[str, Any]:
+    """Say how an animation runs; AVIF has no word for how often."""
+    durations = [round(duration) for duration in timing.durations_ms]
+    match target:
+        case OutputFormat.GIF:
+            # In hundredths of a second. Without a loop it is shown once.
+            options: dict[str, Any] = {"duration": [round(duration, -1) for duration in durations], "disposal": 2}
+            return options if timing.loops == 1 else {**options, "loop": timing.loops}
+        case OutputFormat.AVIF:
+            return {"duration": durations}
+    return {"duration": durations, "loop": timing.loops}
+
+
+def _saved(frames: Sequence[Image.Image], target: OutputFormat, options: dict[str, Any], **quality: int) -> bytes:
     # Pillow lets other threads run while it encodes into a file, and not while it does into a Python buffer: on two
     # threads, 2 MP to grey went from 155 to 225 a second.
-    with _memory_file() as file:
-        image.save(file, target.pillow_name, **options)
+    first, *rest = frames
+    several = {"save_all": True, "append_images": rest} if rest else {}
+    # libtiff closes the file that it is given.
+    with BytesIO() if target is OutputFormat.TIFF else _memory_file() as file:
+        first.save(file, target.pillow_name, **several, **options, **quality)
         file.seek(0)
         return file.read()
 
@@ -78,28 +148,34 @@ def _png_strategy(image: Image.Image) -> int:
     upper = (image.height - rows) // 2
     sample = image.crop((0, upper, image.width, upper + rows))
     runs, repeats = (
-        len(_saved(sample, ImageFormat.PNG, {"compress_type": each})) for each in (zlib.Z_RLE, zlib.Z_FILTERED)
+        len(_saved([sample], OutputFormat.PNG, {"compress_type": each})) for each in (zlib.Z_RLE, zlib.Z_FILTERED)
     )
     return zlib.Z_RLE if runs <= repeats * 1.01 else zlib.Z_FILTERED
 
 
-def _writable(image: Image.Image, target: ImageFormat, profile: bytes | None) -> Image.Image:
-    """Bring a picture in a working mode to the closest mode that `target` can hold."""
+def _writable(image: Image.Image, output: Output, target: OutputFormat, profile: bytes | None) -> Image.Image:
+    """Bring a picture in a working mode to the closest mode that `target` can hold, with nothing but pixels."""
     modes = WRITABLE_MODES[target]
-    if image.mode in modes:
-        return image
-    if image.mode == "I;16":
-        return _writable(image.point(lambda value: value * (1 / 256)).convert("L"), target, profile)
-    if image.mode == "CMYK":
-        return cmyk_to_rgb(image, profile)
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
-        return _flattened(image)
-    return image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
+        image = _flattened(image, output.background)
+    # A copy that shares the pixels: Pillow writes some metadata from `info` (a JPEG comment, XMP, resolution) without
+    # being asked.
+    image = image if image.mode not in modes else image.copy()
+    image = in_modes(image, modes, profile)
+    image.info = {}
+    return image
 
 
-def _flattened(image: Image.Image) -> Image.Image:
-    """Lay a picture with alpha on white."""
-    mode = "L" if image.mode == "LA" else "RGB"
-    paper = Image.new(mode, image.size, "white")
-    paper.paste(image.convert(mode), mask=image.getchannel("A"))
-    return paper
+def _flattened(image: Image.Image, background: str) -> Image.Image:
+    """Lay a picture with alpha on a colour."""
+    paper = Image.new("RGBA", image.size, rgba(background)[:3])
+    paper.alpha_composite(image.convert("RGBA"))
+    return paper.convert("RGB")
+
+
+def _check_sides(image: Image.Image, target: OutputFormat) -> None:
+    if max(image.size) > target.max_side:
+        raise PictureError(
+            f"the result would be {image.width} x {image.height} pixels; "
+            f"{target.value} holds at most {target.max_side} on a side"
+        )

@@ -50,6 +50,8 @@ def unknown_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefi
 
 def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, list[Problem]]:
     info = inspect.type_info(kind)
+    if is_text and _is_enum_list(info):
+        value = [part.strip() for part in value.split(",")]
     if (items := _struct_items(info)) is not None:
         if is_text:
             with suppress(msgspec.DecodeError):
@@ -58,9 +60,10 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
     try:
         converted = msgspec.convert(value, kind, strict=not is_text)
         # msgspec reads "null" as None and "nan" and "inf" as floats; none of them is a value that a person means.
-        if converted is None or (isinstance(converted, float) and not math.isfinite(converted)):
-            raise msgspec.ValidationError
+        is_meant = converted is not None and (not isinstance(converted, float) or math.isfinite(converted))
     except msgspec.ValidationError:
+        is_meant = False
+    if not is_meant:
         return None, [Problem(name, f"{shortened(value)} is not allowed; give {allowed(info)}")]
     return converted, []
 
@@ -73,6 +76,16 @@ def _struct_items(info: inspect.Type) -> inspect.StructType | None:
         case inspect.VarTupleType(item_type=inspect.StructType() as items):
             return items
     return None
+
+
+def _is_enum_list(info: inspect.Type) -> bool:
+    """Whether text gives the values with commas between them."""
+    match info:
+        case inspect.Metadata(type=inner):
+            return _is_enum_list(inner)
+        case inspect.VarTupleType(item_type=inspect.EnumType()):
+            return True
+    return False
 
 
 def _convert_items(value: Any, items: inspect.StructType, info: inspect.Type, name: str) -> tuple[Any, list[Problem]]:

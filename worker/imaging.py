@@ -1,74 +1,183 @@
 """Bytes in, operations, bytes out: the plain functions that run in the worker's threads."""
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
 
+import msgspec
 from PIL import Image
 
-from worker.decoding import Decoded, check_pixels, decoded, opened
+from worker import metadata
+from worker.decoding import (
+    ANIMATED,
+    Decoded,
+    Limits,
+    animation,
+    damage_told,
+    opened,
+    seek,
+    still,
+    upright_size,
+)
 from worker.encoding import encode
-from worker.formats import ImageFormat
-from worker.modes import in_modes, normalised
-from worker.operations.base import Assets, Operation, PictureError
-from worker.plan import Plan
-
-
-class Stopped(Exception):
-    """`should_stop` was true before the work was done."""
+from worker.formats import InputFormat
+from worker.operations.base import Assets, Operation, PictureError, Source
+from worker.pipeline import Picture, Work, check_sizes, in_modes_of, transformed
+from worker.plan import Plan, Variant
 
 
 def never() -> bool:
     return False
 
 
-def render(
-    data: bytes, source: ImageFormat, plan: Plan, max_pixels: int, should_stop: Callable[[], bool] = never
-) -> bytes:
-    """Decode `data`, apply the plan and encode the result; raise `PictureError` when the picture does not allow it.
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came in."""
 
-    `should_stop` is asked before each step; a step itself cannot be stopped. EXIF orientation is applied.
-    Metadata is left out; the ICC profile stays where it fits the result's colours.
+    data: bytes
+    format: InputFormat
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A result: its file, and what is in it; a report (`json`) has no size and no frames."""
+
+    data: bytes
+    sha256: str
+    format: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+
+
+def render(  # noqa: PLR0913 - the wish, what it needs, its bounds
+    upload: Upload,
+    plan: Plan,
+    limits: Limits,
+    *,
+    overlay: Upload | None = None,
+    font_path: str | None = None,
+    should_stop: Callable[[], bool] = never,
+) -> dict[str, Rendered]:
+    """Decode the upload once and make every variant of it; raise `PictureError` when it does not allow that.
+
+    `should_stop` is asked before each step and raises `Stopped`; a step itself cannot be stopped. EXIF orientation is
+    applied.
     """
-    _check_stop(should_stop)
-    picture = decoded(opened(data, source, max_pixels), next(iter(plan.operations), None))
-    profile = picture.image.info.get("icc_profile")
-    image = _worked(picture, plan.operations, max_pixels, should_stop)
-    _check_stop(should_stop)
-    _check_sides(image, plan.output.format)
-    return encode(image, plan.output, profile)
+    work = Work(limits, Assets(_decoded_overlay(overlay, limits), font_path), should_stop)
+    work.check_stop()
+    renderer = _Renderer(upload, plan, work)
+    return {name: _named(name, renderer, variant) for name, variant in plan.variants.items()}
 
 
-def _worked(
-    picture: Decoded, operations: Sequence[Operation], max_pixels: int, should_stop: Callable[[], bool]
-) -> Image.Image:
-    image = normalised(picture.image)
-    if picture.box is None:
-        return transform(image, operations, max_pixels, should_stop)
-    first, *rest = operations
-    _check_stop(should_stop)
-    check_pixels(first.output_size(picture.size), max_pixels)
-    return transform(first.apply_reduced(image, picture.box, picture.size), rest, max_pixels, should_stop)
+def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | None:
+    if overlay is None:
+        return None
+    try:
+        return still(opened(overlay.data, overlay.format, limits), [None]).frames[0]
+    except PictureError as exc:
+        raise PictureError(f"overlay: {exc}") from exc
 
 
-def transform(
-    image: Image.Image, operations: Iterable[Operation], max_pixels: int, should_stop: Callable[[], bool] = never
-) -> Image.Image:
-    """Apply `operations` in order, none of which may give a picture of more than `max_pixels`."""
-    for operation in operations:
-        _check_stop(should_stop)
-        check_pixels(operation.output_size(image.size), max_pixels)
-        image = in_modes(image, operation.modes, None)
-        image = operation.prepare([image], Assets())(image)
-    return image
+def _named(name: str, renderer: "_Renderer", variant: Variant) -> Rendered:
+    try:
+        return renderer.rendered(variant)
+    except PictureError as exc:
+        raise (PictureError(f"{name}: {exc}") if name else exc) from exc
 
 
-def _check_stop(should_stop: Callable[[], bool]) -> None:
-    if should_stop():
-        raise Stopped
+class _Renderer:
+    """One upload on its way to its variants."""
 
+    def __init__(self, upload: Upload, plan: Plan, work: Work) -> None:
+        self._upload = upload
+        self._work = work
+        self._variants = list(plan.variants.values())
+        self._file = opened(upload.data, upload.format, work.limits)
+        self._profile: bytes | None = self._file.info.get("icc_profile")
+        self._decoded: dict[int | None, Decoded] = {}
+        size = upright_size(self._file)
+        for variant in self._variants:
+            check_sizes(variant.operations, size, 1, work.limits)
 
-def _check_sides(image: Image.Image, target: ImageFormat) -> None:
-    if max(image.size) > target.max_side:
-        raise PictureError(
-            f"the result would be {image.width} x {image.height} pixels; "
-            f"{target.value} holds at most {target.max_side} on a side"
-        )
+    def rendered(self, variant: Variant) -> Rendered:
+        decoded = self._decoded_for(variant)
+        check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
+        picture, steps = self._begun(variant, decoded)
+        if variant.is_report:
+            *steps, last = steps
+            picture = in_modes_of(last, transformed(picture, steps, self._work))
+            size = decoded.size if last is variant.operations[0] else picture.size
+            report = last.report(picture.frames[0], size, self._source())
+            data = msgspec.json.format(msgspec.json.encode(report))
+            return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
+        return self._written(transformed(picture, steps, self._work), variant)
+
+    def _written(self, picture: Picture, variant: Variant) -> Rendered:
+        self._work.check_stop()
+        output, target = variant.output, variant.output.target(self._upload.format)
+        data = encode(picture, output, target, metadata.kept(self._file, output.metadata, target))
+        # An encoder may merge frames that are alike.
+        frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
+        return Rendered(data, hashlib.sha256(data).hexdigest(), target.value, *picture.size, frames)
+
+    def _begun(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
+        """Do the first step, if it can do with a reduced picture and there is one; return what is left to do."""
+        steps = list(variant.operations)
+        picture = Picture(decoded.frames, decoded.timing, self._profile)
+        is_shared = len(self._variants) > 1 and decoded.timing is None
+        scaled = steps[0].scaled_size(decoded.size) if steps and (decoded.box is not None or is_shared) else None
+        if scaled is None:
+            return picture, steps
+        image, box = decoded.halved(scaled) if is_shared else (decoded.frames[0], decoded.box)
+        picture = replace(picture, frames=[image])
+        if steps[0].is_report or box is None:
+            return picture, steps
+        first = steps.pop(0)
+        self._work.check_stop()
+        picture = in_modes_of(first, picture)
+        return replace(picture, frames=[first.apply_reduced(picture.frames[0], box, decoded.size)]), steps
+
+    def _decoded_for(self, variant: Variant) -> Decoded:
+        """Return the frames that a variant needs, decoded once for all that need the same."""
+        frame = self._frame_of(variant)
+        if frame not in self._decoded:
+            self._decoded[frame] = self._decode(frame)
+        return self._decoded[frame]
+
+    def _frame_of(self, variant: Variant) -> int | None:
+        """Return the number of the one frame that a variant is made of, or None for all of an animation."""
+        if self._upload.format in ANIMATED and variant.takes_all_frames(self._upload.format):
+            with damage_told():
+                # GIF would have to look for its frames; decoding them tells.
+                if self._upload.format is InputFormat.GIF or getattr(self._file, "n_frames", 1) > 1:
+                    return None
+        return variant.output.frame or 0
+
+    def _decode(self, frame: int | None) -> Decoded:
+        limits = self._work.limits
+        if self._decoded:  # the first has used it up
+            self._file = opened(self._upload.data, self._upload.format, limits)
+        if frame is None:
+            return animation(self._file, limits)
+        if frame:
+            seek(self._file, frame, limits)
+        firsts = [
+            next(iter(variant.operations), None) for variant in self._variants if self._frame_of(variant) == frame
+        ]
+        return still(self._file, firsts)
+
+    def _source(self) -> Source:
+        file = opened(self._upload.data, self._upload.format, self._work.limits)
+        with damage_told():
+            return Source(
+                data=self._upload.data,
+                format=self._upload.format.value,
+                mode=file.mode,
+                size=upright_size(file),
+                frames=getattr(file, "n_frames", 1),
+                has_alpha=file.has_transparency_data,
+                exif=file.getexif(),
+                icc_profile=self._profile,
+            )

@@ -1,12 +1,9 @@
 """The modes of pictures: from whatever a file holds to those that operations know, and between them."""
 
-from io import BytesIO
-
 from PIL import Image, ImageCms
 
 from worker.operations.base import PictureError
-
-_SRGB = ImageCms.createProfile("sRGB")
+from worker.profiles import SRGB, to_srgb
 
 _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
 """Mode -> those that hold all that it holds, the closest first."""
@@ -33,7 +30,7 @@ def normalised(image: Image.Image) -> Image.Image:
         case "F":
             return image.convert("L")
         case "LAB":
-            lab_to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), _SRGB, "LAB", "RGB")
+            lab_to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), SRGB, "LAB", "RGB")
             converted = ImageCms.applyTransform(image, lab_to_rgb)
             if converted is None:
                 raise PictureError("the picture's LAB colours cannot be converted")
@@ -51,18 +48,5 @@ def in_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) 
     if image.mode == "I;16":
         return in_modes(image.point(lambda value: value * (1 / 256)).convert("L"), modes, profile)
     if image.mode == "CMYK":
-        return in_modes(cmyk_to_rgb(image, profile), modes, profile)
+        return in_modes(to_srgb(image, profile), modes, profile)
     return image.convert(next(mode for mode in _WIDER[image.mode] if mode in modes))
-
-
-def cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Through the picture's own profile where it has a good one: Pillow's plain formula is far off for print inks."""
-    if profile is not None:
-        try:
-            source = ImageCms.ImageCmsProfile(BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            converted = None
-        if converted is not None:
-            return converted
-    return image.convert("RGB")

@@ -1,85 +1,165 @@
-"""What a client asks for: the operations and the form of the output, parsed from form fields."""
+"""What a client asks for: which outputs, each with its operations and its form. `worker.parsing` reads it."""
 
-from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from worker.fields import Problem, convert_fields, missing_fields
-from worker.formats import ImageFormat
-from worker.operations import OPERATIONS, AnyOperation
-from worker.operations.base import Operation
-from worker.words import shortened
+from worker.colours import Colour
+from worker.fields import Problem
+from worker.formats import InputFormat, OutputFormat
+from worker.operations import AnyOperation
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[("keep", *(choice.value for choice in OutputFormat))]
 
 _DEFAULT_QUALITIES = ", ".join(
-    f"{choice.default_quality} for {choice.value}" for choice in ImageFormat if choice.default_quality is not None
+    f"{choice.default_quality} for {choice.value}" for choice in OutputFormat if choice.default_quality is not None
+)
+
+_KEPT_AS = ", ".join(
+    f"{source.value} becomes {source.kept_as.value}" for source in InputFormat if source.value != source.kept_as.value
 )
 
 
-class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the result is written."""
+class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a result is written."""
 
-    format: Annotated[ImageFormat, Meta(description="Format of the result; the upload's own when not given.")]
+    format: Annotated[FormatName, Meta(description=f"Format of the result; keep is the upload's own ({_KEPT_AS}).")] = (
+        "keep"
+    )
     quality: (
+        Annotated[int, Meta(ge=1, le=100, description=f"Encoder quality. Not given: {_DEFAULT_QUALITIES}.")] | None
+    ) = None
+    lossless: Annotated[bool, Meta(description="Whether WebP keeps every pixel as it is; PNG and TIFF always do.")] = (
+        False
+    )
+    progressive: (
+        Annotated[
+            bool,
+            Meta(
+                description=(
+                    "Whether a JPEG appears in passes: some 4 % smaller, slower to write. "
+                    "Not given: up to one megapixel."
+                )
+            ),
+        ]
+        | None
+    ) = None
+    effort: (
         Annotated[
             int,
-            Meta(ge=1, le=100, description=f"Encoder quality. Not given: {_DEFAULT_QUALITIES}."),
+            Meta(
+                ge=1,
+                le=9,
+                description="Time that the PNG, WebP or AVIF encoder takes for a smaller file. Not given: a little.",
+            ),
+        ]
+        | None
+    ) = None
+    max_bytes: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description=(
+                    "Largest size of the file in bytes: the best quality that fits is looked for, from `quality` "
+                    "downwards where that is given; the task fails if none does."
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    metadata: Annotated[
+        Literal["strip", "keep", "copyright"],
+        Meta(
+            description=(
+                "strip leaves out Exif and XMP, which tell camera, place and author; keep keeps them, but for the "
+                "thumbnail and the orientation, which is applied; copyright keeps the Exif fields Artist and Copyright."
+            )
+        ),
+    ] = "strip"
+    colorspace: Annotated[
+        Literal["keep", "srgb"],
+        Meta(
+            description=(
+                "keep leaves the colours and their ICC profile as they are, where the format can hold them; "
+                "srgb converts them to sRGB, which every screen understands without a profile."
+            )
+        ),
+    ] = "keep"
+    background: Annotated[
+        Colour, Meta(description="Colour under a transparent picture in a format without transparency.")
+    ] = "white"
+    frame: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description=(
+                    "The one frame or page to take, counted from 0. Not given: the whole animation where the format "
+                    "can hold it, else the first frame."
+                ),
+            ),
         ]
         | None
     ) = None
 
+    def target(self, source: InputFormat) -> OutputFormat:
+        return source.kept_as if self.format == "keep" else _OUTPUT_FORMATS[self.format]
 
-class Plan(Struct, frozen=True):
-    """The checked wish: operations in order, then the output."""
+    def problems(self, source: InputFormat) -> list[Problem]:
+        """Return a problem for each option that is given and that the format does not have."""
+        target = self.target(source)
+        specific = frozenset[str]().union(*(choice.options for choice in OutputFormat))
+        problems = [
+            Problem(name, f"{target.value} has none; leave it out or choose another format")
+            for name in self.__struct_fields__
+            if name in specific - target.options and getattr(self, name) != _DEFAULTS[name]
+        ]
+        if self.lossless and self.quality is not None:
+            problems.append(Problem("quality", "a lossless picture has none; give one of the two"))
+        return problems
+
+
+_OUTPUT_FORMATS = {choice.value: choice for choice in OutputFormat}
+
+_DEFAULTS = {name: getattr(Output(), name) for name in Output.__struct_fields__}
+
+
+class Variant(Struct, frozen=True):
+    """One result: operations in order, then its form."""
 
     operations: tuple[AnyOperation, ...]
     output: Output
 
+    @property
+    def is_report(self) -> bool:
+        """Whether the result is JSON."""
+        return bool(self.operations) and self.operations[-1].is_report
 
-class InvalidParameters(Exception):
-    """The request's fields cannot be carried out; `problems` names every one."""
+    def extension(self, source: InputFormat) -> str:
+        return "json" if self.is_report else self.output.target(source).extension
 
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
-        self.problems = problems
+    def media_type(self, source: InputFormat) -> str:
+        return "application/json" if self.is_report else self.output.target(source).media_type
 
-
-def parse_plan(fields: Mapping[str, str], source: ImageFormat | None) -> Plan:
-    """Build the plan for an upload in the format `source`, or raise `InvalidParameters` with every problem.
-
-    `source` is None where the upload itself was refused: the fields are still checked, so that one answer names all.
-    """
-    values, problems = convert_fields(Output, fields)
-    output = Output(**{"format": source or ImageFormat.PNG, **values})
-    if output.quality is not None and output.format.default_quality is None and (source or "format" in values):
-        problems.append(Problem("quality", f"{output.format.value} has none; leave it out or choose another format"))
-    operation, operation_problems = _parse_operation(
-        {name: text for name, text in fields.items() if name not in Output.__struct_fields__}
-    )
-    problems += operation_problems
-    if problems or operation is None:
-        raise InvalidParameters(problems)
-    return Plan((operation,), output)
+    def takes_all_frames(self, source: InputFormat) -> bool:
+        """Whether an animation stays one."""
+        return self.output.frame is None and not self.is_report and self.output.target(source).is_animated
 
 
-def _parse_operation(fields: dict[str, str]) -> tuple[Operation | None, list[Problem]]:
-    name = fields.pop("operation", None)
-    choices = f"one of {', '.join(OPERATIONS)}"
-    if name is None:
-        return None, [Problem("operation", f"is missing; give {choices}")]
-    if name not in OPERATIONS:
-        return None, [Problem("operation", f"{shortened(name)} is not an operation; give {choices}")]
-    kind = OPERATIONS[name]
-    values, problems = convert_fields(kind, fields)
-    takes = ", ".join((*kind.__struct_fields__, *Output.__struct_fields__))
-    problems += [
-        Problem(field, f"is not a parameter of {name}, which takes {takes}")
-        for field in fields
-        if field not in kind.__struct_fields__
-    ]
-    problems += missing_fields(kind, fields)
-    if problems:
-        return None, problems
-    operation = kind(**values)
-    problems += operation.problems()
-    return operation, problems
+class Plan(Struct, frozen=True):
+    """The checked wish."""
+
+    variants: dict[str, Variant]
+    """By name; the name of an only one that was given none is empty."""
+
+    @property
+    def is_named(self) -> bool:
+        return "" not in self.variants
+
+    @property
+    def uses_overlay(self) -> bool:
+        return any(step.uses_overlay for variant in self.variants.values() for step in variant.operations)

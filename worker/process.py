@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import msgspec
 from redis.exceptions import RedisError
 
-from worker import imaging
+from worker.imaging import Rendered, Upload, render
 from worker.operations.base import PictureError
+from worker.pipeline import Stopped
 from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
-from worker.states import Spec, Status, Task, TaskNotFound, WrongState, now_ms
+from worker.states import OutputRecord, Spec, Status, Task, TaskNotFound, WrongState, now_ms, overlay_path
 from worker.storage import Storage, StorageUnavailable
 from worker.sweep import waited_too_long
 from worker.tasks import Tasks
@@ -86,7 +88,7 @@ class Processor:
     async def _finish(self, task: Task, stop: threading.Event, on_rendered: Callable[[], None]) -> None:
         began = time.monotonic()
         try:
-            size_bytes = await self._run(task, stop, on_rendered)
+            outputs = await self._run(task, stop, on_rendered)
         except TaskFailed as exc:
             self.failed += 1
             await self._end(task, Status.FAILURE, error=str(exc))
@@ -96,19 +98,29 @@ class Processor:
             logger.info("%s stopped after %.3f s", task.id, time.monotonic() - began)
         else:
             self.done += 1
-            await self._end(task, Status.SUCCESS)
+            await self._end(task, Status.SUCCESS, outputs=msgspec.json.encode(outputs).decode())
+            size_bytes = sum(output.bytes for output in outputs.values())
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
-    async def _run(self, task: Task, stop: threading.Event, on_rendered: Callable[[], None]) -> int:
-        """Make and store the result; return its size in bytes."""
+    async def _run(self, task: Task, stop: threading.Event, on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
+        """Make and store the results; return what there is to know of them."""
         spec = self._check(task)
-        result = await self._render(spec, await self._read_upload(task), stop)
+        upload = Upload(await self._read(task.upload_path), spec.source)
+        overlay = Upload(await self._read(overlay_path(task.id)), spec.overlay) if spec.overlay is not None else None
+        results = await self._render(spec, upload, overlay, stop)
         on_rendered()
-        try:
-            await self._storage.put_bytes(task.result_path, result, spec.plan.output.format.media_type)
-        except StorageUnavailable as exc:
-            raise _StorageAway(exc) from exc
-        return len(result)
+        paths, records = task.result_paths, {}
+        for name, result in results.items():
+            try:
+                await self._storage.put_bytes(
+                    paths[name], result.data, spec.plan.variants[name].media_type(spec.source)
+                )
+            except StorageUnavailable as exc:
+                raise _StorageAway(exc) from exc
+            records[name] = OutputRecord(
+                paths[name], result.format, len(result.data), result.sha256, result.width, result.height, result.frames
+            )
+        return records
 
     def _check(self, task: Task) -> Spec:
         if task.cancel:
@@ -122,21 +134,30 @@ class Processor:
         except msgspec.DecodeError as exc:
             raise TaskFailed(f"this version of the worker does not understand the task: {exc}") from exc
 
-    async def _read_upload(self, task: Task) -> bytes:
+    async def _read(self, path: str) -> bytes:
         try:
-            return await self._storage.read(task.upload_path)
+            return await self._storage.read(path)
         except FileNotFoundError as exc:
             raise TaskFailed("the upload is gone from storage") from exc
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
 
-    async def _render(self, spec: Spec, data: bytes, stop: threading.Event) -> bytes:
-        timeout_s, max_pixels = self._settings.task_timeout_s, self._settings.max_pixels
+    async def _render(
+        self, spec: Spec, upload: Upload, overlay: Upload | None, stop: threading.Event
+    ) -> dict[str, Rendered]:
+        timeout_s = self._settings.task_timeout_s
+        work = partial(
+            render,
+            upload,
+            spec.plan,
+            self._settings.limits,
+            overlay=overlay,
+            font_path=self._settings.font_path,
+            should_stop=stop.is_set,
+        )
         try:
-            return await self._slots.run(
-                timeout_s, imaging.render, data, spec.source, spec.plan, max_pixels, stop.is_set
-            )
-        except imaging.Stopped:
+            return await self._slots.run(timeout_s, work)
+        except Stopped:
             raise TaskStopped from None
         except PictureError as exc:
             raise TaskFailed(str(exc)) from exc
@@ -166,7 +187,8 @@ class Processor:
         if self._settings.keep_uploads:
             return
         try:
-            await self._storage.delete(task.upload_path)
+            for path in (task.upload_path, overlay_path(task.id)):
+                await self._storage.delete(path)
         except StorageUnavailable as exc:
             logger.warning("%s: its upload stays until its time is over: %s", task.id, exc)
 

@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct, field
 
+from worker.decoding import Limits
 from worker.fields import convert_fields
+from worker.formats import InputFormat
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
@@ -47,9 +50,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     worker_max_rss_mb: Annotated[
         int, Meta(ge=0, description="Resident memory in MB from which a worker does the same; 0 for never.")
     ] = 4000
+    input_formats: Annotated[
+        tuple[InputFormat, ...],
+        Meta(min_length=1, description="Formats that are read, with commas; `heic` needs `pip install '.[heif]'`."),
+    ] = tuple(known for known in InputFormat if known is not InputFormat.HEIC)
     max_pixels: Annotated[
-        int, Meta(ge=1, description="Largest picture in pixels, as it comes in and after every operation.")
-    ] = 100_000_000
+        int, Meta(ge=1, description="Largest picture that is read, in pixels, those of all its frames together.")
+    ] = 64_000_000
+    max_frames: Annotated[int, Meta(ge=1, description="Frames that an animation may have.")] = 256
+    max_output_pixels: Annotated[
+        int, Meta(ge=1, description="Largest picture that an operation may make, in pixels of all its frames.")
+    ] = 64_000_000
+    max_operations: Annotated[int, Meta(ge=1, description="Operations in one pipeline.")] = 20
+    font_path: (
+        Annotated[str, Meta(description="TrueType or OpenType file for the texts of watermarks; Pillow's own if none.")]
+        | None
+    ) = None
     task_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest processing of one task in seconds, waiting not counted.")
     ] = 60.0
@@ -77,6 +93,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown_grace_s: Annotated[
         float, Meta(ge=0, description="Seconds that a stopping worker gives to running tasks; the rest is handed back.")
     ] = 30.0
+
+    def __post_init__(self) -> None:
+        if InputFormat.HEIC in self.input_formats and find_spec("pillow_heif") is None:
+            raise InvalidSettings("INPUT_FORMATS: heic needs the package pillow-heif: pip install '.[heif]'")
+        if self.font_path is not None and not Path(self.font_path).is_file():
+            raise InvalidSettings(f"FONT_PATH: {self.font_path!r} is no file")
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_pixels, self.max_frames, self.max_output_pixels)
 
 
 def read_settings(kind: type[AnySettings], environ: Mapping[str, str] = os.environ) -> AnySettings:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from worker.formats import ImageFormat
+from worker.formats import InputFormat
 from worker.plan import Plan
 
 
@@ -30,13 +30,35 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 ENDS = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
 
 
-class Spec(msgspec.Struct, frozen=True):
+class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was accepted; never changes."""
 
     plan: Plan
-    source: ImageFormat
-    name: str
-    """File name of the result, made safe, with its extension."""
+    source: InputFormat
+    stem: str
+    """The upload's file name, made safe, without its extension."""
+    overlay: InputFormat | None = None
+    """The format of the second picture, if there is one."""
+
+    @property
+    def file_names(self) -> dict[str, str]:
+        """Name of each variant -> name of its file."""
+        return {
+            name: f"{self.stem}{name and '-'}{name}.{variant.extension(self.source)}"
+            for name, variant in self.plan.variants.items()
+        }
+
+
+class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What there is to know of a stored result; a report has no size and no frames."""
+
+    path: str
+    format: str
+    bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +81,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int | None = None
     ended_ms: int | None = None
     error: str | None = None
+    outputs_json: bytes = b"{}"
 
     @property
     def spec(self) -> Spec:
@@ -66,12 +89,18 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.spec_json, type=Spec)
 
     @property
+    def outputs(self) -> dict[str, OutputRecord]:
+        """Name of each variant -> its result, once they are stored."""
+        return msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
+
+    @property
     def upload_path(self) -> str:
         return upload_path(self.id)
 
     @property
-    def result_path(self) -> str:
-        return f"processed/{self.id}/{self.spec.name}"
+    def result_paths(self) -> dict[str, str]:
+        """Name of each variant -> where its result lies, or will."""
+        return {name: f"processed/{self.id}/{file_name}" for name, file_name in self.spec.file_names.items()}
 
     @property
     def waited_ms(self) -> int:
@@ -90,6 +119,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def upload_path(task_id: str) -> str:
     return f"uploads/{task_id}"
+
+
+def overlay_path(task_id: str) -> str:
+    return f"uploads/{task_id}.overlay"
 
 
 class TaskNotFound(Exception):

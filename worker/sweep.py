@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from worker.states import Status, Task, TaskNotFound, WrongState, upload_path
+from worker.states import Status, Task, TaskNotFound, WrongState, overlay_path, upload_path
 from worker.storage import Storage
 from worker.tasks import Tasks
 
@@ -48,7 +48,7 @@ async def remove_unnamed(tasks: Tasks, storage: Storage) -> None:
 
 
 async def _remove_files(task_id: str, tasks: Tasks, storage: Storage) -> None:
-    await storage.delete(upload_path(task_id))
+    await asyncio.gather(storage.delete(upload_path(task_id)), storage.delete(overlay_path(task_id)))
     await storage.delete_under(f"processed/{task_id}")
     await tasks.forget_upload(task_id)
 

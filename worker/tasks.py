@@ -273,4 +273,5 @@ def _key(task_id: str) -> str:
 def _decode(task_id: str, record: Mapping[bytes, bytes]) -> Task:
     fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
     fields["spec_json"] = record[b"spec"]
+    fields["outputs_json"] = record.get(b"outputs", b"{}")
     return msgspec.convert({"id": task_id, **fields}, Task, strict=False)

@@ -16,7 +16,7 @@ def shortened(value: Any) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
-def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911 - a table
+def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
     """Say in words which values a type admits: "a whole number from 1 to 100"."""
     match kind:
         case inspect.Metadata(extra={"allowed": words}):
@@ -41,6 +41,8 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911 - a table
             return f"text of {kind.min_length or 0} to {most} characters"
         case inspect.StrType(pattern=pattern):
             return f"text that matches {pattern}"
+        case inspect.VarTupleType(item_type=inspect.EnumType() as items):
+            return f"some {allowed(items).removeprefix('one ')}, with commas"
         case inspect.VarTupleType(item_type=inspect.StructType(cls=items)):
             return f"a list of {_lengths(kind)}objects {{{', '.join(items.__struct_fields__)}}}"
     raise TypeError(f"no words for {kind!r}; add them here")

@@ -7,13 +7,13 @@ from starlette.responses import Response
 
 from app.responses import json_response
 from app.state import Request
-from worker.formats import ImageFormat
 from worker.operations import OPERATIONS
 from worker.plan import Output
 
 
-async def operations(_: Request) -> Response:
-    return json_response(CATALOGUE)
+async def operations(request: Request) -> Response:
+    formats = [known.value for known in request.state["settings"].input_formats]
+    return json_response({**CATALOGUE, "input": formats})
 
 
 def _catalogue() -> dict[str, Any]:
@@ -23,7 +23,6 @@ def _catalogue() -> dict[str, Any]:
             for name, kind in OPERATIONS.items()
         ],
         "output": _parameters(Output),
-        "input": [image_format.value for image_format in ImageFormat],
     }
 
 
@@ -51,3 +50,4 @@ def _resolved(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, A
 
 
 CATALOGUE = _catalogue()
+"""Without the formats that are read, which are a setting."""

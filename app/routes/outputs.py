@@ -22,26 +22,28 @@ Span = tuple[int, int]
 async def output(request: Request) -> Response:
     """Send a result by its path; only a path that a task names is ever looked up."""
     task = await request.state["tasks"].get(request.path_params["task_id"])
-    if task.status is not Status.SUCCESS or request.path_params["name"] != task.spec.name:
+    names = {file_name: name for name, file_name in task.spec.file_names.items()}
+    if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
         raise HTTPException(404, "the task has no result of this name")
-    return await send_output(request, task)
+    return await send_output(request, task, names[request.path_params["name"]])
 
 
-async def send_output(request: Request, task: Task) -> Response:
-    """Send a task's result, or where the object store sends it."""
+async def send_output(request: Request, task: Task, name: str) -> Response:
+    """Send the result of a task's variant, or where the object store sends it."""
     # A signature holds for one method, so HEAD is answered here.
     if request.state["settings"].redirect_downloads and request.method == "GET":
-        url = await request.state["storage"].signed_url(task.result_path, SIGNED_URL_LIFE_S)
+        url = await request.state["storage"].signed_url(task.result_paths[name], SIGNED_URL_LIFE_S)
         # Stored, it would be followed after its end. The store sees to ranges and conditions: clients repeat them.
         return RedirectResponse(url, 307, headers={"Cache-Control": "no-store", "Vary": "Accept"})
-    return await _send_bytes(request, task)
+    media_type = task.spec.plan.variants[name].media_type(task.spec.source)
+    return await _send_bytes(request, task.result_paths[name], media_type)
 
 
-async def _send_bytes(request: Request, task: Task) -> Response:
+async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
     """Answer conditional requests and single ranges (RFC 9110, 13 and 14)."""
     storage = request.state["storage"]
     try:
-        meta = await storage.head(task.result_path)
+        meta = await storage.head(path)
     except FileNotFoundError:
         raise HTTPException(404, "the result is gone from storage") from None
     size, etag, modified = meta["size"], meta["e_tag"] or "", meta["last_modified"].replace(microsecond=0)
@@ -56,7 +58,6 @@ async def _send_bytes(request: Request, task: Task) -> Response:
     if _is_fresh(request.headers, etag, modified):
         del headers["Content-Length"]
         return Response(status_code=304, headers=headers)
-    media_type = task.spec.plan.output.format.media_type
     if request.method == "HEAD":
         return Response(headers=headers, media_type=media_type)
     status, span = 200, (0, size - 1)
@@ -67,7 +68,7 @@ async def _send_bytes(request: Request, task: Task) -> Response:
             return problem(416, f"the result has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
         headers["Content-Range"] = f"bytes {span[0]}-{span[1]}/{size}"
         headers["Content-Length"] = str(span[1] - span[0] + 1)
-    return StreamingResponse(await storage.stream(task.result_path, *span), status, headers, media_type)
+    return StreamingResponse(await storage.stream(path, *span), status, headers, media_type)
 
 
 def _is_fresh(headers: Headers, etag: str, modified: datetime) -> bool:

@@ -1,9 +1,11 @@
 """`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
 
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import NoResult, NotFinished
+from app.errors import NoResult, NotFinished, SeveralResults
 from app.negotiation import prefers
 from app.responses import json_response
 from app.routes.outputs import send_output
@@ -16,10 +18,10 @@ async def task_status(request: Request) -> Response:
     return json_response(_status_view(await request.state["tasks"].get(request.path_params["task_id"])))
 
 
-def _status_view(task: Task) -> dict[str, str]:
-    view = {"task_id": task.id, "status": task.status}
+def _status_view(task: Task) -> dict[str, Any]:
+    view: dict[str, Any] = {"task_id": task.id, "status": task.status}
     if task.status is Status.SUCCESS:
-        view["result"] = task.result_path
+        view["result"] = _results(task)
     if task.status is Status.FAILURE and task.error is not None:
         view["error"] = task.error
     return view
@@ -32,10 +34,17 @@ async def task_result(request: Request) -> Response:
         raise NotFinished(task)
     if task.status is not Status.SUCCESS:
         raise NoResult(task)
-    accept = request.headers.get("accept", "*/*")
-    if prefers(accept, task.spec.plan.output.format.media_type, "application/json"):
-        return await send_output(request, task)
-    return json_response({"task_id": task.id, "processed_image": task.result_path}, headers={"Vary": "Accept"})
+    accept, variants = request.headers.get("accept", "*/*"), task.spec.plan.variants
+    if prefers(accept, next(iter(variants.values())).media_type(task.spec.source), "application/json"):
+        if task.spec.plan.is_named:
+            raise SeveralResults(task)
+        return await send_output(request, task, "")
+    return json_response({"task_id": task.id, "processed_image": _results(task)}, headers={"Vary": "Accept"})
+
+
+def _results(task: Task) -> str | dict[str, str]:
+    """Return the path of the result, or of each variant's by its name."""
+    return task.result_paths if task.spec.plan.is_named else task.result_paths[""]
 
 
 async def cancel(request: Request) -> Response:

@@ -10,8 +10,8 @@ from typing import Any
 from tests.benchmarks.cases import FIT_AVIF, HEAVY, RESIZE, TINY_RESIZE
 from tests.benchmarks.load import PATIENT, Connection, form, run, submit, wait
 from tests.benchmarks.parts import Parts
-from worker.formats import ImageFormat
-from worker.plan import parse_plan
+from worker.formats import InputFormat
+from worker.parsing import parse_plan
 from worker.queue import connect
 from worker.settings import Settings
 from worker.states import Spec, Status
@@ -19,7 +19,7 @@ from worker.tasks import Tasks, new_task_id
 
 logger = logging.getLogger(__name__)
 
-SPEC = Spec(parse_plan(FIT_AVIF.fields, ImageFormat.JPEG), ImageFormat.JPEG, "holiday-2026-0815.avif")
+SPEC = Spec(parse_plan(FIT_AVIF.fields, InputFormat.JPEG, 1), InputFormat.JPEG, "holiday-2026-0815")
 FILLING_AT_ONCE = 64
 
 

@@ -15,9 +15,10 @@ import pytest
 from tests.chaos.system import System
 from tests.conftest import eventually
 from tests.pictures import jpeg
-from worker.formats import ImageFormat
-from worker.imaging import render
-from worker.plan import parse_plan
+from tests.rendering import LIMITS
+from worker.formats import InputFormat
+from worker.imaging import Upload, render
+from worker.parsing import parse_plan
 from worker.queue import connect
 from worker.states import ENDS
 from worker.storage import Storage
@@ -79,7 +80,8 @@ class Ledger:
 
 @cache
 def undisturbed(hue: int, wish: tuple[tuple[str, str], ...]) -> bytes:
-    return render(PICTURES[hue], ImageFormat.JPEG, parse_plan(dict(wish), ImageFormat.JPEG), 10**8)
+    plan = parse_plan(dict(wish), InputFormat.JPEG, 1)
+    return render(Upload(PICTURES[hue], InputFormat.JPEG), plan, LIMITS)[""].data
 
 
 async def load(system: System, ledger: Ledger, chance: random.Random, stop: asyncio.Event) -> None:
@@ -137,7 +139,7 @@ async def hold_ends(tasks: Tasks, ledger: Ledger, storage: Storage) -> None:
             assert task.error == "the worker died 3 times while processing this image", task
             continue
         assert task.status.value == "SUCCESS", task
-        assert await storage.read(task.result_path) == ledger.expected(task_id), task
+        assert await storage.read(task.result_paths[""]) == ledger.expected(task_id), task
 
 
 Events = dict[str, list[tuple[float, str, int]]]

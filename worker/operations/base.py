@@ -43,7 +43,9 @@ class Source:
     icc_profile: bytes | None
 
 
-class Operation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="operation"):
+class Operation(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="operation"
+):
     """One step: its parameters are its fields (bounds and help in their `Meta`), its name is its struct tag.
 
     The class docstring is the help that clients see.
@@ -74,10 +76,11 @@ class Operation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
         """
         return size
 
-    def least_source(self, size: Size) -> Size | None:  # noqa: ARG002 - for those who have one
-        """Return the least size to which the decoder may reduce a picture of `size` for this operation; None: none.
+    def scaled_size(self, size: Size) -> Size | None:  # noqa: ARG002 - for those who have one
+        """Return the size to which this scales the whole of a picture of `size` before all else; None if it does not.
 
-        Whoever returns a size implements `apply_reduced`.
+        As the first operation it may then be given a picture that is reduced already, though still larger by a gap.
+        Whoever returns a size implements `apply_reduced`, or is a report.
         """
         return None
 

@@ -1,0 +1,46 @@
+"""Pictures with a palette, as GIF has them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+COLOURS = 256
+TRANSPARENT = COLOURS - 1
+"""The place in the palette that stands for nothing, in pictures with alpha."""
+
+SOLID = 128
+"""The least alpha that is seen: GIF knows no half."""
+
+
+def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[str, Any]]:
+    """Return frames in L or P, and Pillow's options for them; colours are exact where a frame has few enough."""
+    if frames[0].mode != "RGBA":
+        return [frame if frame.mode == "L" else _indexed(frame, COLOURS) for frame in frames], {}
+    indexed = []
+    for frame in frames:
+        solid = frame.getchannel("A").point(lambda alpha: 255 if alpha >= SOLID else 0)
+        opaque = Image.new("RGB", frame.size, _solid_colour(frame, solid))
+        opaque.paste(frame.convert("RGB"), mask=solid)
+        with_palette = _indexed(opaque, COLOURS - 1)
+        with_palette.paste(TRANSPARENT, mask=solid.point(lambda value: 255 - value))
+        indexed.append(with_palette)
+    return indexed, {"transparency": TRANSPARENT}
+
+
+def _solid_colour(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
+    """Return a colour that is seen, to lie under what is not: another one would take a place in the palette."""
+    box = solid.getbbox()
+    if box is None:
+        return (0, 0, 0)
+    upper = box[1]
+    row = solid.crop((0, upper, solid.width, upper + 1)).getbbox()
+    return frame.getpixel((row[0] if row else 0, upper))[:3]  # type: ignore[index]
+
+
+def _indexed(image: Image.Image, colours: int) -> Image.Image:
+    """Reduce to at most so many colours: exactly if there are no more, else dithered."""
+    palette = image.quantize(colours, Image.Quantize.MEDIANCUT)
+    if image.getcolors(colours) is not None:
+        return palette
+    return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)

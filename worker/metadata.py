@@ -1,0 +1,69 @@
+"""Exif and XMP: what of them goes with a result."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
+
+from worker.formats import OutputFormat
+from worker.operations.base import PictureError
+
+Tag = ExifTags.Base
+
+COPYRIGHT = (Tag.Artist, Tag.Copyright)
+
+DESCRIPTIVE = (
+    *COPYRIGHT, Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.HostComputer, Tag.XPTitle,
+    Tag.XPComment, Tag.XPAuthor, Tag.XPKeywords, Tag.XPSubject, Tag.Rating,
+)  # fmt: skip
+"""What the main directory says of the picture; the rest says how its pixels lay in its file, which is no longer so."""
+
+STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote)
+"""What the Exif directory says of the old file; a maker's note holds offsets into it, often a preview too."""
+
+
+def kept(image: Image.Image, choice: Literal["strip", "keep", "copyright"], target: OutputFormat) -> dict[str, Any]:
+    """Return Pillow's options for saving in the format `target` with the Exif and XMP data that are to stay.
+
+    Without thumbnails, which stand in a directory of their own and would show the picture as it was. Raises
+    `PictureError` when the data cannot be written again.
+    """
+    if choice == "strip":
+        return {}
+    try:
+        given = image.getexif()
+        chosen, xmp = (_described(given), _xmp(image)) if choice == "keep" else (_picked(given, COPYRIGHT), b"")
+        if xmp and target is OutputFormat.TIFF:
+            chosen[Tag.XMLPacket] = xmp
+        options: dict[str, Any] = {"exif": chosen.tobytes()} if len(chosen) else {}
+    except Exception as exc:  # whatever a damaged directory makes Pillow raise
+        raise PictureError("the Exif data is damaged and cannot be kept; leave metadata at strip") from exc
+    if xmp and target is OutputFormat.PNG:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
+    elif xmp:
+        options["xmp"] = xmp
+    return options
+
+
+def _picked(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:
+    chosen = Image.Exif()
+    for tag in tags:
+        if tag in exif:
+            chosen[tag] = exif[tag]
+    return chosen
+
+
+def _described(exif: Image.Exif) -> Image.Exif:
+    chosen = _picked(exif, DESCRIPTIVE)
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        entries = {tag: value for tag, value in exif.get_ifd(directory).items() if tag not in STALE}
+        if entries:
+            chosen.get_ifd(directory).update(entries)
+    return chosen
+
+
+def _xmp(image: Image.Image) -> bytes:
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    return xmp.encode() if isinstance(xmp, str) else bytes(xmp)

@@ -1,0 +1,198 @@
+"""From form fields to a `Plan`, or every problem that they have."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from worker.decoding import Limits
+from worker.fields import Problem, convert_fields, missing_fields
+from worker.formats import InputFormat
+from worker.geometry import Size
+from worker.operations import OPERATIONS
+from worker.operations.base import Operation
+from worker.pipeline import ImpossibleStep, check_sizes
+from worker.plan import Output, Plan, Variant
+from worker.words import shortened
+
+MAX_VARIANTS = 20
+
+VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+_ONE_OF = f"one of {', '.join(OPERATIONS)}"
+_OUTPUT = Output.__struct_fields__
+
+
+class InvalidParameters(Exception):
+    """The request's fields cannot be carried out; `problems` names every one."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
+        self.problems = problems
+
+
+def parse_plan(
+    fields: Mapping[str, str], source: InputFormat | None, max_operations: int, *, has_overlay: bool = False
+) -> Plan:
+    """Build the plan for an upload in the format `source`, or raise `InvalidParameters` with every problem.
+
+    `source` is None where the upload itself was refused: the fields are still checked, so that one answer names all.
+    """
+    parser = _Parser(source, max_operations)
+    if "variants" in fields:
+        variants = parser.variants(fields)
+    elif "operations" in fields:
+        variants = {"": parser.pipeline(fields)}
+    else:
+        variants = {"": parser.single(fields)}
+    plan = Plan(variants)
+    if not parser.problems:
+        parser.problems += _overlay_problems(plan, has_overlay)
+    if parser.problems:
+        raise InvalidParameters(parser.problems)
+    return plan
+
+
+def check_plan_sizes(plan: Plan, size: Size, limits: Limits) -> None:
+    """Raise `InvalidParameters` for the operations that an upload of this size does not allow, before it is decoded."""
+    problems = []
+    for name, variant in plan.variants.items():
+        try:
+            check_sizes(variant.operations, size, 1, limits)
+        except ImpossibleStep as exc:
+            field = f"variants.{name}.operations" if name else "operations" if len(variant.operations) > 1 else ""
+            problems.append(Problem(f"{field}[{exc.number}]" if field else "operation", str(exc.reason)))
+    if problems:
+        raise InvalidParameters(problems)
+
+
+def _overlay_problems(plan: Plan, has_overlay: bool) -> list[Problem]:
+    if plan.uses_overlay and not has_overlay:
+        return [Problem("overlay", "is missing; send the picture to lay over the first as a second file")]
+    if has_overlay and not plan.uses_overlay:
+        return [Problem("overlay", "is used by no operation; leave it out, or lay it over with watermark")]
+    return []
+
+
+class _Parser:
+    """Collects problems while it builds what it can."""
+
+    def __init__(self, source: InputFormat | None, max_operations: int) -> None:
+        self._source = source
+        self._max_operations = max_operations
+        self.problems: list[Problem] = []
+
+    def single(self, fields: Mapping[str, str]) -> Variant:
+        """Read one operation, whose parameters are fields of the form."""
+        output = self._output(fields, "", is_text=True)
+        # A parameter that the output has too, such as a background, is meant for both.
+        kind = OPERATIONS.get(fields.get("operation", ""))
+        own = kind.__struct_fields__ if kind is not None else ()
+        step = self._step(
+            {name: text for name, text in fields.items() if name not in _OUTPUT or name in own}, "", is_text=True
+        )
+        return self._variant((step,) if step is not None else (), output, "")
+
+    def pipeline(self, fields: Mapping[str, str]) -> Variant:
+        """Read `operations`, a JSON array in a field."""
+        output = self._output(fields, "", is_text=True)
+        for name in fields:
+            if name not in ("operations", *_OUTPUT):
+                self._add(name, "does not go with operations; give each operation its parameters there")
+        return self._variant(
+            self._steps(self._json("operations", fields["operations"], list), "operations"), output, ""
+        )
+
+    def variants(self, fields: Mapping[str, str]) -> dict[str, Variant]:
+        """Read `variants`, a JSON object in a field: name -> operations, format, quality, ..."""
+        for name in fields:
+            if name != "variants":
+                self._add(name, "does not go with variants; give it in each variant")
+        given = self._json("variants", fields["variants"], dict)
+        if given is not None and not 1 <= len(given) <= MAX_VARIANTS:
+            self._add("variants", f"has {len(given)} entries; give 1 to {MAX_VARIANTS}")
+            given = None
+        return {name: self._named(name, wish) for name, wish in (given or {}).items()}
+
+    def _named(self, name: str, wish: Any) -> Variant:
+        prefix = f"variants.{name[:32]}"
+        if not VARIANT_NAME.fullmatch(name):
+            self._add(prefix, "is no name for a variant; give 1 to 32 of a-z, 0-9, - and _, the first no sign")
+        if not isinstance(wish, dict):
+            self._add(prefix, f"{shortened(wish)} is not allowed; give an object {{operations, {', '.join(_OUTPUT)}}}")
+            return Variant((), Output())
+        for field in wish:
+            if field not in ("operations", *_OUTPUT):
+                self._add(f"{prefix}.{field}", f"is not allowed here; give operations, {', '.join(_OUTPUT)}")
+        output = self._output(wish, f"{prefix}.", is_text=False)
+        return self._variant(self._steps(wish.get("operations", []), f"{prefix}.operations"), output, f"{prefix}.")
+
+    def _variant(self, operations: tuple[Operation, ...], output: Output, prefix: str) -> Variant:
+        variant = Variant(operations, output)
+        if variant.is_report:
+            for name in _OUTPUT:
+                if name != "frame" and getattr(output, name) != getattr(Output(), name):
+                    self._add(f"{prefix}{name}", "the result is JSON, no picture; leave it out")
+        elif self._source is not None:
+            self.problems += [Problem(prefix + each.field, each.message) for each in output.problems(self._source)]
+        return variant
+
+    def _output(self, given: Mapping[str, Any], prefix: str, *, is_text: bool) -> Output:
+        values, problems = convert_fields(Output, given, prefix, is_text=is_text)
+        self.problems += problems
+        return Output(**values)
+
+    def _steps(self, given: Any, name: str) -> tuple[Operation, ...]:
+        if given is None:
+            return ()
+        if not isinstance(given, list) or not all(isinstance(step, dict) for step in given):
+            self._add(name, f'{shortened(given)} is not allowed; give a list like [{{"operation": "grayscale"}}]')
+            return ()
+        if len(given) > self._max_operations:
+            self._add(name, f"has {len(given)} entries; give at most {self._max_operations}")
+            return ()
+        steps = [self._step(step, f"{name}[{number}].", is_text=False) for number, step in enumerate(given)]
+        for number, step in enumerate(steps[:-1]):
+            if step is not None and step.is_report:
+                self._add(f"{name}[{number}]", "gives no picture for the next operation; put it last")
+        return tuple(step for step in steps if step is not None)
+
+    def _step(self, given: Mapping[str, Any], prefix: str, *, is_text: bool) -> Operation | None:
+        name = given.get("operation")
+        if name is None:
+            self._add(f"{prefix}operation", f"is missing; give {_ONE_OF}")
+            return None
+        kind = OPERATIONS.get(name) if isinstance(name, str) else None
+        if kind is None:
+            self._add(f"{prefix}operation", f"{shortened(name)} is not an operation; give {_ONE_OF}")
+            return None
+        known = kind.__struct_fields__
+        takes = ", ".join((*known, *_OUTPUT) if is_text else known) or "none"
+        values, problems = convert_fields(kind, given, prefix, is_text=is_text)
+        problems += [
+            Problem(prefix + field, f"is not a parameter of {name}, which takes {takes}")
+            for field in given
+            if field not in (*known, "operation")
+        ]
+        problems += missing_fields(kind, given, prefix)
+        self.problems += problems
+        if problems:
+            return None
+        step = kind(**values)
+        self.problems += [Problem(prefix + each.field, each.message) for each in step.problems()]
+        return step
+
+    def _json(self, name: str, text: str, kind: type) -> Any:
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError as exc:
+            self._add(name, f"is no JSON: {exc}")
+            return None
+        if not isinstance(value, kind):
+            self._add(name, f"{shortened(value)} is not allowed; give a JSON {'array' if kind is list else 'object'}")
+            return None
+        return value
+
+    def _add(self, field: str, message: str) -> None:
+        self.problems.append(Problem(field, message))

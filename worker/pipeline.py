@@ -1,0 +1,88 @@
+"""The operations of one variant, one after the other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from worker.decoding import Limits, Timing, check_pixels
+from worker.geometry import Size
+from worker.modes import in_modes
+from worker.operations.base import Assets, Operation, PictureError
+
+
+class Stopped(Exception):
+    """`should_stop` was true before the work was done."""
+
+
+class ImpossibleStep(PictureError):
+    """An operation cannot be carried out on this picture; `number` counts from 0."""
+
+    def __init__(self, number: int, count: int, reason: PictureError) -> None:
+        super().__init__(f"operation {number + 1}: {reason}" if count > 1 else str(reason))
+        self.number = number
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Frames of one size and one working mode, and what goes with them."""
+
+    frames: Sequence[Image.Image]
+    timing: Timing | None
+    """None for a still."""
+    profile: bytes | None
+    """The ICC profile of its colours."""
+
+    @property
+    def size(self) -> Size:
+        return self.frames[0].size
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every step needs."""
+
+    limits: Limits
+    assets: Assets
+    should_stop: Callable[[], bool]
+
+    def check_stop(self) -> None:
+        if self.should_stop():
+            raise Stopped
+
+
+def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits: Limits) -> None:
+    """Raise `ImpossibleStep` when an operation cannot take a picture of this size, or would make it too large."""
+    for number, operation in enumerate(operations):
+        try:
+            size = operation.output_size(size)
+            check_pixels(size, frames, limits.max_output_pixels)
+        except PictureError as exc:
+            raise ImpossibleStep(number, len(operations), exc) from exc
+
+
+def transformed(picture: Picture, operations: Sequence[Operation], work: Work) -> Picture:
+    """Apply `operations` in order, none of which may give more pixels than the limit."""
+    for operation in operations:
+        work.check_stop()
+        check_pixels(operation.output_size(picture.size), len(picture.frames), work.limits.max_output_pixels)
+        picture = in_modes_of(operation, picture)
+        change = operation.prepare(picture.frames, work.assets)
+        picture = replace(picture, frames=[_changed(frame, change, work) for frame in picture.frames])
+    return picture
+
+
+def in_modes_of(operation: Operation, picture: Picture) -> Picture:
+    """Bring a picture to a mode that the operation meets."""
+    mode = picture.frames[0].mode
+    if mode in operation.modes:
+        return picture
+    frames = [in_modes(frame, operation.modes, picture.profile) for frame in picture.frames]
+    # CMYK has gone through its profile.
+    return replace(picture, frames=frames, profile=None if mode == "CMYK" else picture.profile)
+
+
+def _changed(frame: Image.Image, change: Callable[[Image.Image], Image.Image], work: Work) -> Image.Image:
+    work.check_stop()
+    return change(frame)
