@@ -1,0 +1,54 @@
+"""Canvases larger than the picture, and what shows where it does not reach."""
+
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import Colour, holding, ink, rgba
+from worker.geometry import Size
+from worker.modes import in_modes
+
+Background = Annotated[
+    Colour,
+    Meta(
+        description=(
+            "Colour around the picture. Not given: white, or transparent where the picture has transparency. "
+            "A 16-bit picture shows it as grey."
+        )
+    ),
+]
+
+WHITE: dict[str, float | tuple[int, ...]] = {
+    "L": 255,
+    "LA": (255, 0),
+    "RGB": (255, 255, 255),
+    "RGBA": (255, 255, 255, 0),
+    "CMYK": (0, 0, 0, 0),
+    "I;16": 65_535,
+}
+"""White for each working mode, transparent where the mode has alpha."""
+
+
+def able_to_show(image: Image.Image, background: str | None) -> Image.Image:
+    """Return the picture in a mode that holds `background`; a 16-bit one keeps its depth unless it needs alpha."""
+    if background is None:
+        return image
+    if image.mode == "I;16" and rgba(background)[3] < 255:
+        return in_modes(image, ("LA",), None)
+    return holding(image, background)
+
+
+def canvas(image: Image.Image, size: Size, background: str | None) -> Image.Image:
+    """Return an empty picture in the mode of `image`, which is able to show `background`."""
+    return Image.new(image.mode, size, WHITE[image.mode] if background is None else ink(background, image.mode))
+
+
+def framed(image: Image.Image, size: Size, offset: tuple[int, int], background: str | None) -> Image.Image:
+    """Lay the picture on a canvas of `size` with its upper left corner at `offset`; what reaches over is cut off."""
+    if image.size == size:
+        return image
+    image = able_to_show(image, background)
+    framed = canvas(image, size, background)
+    framed.paste(image, offset)
+    return framed

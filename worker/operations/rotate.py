@@ -1,0 +1,118 @@
+from itertools import product
+from math import ceil, cos, floor, radians, sin
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.canvas import Background, able_to_show, canvas, framed
+from worker.colours import premultiplied
+from worker.geometry import Size
+from worker.operations.base import WORKING_MODES, Operation
+
+_TRANSPOSES = {
+    90: Image.Transpose.ROTATE_270,  # Pillow's turn counter-clockwise
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+
+Matrix = tuple[float, float, float, float, float, float]
+"""Where a pixel of the result comes from: x from a, b, c as ax + by + c, then y."""
+
+
+class Rotate(Operation, frozen=True, tag="rotate"):
+    """Turn the picture clockwise; by a multiple of 90 degrees every pixel stays as it is, else they are resampled."""
+
+    modes = WORKING_MODES
+
+    angle: Annotated[
+        float, Meta(ge=-360, le=360, description="Degrees clockwise; below 0 the picture turns counter-clockwise.")
+    ] = 90.0
+    expand: Annotated[
+        bool,
+        Meta(description="true: the result is as large as the turned picture needs; false: it keeps the size."),
+    ] = True
+    background: Background | None = None
+
+    def output_size(self, size: Size) -> Size:
+        return _turned_size(size, self.angle) if self.expand else size
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        size = self.output_size(image.size)
+        if self.angle % 360 == 0:
+            return image
+        if self.angle % 90 == 0:
+            turned = image.transpose(_TRANSPOSES[int(self.angle % 360)])
+            offset = (size[0] - turned.width) // 2, (size[1] - turned.height) // 2
+            return framed(turned, size, offset, self.background)
+        image = able_to_show(image, self.background)
+        matrix = _matrix(image.size, size, self.angle)
+        paper = canvas(image, size, self.background)
+        if image.mode == "I;16":
+            return _laid_on_16_bit(image, paper, matrix)
+        return _laid_on(image, paper, matrix)
+
+
+def _turned_size(size: Size, angle: float) -> Size:
+    """Return the size that Pillow gives: whole pixels around the centre that hold the turned picture."""
+    (width, height), (cosine, sine) = size, _cosine_and_sine(angle)
+    spans = abs(width * cosine) + abs(height * sine), abs(width * sine) + abs(height * cosine)
+    turned = [ceil((side + span) / 2) - floor((side - span) / 2) for side, span in zip(size, spans, strict=True)]
+    # A quarter turn that swaps an even and an odd side would gain a pixel.
+    return (turned[0], turned[1]) if angle % 90 else (round(spans[0]), round(spans[1]))
+
+
+def _cosine_and_sine(angle: float) -> tuple[float, float]:
+    # Rounded as in Pillow: cos(60 degrees) is 0.5 again.
+    return round(cos(radians(angle)), 15), round(sin(radians(angle)), 15)
+
+
+def _matrix(size: Size, turned: Size, angle: float) -> Matrix:
+    """Return how `turned` is filled from a picture of `size` with an edge of one pixel around it."""
+    cosine, sine = _cosine_and_sine(angle)
+    x, y = turned[0] / 2, turned[1] / 2
+    return (
+        *(cosine, sine, size[0] / 2 + 1 - cosine * x - sine * y),
+        *(-sine, cosine, size[1] / 2 + 1 + sine * x - cosine * y),
+    )
+
+
+def _laid_on(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
+    """Mix both by how much of each pixel the turned picture covers, so that its edges are smooth and have no fringe."""
+    mask = _cover(image.size, paper.size, matrix)
+
+    def turn(picture: Image.Image) -> Image.Image:
+        turned = _edged(picture).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+        below = paper if paper.mode == picture.mode else paper.convert(picture.mode)
+        return Image.composite(turned, below, mask)
+
+    return premultiplied(image, turn)
+
+
+def _laid_on_16_bit(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
+    # Pillow turns 16-bit pixels wrongly and cannot mix them by a mask: they go through floats, the edges through
+    # a bilinear turn of the picture within its background, which needs no mask.
+    ground = paper.getpixel((0, 0))
+    within = Image.new("F", (image.width + 2, image.height + 2), ground)
+    floats = image.convert("F")
+    within.paste(floats, (1, 1))
+    laid = within.transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=ground)
+    turned = _edged(floats).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    whole = _cover(image.size, paper.size, matrix).point(lambda cover: 255 if cover == 255 else 0, "1")
+    laid.paste(turned, (0, 0), whole)
+    return laid.point(lambda value: value * 1 + 0.5).convert("I").convert("I;16")
+
+
+def _cover(size: Size, turned: Size, matrix: Matrix) -> Image.Image:
+    """Return how much of each pixel the turned picture covers, 0 to 255."""
+    cover = Image.new("L", (size[0] + 2, size[1] + 2))
+    cover.paste(255, (1, 1, size[0] + 1, size[1] + 1))
+    return cover.transform(turned, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+
+
+def _edged(image: Image.Image) -> Image.Image:
+    """Repeat the outermost pixels once, for the samples between them and the edge."""
+    edged = Image.new(image.mode, (image.width + 2, image.height + 2))
+    for offset in product((0, 2, 1), (0, 2, 1)):
+        edged.paste(image, offset)
+    return edged
