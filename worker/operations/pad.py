@@ -1,0 +1,63 @@
+from math import floor
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.aspect import AspectRatio, ratio_of
+from worker.canvas import Background, framed
+from worker.fields import Problem
+from worker.geometry import MAX_SIDE, Position, Size, anchored
+from worker.operations.base import WORKING_MODES, Operation
+
+Pixels = Annotated[int, Meta(ge=0, le=MAX_SIDE, description="Pixels to add on this side.")]
+
+_SIDES = ("top", "right", "bottom", "left")
+
+
+class Pad(Operation, frozen=True, tag="pad"):
+    """Add room around the picture, a number of pixels per side or as much as an aspect ratio asks for."""
+
+    modes = WORKING_MODES
+
+    top: Pixels = 0
+    right: Pixels = 0
+    bottom: Pixels = 0
+    left: Pixels = 0
+    aspect_ratio: (
+        Annotated[
+            AspectRatio,
+            Meta(description="Width to height of the result, as 16:9 or as 1.5, in place of pixels per side."),
+        ]
+        | None
+    ) = None
+    position: Annotated[
+        Position,
+        Meta(description="Where the picture lies when padded to an aspect ratio: center, or the side or corner."),
+    ] = "center"
+    background: Background | None = None
+
+    def problems(self) -> list[Problem]:
+        if self.aspect_ratio is None:
+            if self.position == "center":
+                return []
+            return [Problem("position", "goes with aspect_ratio; with pixels per side the sides say where it lies")]
+        return [
+            Problem(side, "does not go with aspect_ratio; give either that or pixels per side")
+            for side in _SIDES
+            if getattr(self, side) != 0
+        ]
+
+    def output_size(self, size: Size) -> Size:
+        width, height = size
+        if self.aspect_ratio is None:
+            return width + self.left + self.right, height + self.top + self.bottom
+        ratio = ratio_of(self.aspect_ratio)
+        return max(width, round(height * ratio)), max(height, round(width / ratio))
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        size = self.output_size(image.size)
+        if self.aspect_ratio is None:
+            return framed(image, size, (self.left, self.top), self.background)
+        left, top = anchored(image.size, size, self.position)
+        return framed(image, size, (floor(left), floor(top)), self.background)
