@@ -1,0 +1,26 @@
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.canvas import framed
+from worker.colours import Colour
+from worker.geometry import Size
+from worker.operations.base import WORKING_MODES, Operation
+
+
+class Border(Operation, frozen=True, tag="border"):
+    """Draw a border around the picture, which grows by it on every side."""
+
+    modes = WORKING_MODES
+
+    width: Annotated[int, Meta(ge=1, le=5000, description="Width of the border in pixels.")] = 10
+    color: Annotated[
+        Colour, Meta(description="Colour of the border. A 16-bit picture shows it as grey, unless it is transparent.")
+    ] = "black"
+
+    def output_size(self, size: Size) -> Size:
+        return size[0] + 2 * self.width, size[1] + 2 * self.width
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        return framed(image, self.output_size(image.size), (self.width, self.width), self.color)
