@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import Colour, holding, ink, rgba
+from worker.colours import Colour, holding, ink, premultiplied, rgba
 from worker.geometry import Size
 from worker.modes import in_modes
 
@@ -52,3 +52,13 @@ def framed(image: Image.Image, size: Size, offset: tuple[int, int], background: 
     framed = canvas(image, size, background)
     framed.paste(image, offset)
     return framed
+
+
+def mixed(image: Image.Image, paper: Image.Image, cover: Image.Image) -> Image.Image:
+    """Return the picture where `cover` is 255, `paper` of the same mode where it is 0, and mixtures between."""
+    return premultiplied(
+        image,
+        lambda picture: Image.composite(
+            picture, paper if paper.mode == picture.mode else paper.convert(picture.mode), cover
+        ),
+    )

@@ -5,8 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.canvas import Background, able_to_show, canvas, framed
-from worker.colours import premultiplied
+from worker.canvas import Background, able_to_show, canvas, framed, mixed
 from worker.geometry import Size
 from worker.operations.base import WORKING_MODES, Operation
 
@@ -79,14 +78,8 @@ def _matrix(size: Size, turned: Size, angle: float) -> Matrix:
 
 def _laid_on(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
     """Mix both by how much of each pixel the turned picture covers, so that its edges are smooth and have no fringe."""
-    mask = _cover(image.size, paper.size, matrix)
-
-    def turn(picture: Image.Image) -> Image.Image:
-        turned = _edged(picture).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
-        below = paper if paper.mode == picture.mode else paper.convert(picture.mode)
-        return Image.composite(turned, below, mask)
-
-    return premultiplied(image, turn)
+    turned = _edged(image).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    return mixed(turned, paper, _cover(image.size, paper.size, matrix))
 
 
 def _laid_on_16_bit(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:

@@ -1,0 +1,69 @@
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image, ImageChops
+
+from worker.canvas import able_to_show
+from worker.colours import ALPHA_MODES, Colour, ink
+from worker.operations.base import WORKING_MODES, Assets, Operation
+
+Bounds = tuple[int, int, int, int]
+
+
+class Trim(Operation, frozen=True, tag="trim"):
+    """Cut off margins of one colour, and transparent ones; a picture that is nothing but margin stays as it is."""
+
+    modes = WORKING_MODES
+
+    threshold: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=255,
+            description=(
+                "How far red, green, blue or alpha, 0 to 255, may be from the margin's and still be margin. "
+                "An animation loses what is margin in all of its frames."
+            ),
+        ),
+    ] = 10
+    color: (
+        Annotated[Colour, Meta(description="Colour of the margin; not given: that of the upper left pixel.")] | None
+    ) = None
+
+    def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
+        shown = self._comparable(frames[0])
+        margin = shown.getpixel((0, 0)) if self.color is None else ink(self.color, shown.mode)
+        boxes = [box for frame in frames if (box := self._content(self._comparable(frame), margin)) is not None]
+        if not boxes:
+            return lambda image: image
+        lefts, uppers, rights, lowers = zip(*boxes, strict=True)
+        bounds = min(lefts), min(uppers), max(rights), max(lowers)
+        return lambda image: image if bounds == (0, 0, *image.size) else image.crop(bounds)
+
+    def _comparable(self, image: Image.Image) -> Image.Image:
+        """Return the picture in a mode in which its pixels can be held against `color`."""
+        # CMYK has many blacks; in RGB they are one.
+        if self.color is not None and image.mode == "CMYK":
+            image = image.convert("RGB")
+        return able_to_show(image, self.color)
+
+    def _content(self, image: Image.Image, margin: float | tuple[int, ...] | None) -> Bounds | None:
+        """Return the box around all pixels that are neither of the colour `margin` nor transparent."""
+        if image.mode == "I;16":
+            return _content_of_16_bit(image, margin, self.threshold * 257)  # type: ignore[arg-type]
+        counts = [0] * (self.threshold + 1) + [255] * (255 - self.threshold)
+        difference = ImageChops.difference(image, Image.new(image.mode, image.size, margin))
+        content = reduce(ImageChops.lighter, difference.split()).point(counts)
+        if image.mode in ALPHA_MODES:
+            content = ImageChops.darker(content, image.getchannel("A").point(counts))
+        return content.getbbox()
+
+
+def _content_of_16_bit(image: Image.Image, margin: float, threshold: int) -> Bounds | None:
+    # Pillow's difference has 8 bits: what lies over and under the margin's range is found in floats, clipped to L.
+    floats = image.convert("F")
+    over = floats.point(lambda value: value * 1 - (margin + threshold)).convert("L")
+    under = floats.point(lambda value: value * -1 + (margin - threshold)).convert("L")
+    return ImageChops.lighter(over, under).getbbox()
