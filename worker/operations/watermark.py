@@ -1,0 +1,186 @@
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import ALPHA_MODES, Colour, holding, rgba
+from worker.fields import Problem
+from worker.geometry import MAX_SIDE, Position, Size, anchored
+from worker.lettering import LEAST_SIZE, Lettering
+from worker.modes import in_modes
+from worker.operations.base import Assets, Operation, PictureError
+from worker.operations.rotate import Rotate
+
+Room = tuple[int, int]
+"""The largest width and height that a stamp may have."""
+
+_DEFAULT_SCALE = 0.25
+
+_MARGIN_SHARE = 40
+"""The part of the picture's shorter side that the margin has when none is asked for."""
+
+_ANY_HUE = "red"
+
+
+class Watermark(Operation, frozen=True, tag="watermark"):
+    """Lay a text, or without one the picture sent as overlay, over the picture, once or all over it."""
+
+    text: (
+        Annotated[
+            str,
+            Meta(
+                max_length=200,
+                # No `$`: it would let a line break at the end pass.
+                pattern=r"^(?![\s\S]*[\x00-\x1f\x7f-\x9f\u2028\u2029])[\s\S]*\S",
+                description=(
+                    "One line of text; without it the overlay is laid over the picture. The font that comes along "
+                    "has the letters of English, digits and signs such as \N{COPYRIGHT SIGN}; a character that the "
+                    "font lacks is an error."
+                ),
+                extra={"allowed": "one line of 1 to 200 characters, not only spaces"},
+            ),
+        ]
+        | None
+    ) = None
+    size: (
+        Annotated[
+            int,
+            Meta(
+                ge=LEAST_SIZE,
+                le=1000,
+                description=(
+                    "Font size in pixels; not given: a twentieth of the picture's shorter side, or as much as fits."
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    color: Annotated[
+        Colour, Meta(description="Colour of the text, which has a thin outline in black or white to stand out.")
+    ] = "white"
+    scale: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description=(
+                "Width of the overlay, before it is turned, as a share of the picture's width; it keeps its "
+                "proportions and is made smaller where it would not fit into the picture."
+            ),
+        ),
+    ] = _DEFAULT_SCALE
+    opacity: Annotated[float, Meta(gt=0, le=1, description="1 hides what is below, lower values let it through.")] = 0.5
+    position: Position = "southeast"
+    margin: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=MAX_SIDE,
+                description=(
+                    "Pixels to the edges of the picture, or between the repetitions; not given: a fortieth of the "
+                    "picture's shorter side."
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    angle: Annotated[float, Meta(ge=-360, le=360, description="Degrees by which it is turned clockwise.")] = 0.0
+    tile: Annotated[bool, Meta(description="Whether it is repeated over the whole picture.")] = False
+
+    @property
+    def uses_overlay(self) -> bool:
+        return self.text is None
+
+    def problems(self) -> list[Problem]:
+        problems = []
+        if self.text is None and self.size is not None:
+            problems.append(Problem("size", "goes with text; scale is the overlay's"))
+        if self.text is None and self.color != "white":
+            problems.append(Problem("color", "goes with text; an overlay has its own colours"))
+        if self.text is not None and self.scale != _DEFAULT_SCALE:
+            problems.append(Problem("scale", "goes with an overlay; size is the text's"))
+        if rgba(self.color)[3] == 0:
+            problems.append(Problem("color", "must not be transparent, else nothing could be seen"))
+        if self.tile and self.position != "southeast":
+            problems.append(Problem("position", "does not go with tile, which fills the whole picture"))
+        return problems
+
+    def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:
+        size = frames[0].size
+        margin = min(size) // _MARGIN_SHARE if self.margin is None else self.margin
+        room = (size[0], size[1]) if self.tile else (size[0] - 2 * margin, size[1] - 2 * margin)
+        if min(room) < 1:
+            raise PictureError(f"a margin of {margin} pixels leaves no room in {size[0]} x {size[1]} pixels")
+        stamp = self._stamp(size, room, assets)
+        stamp.putalpha(stamp.getchannel("A").point(lambda cover: round(cover * self.opacity)))
+        if self.tile:
+            layer = _tiled(stamp, size, margin)
+            return lambda image: _laid(image, layer, 0, 0)
+        left, upper = anchored(stamp.size, room, self.position)
+        return lambda image: _laid(image, stamp, int(left) + margin, int(upper) + margin)
+
+    def _stamp(self, size: Size, room: Room, assets: Assets) -> Image.Image:
+        """Return what is to be laid over a picture of `size`: LA, or RGBA if it has colours."""
+        if self.text is not None:
+            stamp = self._lettered(Lettering(self.text, assets.font_path), size, room)
+        elif assets.overlay is not None:
+            stamp = self._scaled(assets.overlay, size, room)
+        else:
+            raise PictureError("a watermark needs a text, or a second picture as overlay")
+        return _cut(Rotate(angle=self.angle, background="transparent").apply(stamp), room)
+
+    def _lettered(self, lettering: Lettering, picture: Size, room: Room) -> Image.Image:
+        size = self.size or lettering.fitting_size(picture, room, self._turned)
+        width, height = self._turned(lettering.extent(size))
+        if width > room[0] or height > room[1]:
+            raise PictureError(
+                f"the text is {width} x {height} pixels and there is room for {room[0]} x {room[1]}; "
+                "choose a smaller size or leave it out"
+            )
+        return lettering.drawn(size, self.color)
+
+    def _scaled(self, overlay: Image.Image, picture: Size, room: Room) -> Image.Image:
+        overlay = in_modes(overlay, self.modes, overlay.info.get("icc_profile"))
+        overlay = overlay.convert("LA" if overlay.mode in ("L", "LA") else "RGBA")
+        turned = self._turned(overlay.size)
+        factor = min(self.scale * picture[0] / overlay.width, room[0] / turned[0], room[1] / turned[1])
+        size = max(1, int(overlay.width * factor)), max(1, int(overlay.height * factor))
+        return overlay.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+    def _turned(self, size: Size) -> Size:
+        return Rotate(angle=self.angle).output_size(size)
+
+
+def _cut(stamp: Image.Image, room: Room) -> Image.Image:
+    """Cut what is larger than its room around its centre: a turned picture has up to two pixels of empty edge."""
+    width, height = min(stamp.width, room[0]), min(stamp.height, room[1])
+    left, upper = (stamp.width - width) // 2, (stamp.height - height) // 2
+    return stamp.crop((left, upper, left + width, upper + height))
+
+
+def _tiled(stamp: Image.Image, size: Size, margin: int) -> Image.Image:
+    """Return a picture of `size` full of stamps, `margin` between them and half of it at the upper and left edge."""
+    layer = Image.new(stamp.mode, size)
+    layer.paste(stamp, (margin // 2, margin // 2))
+    width, height = stamp.width + margin, stamp.height + margin
+    while width < size[0]:  # doubling, as there may be millions of them
+        layer.paste(layer.crop((0, 0, width, height)), (width, 0))
+        width *= 2
+    while height < size[1]:
+        layer.paste(layer.crop((0, 0, size[0], height)), (0, height))
+        height *= 2
+    return layer
+
+
+def _laid(image: Image.Image, stamp: Image.Image, left: int, upper: int) -> Image.Image:
+    """Lay the stamp over the picture, which keeps its own alpha (Porter and Duff's source over)."""
+    shown = holding(image, _ANY_HUE) if stamp.mode == "RGBA" else image
+    result = shown.copy()
+    box = (left, upper, left + stamp.width, upper + stamp.height)
+    if shown.mode in ALPHA_MODES:
+        result.paste(Image.alpha_composite(shown.crop(box), stamp.convert(shown.mode)), box)
+    else:
+        result.paste(stamp.convert(shown.mode), box, stamp.getchannel("A"))
+    return result
