@@ -1,0 +1,21 @@
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image, ImageFilter
+
+from worker.colours import premultiplied
+from worker.operations.base import Operation
+
+
+class Blur(Operation, frozen=True, tag="blur"):
+    """Soften the picture with a Gaussian blur."""
+
+    modes = ("L", "LA", "RGB", "RGBA", "CMYK")
+
+    sigma: Annotated[
+        float,
+        Meta(ge=0.1, le=1000, description="Standard deviation of the Gaussian in pixels: the more, the softer."),
+    ] = 2.0
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        return premultiplied(image, lambda picture: picture.filter(ImageFilter.GaussianBlur(self.sigma)))
