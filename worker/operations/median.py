@@ -1,0 +1,87 @@
+from typing import Annotated, Literal
+
+from msgspec import Meta
+from PIL import Image, ImageFilter
+from PIL.ImageChops import darker, lighter
+
+from worker.geometry import Size
+from worker.operations.base import Operation, PictureError
+from worker.transparency import on_visible_colours
+
+MAX_WORK = 320_000_000
+"""Pixels of the picture times those of the square: some 10 seconds, at 30 ns each for three colours."""
+
+STRIP_ROWS = 32
+"""What is worked on at once: a dozen copies of it are needed, which stay in the processor's cache."""
+
+
+def _most_pixels(size: int) -> int:
+    return MAX_WORK // size**2
+
+
+class Median(Operation, frozen=True, tag="median"):
+    """Remove specks and noise: each pixel becomes the median of those around it; edges and transparency stay."""
+
+    modes = ("L", "LA", "RGB", "RGBA", "CMYK")
+
+    size: Annotated[
+        Literal[3, 5, 7, 9],
+        Meta(
+            description=(
+                "Side in pixels of the square whose median is taken. Pictures may have "
+                f"{', '.join(f'{_most_pixels(size):,} pixels for {size}' for size in (5, 7, 9))}; any number for 3."
+            )
+        ),
+    ] = 3
+
+    def output_size(self, size: Size) -> Size:
+        pixels = size[0] * size[1]
+        if self.size > 3 and pixels > _most_pixels(self.size):
+            raise PictureError(
+                f"the median of {self.size} x {self.size} pixels takes too long for {pixels:,} pixels; "
+                f"the picture may have {_most_pixels(self.size):,}, or size be smaller"
+            )
+        return size
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        return on_visible_colours(image, self.size / 2, self._filtered)
+
+    def _filtered(self, image: Image.Image) -> Image.Image:
+        return _median_of_nine(image) if self.size == 3 else image.filter(ImageFilter.MedianFilter(self.size))
+
+
+def _median_of_nine(image: Image.Image) -> Image.Image:
+    """Return what `MedianFilter(3)` does, in a seventh of its time."""
+    result = Image.new(image.mode, image.size)
+    for top in range(0, image.height, STRIP_ROWS):
+        bottom = min(top + STRIP_ROWS, image.height)
+        first, last = max(top - 1, 0), min(bottom + 1, image.height)
+        strip = _strip_median(image.crop((0, first, image.width, last)))
+        result.paste(strip.crop((0, top - first, image.width, bottom - first)), (0, top))
+    return result
+
+
+def _strip_median(image: Image.Image) -> Image.Image:
+    """Return the medians of 3 x 3 pixels.
+
+    With each column of three sorted, the median of nine is the median of the highest low, the median middle and the
+    lowest high.
+    """
+    above, below = _shifted(image, 0, 1), _shifted(image, 0, -1)
+    low, high = darker(above, below), lighter(above, below)
+    low, middle, high = darker(low, image), lighter(low, darker(image, high)), lighter(high, image)
+    highest_low = lighter(lighter(_shifted(low, 1, 0), low), _shifted(low, -1, 0))
+    lowest_high = darker(darker(_shifted(high, 1, 0), high), _shifted(high, -1, 0))
+    median_middle = _median(_shifted(middle, 1, 0), middle, _shifted(middle, -1, 0))
+    return _median(highest_low, median_middle, lowest_high)
+
+
+def _median(one: Image.Image, other: Image.Image, third: Image.Image) -> Image.Image:
+    return lighter(darker(one, other), darker(lighter(one, other), third))
+
+
+def _shifted(image: Image.Image, right: int, down: int) -> Image.Image:
+    """Return the picture moved by a pixel; the edge that this uncovers stays, doubled."""
+    moved = image.copy()
+    moved.paste(image, (right, down))
+    return moved
