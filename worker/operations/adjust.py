@@ -1,0 +1,69 @@
+from math import cos, radians, sin
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import on_colours
+from worker.operations.base import Operation
+
+LUMA = (0.213, 0.715, 0.072)
+"""What red, green and blue weigh in the filters of CSS (W3C Filter Effects, feColorMatrix)."""
+
+QUARTER_TURN = ((-0.213, -0.715, 0.928), (0.143, 0.140, -0.283), (-0.787, 0.715, 0.072))
+"""What the same source adds, times the sine of the angle, when hues are turned."""
+
+
+class Adjust(Operation, frozen=True, tag="adjust"):
+    """Change brightness, contrast, saturation, hue and gamma, in this order; without parameters nothing changes.
+
+    The first four are CSS's filters of these names, but that nothing is cut off between them. Transparency stays.
+    """
+
+    brightness: Annotated[
+        float, Meta(ge=0, le=10, description="Factor for all colours: 0 is black, 1 leaves them, 2 doubles them.")
+    ] = 1.0
+    contrast: Annotated[
+        float, Meta(ge=0, le=10, description="Factor for the distance from mid-grey: 0 is grey, 1 leaves it.")
+    ] = 1.0
+    saturation: Annotated[
+        float, Meta(ge=0, le=10, description="Factor for the colourfulness: 0 is shades of grey, 1 leaves it.")
+    ] = 1.0
+    hue: Annotated[
+        float, Meta(ge=-180, le=180, description="Degrees by which hues are turned: 120 makes red things green.")
+    ] = 0.0
+    gamma: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=10,
+            description="Lightens the middle tones above 1, darkens them below; black and white stay. 1 leaves them.",
+        ),
+    ] = 1.0
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        return image if self == Adjust() else on_colours(image, self._adjusted)
+
+    def _adjusted(self, image: Image.Image) -> Image.Image:
+        scale, offset = self.brightness * self.contrast, 127.5 * (1 - self.contrast)
+        if image.mode == "RGB" and (self.saturation != 1 or self.hue != 0):
+            image = image.convert("RGB", self._matrix(scale, offset))
+            scale, offset = 1.0, 0.0
+        if (scale, offset, self.gamma) == (1, 0, 1):
+            return image
+        table = [self._toned(scale * value + offset) for value in range(256)]
+        return image.point(table * len(image.getbands()))
+
+    def _matrix(self, scale: float, offset: float) -> tuple[float, ...]:
+        """Return three rows of four numbers: all but gamma at once."""
+        cosine, sine = self.saturation * cos(radians(self.hue)), self.saturation * sin(radians(self.hue))
+        matrix: list[float] = []
+        for row, turned in enumerate(QUARTER_TURN):
+            for column, luma in enumerate(LUMA):
+                matrix.append(scale * (luma + cosine * ((row == column) - luma) + sine * turned[column]))
+            matrix.append(offset)
+        return tuple(matrix)
+
+    def _toned(self, value: float) -> int:
+        share: float = (min(max(value, 0), 255) / 255) ** (1 / self.gamma)
+        return round(255 * share)
