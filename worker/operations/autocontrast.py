@@ -1,0 +1,50 @@
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import on_colours
+from worker.operations.base import Assets, Operation
+from worker.transparency import visible_histograms
+
+
+class Autocontrast(Operation, frozen=True, tag="autocontrast"):
+    """Stretch the contrast until the darkest parts are black and the brightest white; transparency has no say."""
+
+    cutoff: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=50,
+            description="Per cent of the pixels, at either end, that may be lost to black and to white.",
+        ),
+    ] = 0.0
+    preserve_tone: Annotated[
+        bool,
+        Meta(description="Whether red, green and blue are stretched alike, by luma; else each by itself."),
+    ] = False
+
+    def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
+        bands = len(frames[0].mode.removesuffix("A"))
+        if self.preserve_tone and bands == 3:
+            grey = [frame.convert("LA" if frame.mode == "RGBA" else "L") for frame in frames]
+            table = self._table(visible_histograms(grey)[0]) * bands
+        else:
+            table = [value for histogram in visible_histograms(frames) for value in self._table(histogram)]
+        return partial(on_colours, change=lambda colours: colours.point(table))
+
+    def _table(self, histogram: list[int]) -> list[int]:
+        lost = sum(histogram) * self.cutoff / 100
+        low = _first_beyond(histogram, lost)
+        high = 255 - _first_beyond(histogram[::-1], lost)
+        if high <= low:
+            return list(range(256))
+        return [min(max(round((value - low) * 255 / (high - low)), 0), 255) for value in range(256)]
+
+
+def _first_beyond(histogram: list[int], count: float) -> int:
+    """Return the first value at which more than `count` pixels have come together; 255 if there are none."""
+    return next((value for value, total in enumerate(accumulate(histogram)) if total > count), 255)
