@@ -1,0 +1,27 @@
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate
+
+from PIL import Image
+
+from worker.colours import on_colours
+from worker.operations.base import Assets, Operation
+from worker.transparency import visible_histograms
+
+
+class Equalize(Operation, frozen=True, tag="equalize"):
+    """Spread each colour's values evenly from 0 to 255, for the most contrast everywhere; transparency has no say."""
+
+    def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
+        table = [value for histogram in visible_histograms(frames) for value in _table(histogram)]
+        return partial(on_colours, change=lambda colours: colours.point(table))
+
+
+def _table(histogram: list[int]) -> list[int]:
+    """Return where each value goes: to the share of pixels below it, so that the lowest becomes 0, the highest 255."""
+    present = [count for count in histogram if count]
+    if len(present) < 2:
+        return list(range(256))
+    spread = sum(histogram) - present[-1]
+    below = (total - count for total, count in zip(accumulate(histogram), histogram, strict=True))
+    return [min(255, (255 * count + spread // 2) // spread) for count in below]
