@@ -1,0 +1,15 @@
+from PIL import Image, ImageChops
+
+from worker.colours import on_colours
+from worker.operations.base import Operation
+
+
+class Invert(Operation, frozen=True, tag="invert"):
+    """Turn the picture into its negative: black becomes white, each colour its complement; transparency stays."""
+
+    modes = ("L", "LA", "RGB", "RGBA", "I;16")
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        if image.mode == "I;16":
+            return image.point(lambda value: value * -1 + 65_535)
+        return on_colours(image, ImageChops.invert)
