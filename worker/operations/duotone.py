@@ -1,0 +1,30 @@
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import Colour, rgba
+from worker.fields import Problem
+from worker.opaque import translucent_problems
+from worker.operations.base import Operation
+
+
+class Duotone(Operation, frozen=True, tag="duotone"):
+    """Print the picture in two colours: shadows in the dark one, lights in the light one; transparency stays."""
+
+    dark: Annotated[Colour, Meta(description="What black becomes; it may not be translucent.")] = "midnightblue"
+    light: Annotated[Colour, Meta(description="What white becomes; it may not be translucent.")] = "bisque"
+
+    def problems(self) -> list[Problem]:
+        return translucent_problems(dark=self.dark, light=self.light)
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        luma = image.convert("L")
+        tables = [
+            [round(dark + (light - dark) * value / 255) for value in range(256)]
+            for dark, light in zip(rgba(self.dark)[:3], rgba(self.light)[:3], strict=True)
+        ]
+        bands = [luma.point(table) for table in tables]
+        if image.mode in ("LA", "RGBA"):
+            return Image.merge("RGBA", [*bands, image.getchannel("A")])
+        return Image.merge("RGB", bands)
