@@ -1,0 +1,20 @@
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import on_colours
+from worker.operations.base import Operation
+
+
+class Solarize(Operation, frozen=True, tag="solarize"):
+    """Invert what is bright, as in a photograph that saw light while it was developed; transparency stays."""
+
+    threshold: Annotated[
+        int,
+        Meta(ge=0, le=255, description="Value of red, green, blue or grey, 0 to 255, from which on it is inverted."),
+    ] = 128
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        table = [value if value < self.threshold else 255 - value for value in range(256)]
+        return on_colours(image, lambda colours: colours.point(table * len(colours.getbands())))
