@@ -1,0 +1,23 @@
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import holding
+from worker.operations.base import Operation
+
+
+class Opacity(Operation, frozen=True, tag="opacity"):
+    """Make the picture translucent; what is so already becomes more so."""
+
+    amount: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Factor for the alpha: 0 makes all transparent, 1 leaves the picture as it is."),
+    ] = 0.5
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        if self.amount == 1:
+            return image
+        translucent = holding(image, "transparent").copy()
+        translucent.putalpha(translucent.getchannel("A").point([round(alpha * self.amount) for alpha in range(256)]))
+        return translucent
