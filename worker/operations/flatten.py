@@ -1,0 +1,29 @@
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from worker.colours import ALPHA_MODES, Colour, holding, ink
+from worker.fields import Problem
+from worker.opaque import translucent_problems
+from worker.operations.base import WORKING_MODES, Operation
+
+
+class Flatten(Operation, frozen=True, tag="flatten"):
+    """Lay a picture with alpha on a background, so that nothing of it is transparent any more."""
+
+    modes = WORKING_MODES
+
+    background: Annotated[Colour, Meta(description="What shows through; it may not be translucent itself.")] = "white"
+
+    def problems(self) -> list[Problem]:
+        return translucent_problems(background=self.background)
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        if image.mode not in ALPHA_MODES:
+            return image
+        image = holding(image, self.background)
+        mode = image.mode.removesuffix("A")
+        canvas = Image.new(mode, image.size, ink(self.background, mode))
+        canvas.paste(image.convert(mode), mask=image.getchannel("A"))
+        return canvas
