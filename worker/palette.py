@@ -1,0 +1,90 @@
+"""The colours that a picture is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from math import dist
+
+from PIL import Image
+
+CLUSTERS = 32
+"""Into how many groups the pixels are put first; to join those pairwise takes 8 times as long for twice as many."""
+
+ALIKE = 16.0
+"""Colours closer than this, as a distance in RGB, are one: a flat area of a JPEG varies by some steps."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Pixels of like colour."""
+
+    weight: float
+    """Their number, each as far as it is opaque."""
+    rgb: tuple[float, float, float]
+    """Their mean colour, 0 to 255."""
+
+    @property
+    def color(self) -> str:
+        """As #rrggbb."""
+        return "#" + "".join(f"{round(value):02x}" for value in self.rgb)
+
+    def joined(self, other: "Cluster") -> "Cluster":
+        weight = self.weight + other.weight
+        red, green, blue = (
+            (mine * self.weight + theirs * other.weight) / weight
+            for mine, theirs in zip(self.rgb, other.rgb, strict=True)
+        )
+        return Cluster(weight, (red, green, blue))
+
+    def distance(self, other: "Cluster") -> float:
+        return dist(self.rgb, other.rgb)
+
+    def spread(self, other: "Cluster") -> float:
+        """By how much joining the two adds to the squared distances of pixels to their cluster's colour (Ward 1963)."""
+        return self.weight * other.weight / (self.weight + other.weight) * self.distance(other) ** 2
+
+
+def clusters(image: Image.Image) -> list[Cluster]:
+    """Group the pixels of a small RGBA picture; transparent ones are left out, so that there may be no cluster."""
+    pixels = [pixel for pixel in image.get_flattened_data() if isinstance(pixel, tuple) and pixel[3]]
+    if not pixels:
+        return []
+    strip = Image.new("RGB", (len(pixels), 1))
+    strip.putdata([pixel[:3] for pixel in pixels])
+    # An octree cuts at fixed places: palettes change less with a picture's size than with median cuts.
+    groups = strip.quantize(CLUSTERS, Image.Quantize.FASTOCTREE).tobytes()
+    sums = [[0, 0, 0, 0] for _ in range(CLUSTERS)]
+    for group, (red, green, blue, alpha) in zip(groups, pixels, strict=True):
+        total = sums[group]
+        total[0] += alpha
+        total[1] += alpha * red
+        total[2] += alpha * green
+        total[3] += alpha * blue
+    return [
+        Cluster(weight, (red / weight, green / weight, blue / weight)) for weight, red, green, blue in sums if weight
+    ]
+
+
+def average(found: list[Cluster]) -> Cluster:
+    """Return the one cluster of all pixels."""
+    whole, *others = found
+    for cluster in others:
+        whole = whole.joined(cluster)
+    return whole
+
+
+def palette(found: list[Cluster], colors: int) -> list[Cluster]:
+    """Join what `clusters` found until there are at most `colors`, none of them alike; the heaviest comes first."""
+    joined = list(found)
+    while len(joined) > colors:
+        _join_closest(joined, Cluster.spread)
+    while len(joined) > 1 and min(one.distance(other) for one, other in combinations(joined, 2)) < ALIKE:
+        _join_closest(joined, Cluster.distance)
+    return sorted(joined, key=lambda cluster: (-cluster.weight, cluster.rgb))
+
+
+def _join_closest(joined: list[Cluster], apart: Callable[[Cluster, Cluster], float]) -> None:
+    one, other = min(combinations(joined, 2), key=lambda pair: apart(*pair))
+    joined.remove(one)
+    joined.remove(other)
+    joined.append(one.joined(other))
