@@ -1,0 +1,112 @@
+"""The part of a picture worth keeping, found without a model: where detail, skin and strong or rare colours are."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from PIL import Image, ImageChops, ImageFilter
+
+from worker.geometry import Size
+
+WORKING_SIDE = 160
+"""The longer side of the copy that is looked at, in pixels: 3 to 13 ms of work beside making it."""
+
+DETAIL, SKIN, COLOUR, CONTRAST = 0.2, 0.6, 0.1, 0.2
+"""What each counts for where it is strongest.
+
+Chosen on 177 crops of seven photographs, most with the subject near a side: they hold 99 % of its area, and
+80 % of them the whole subject; around the centre they hold 89 % and 56 %.
+"""
+
+INNER = 0.7
+"""The part of a box's sides whose content counts twice, so that a subject smaller than the box is not at its edge."""
+
+MIDDLE_BIAS = 0.1
+"""The part of its worth that a box in a corner loses against one in the middle; a flat picture is cut in the middle."""
+
+# Grain and compression stay below the least difference that counts; beyond some 45, an edge is an edge.
+_DETAIL = [min(255, max(0, value - 4) * 6) for value in range(256)]
+# The ranges of Chai and Ngan (1999) for skin of every colour, with less of the reds that clothes have.
+_SKIN_LUMA = [255 if 60 <= value <= 240 else 0 for value in range(256)]
+_SKIN_CB = [255 if 77 <= value <= 127 else 0 for value in range(256)]
+_SKIN_CR = [255 if 136 <= value <= 173 else 0 for value in range(256)]
+_COLOUR = [max(0, value - 60) for value in range(256)]
+_CONTRAST = [round(value * CONTRAST) for value in range(256)]
+
+
+def smart_offset(image: Image.Image, size: tuple[float, float]) -> tuple[float, float]:
+    """Return the left and upper edge, in pixels of `image`, of the box of `size` that is most worth keeping."""
+    small = _small(image)
+    window = _scaled(size[0], image.width, small.width), _scaled(size[1], image.height, small.height)
+    inner = max(1, round(window[0] * INNER)), max(1, round(window[1] * INNER))
+    rows = _rows(_scores(small))
+    outer_means, inner_means = _means(rows, window), _means(rows, inner)
+    inset_x, inset_y = (window[0] - inner[0]) // 2, (window[1] - inner[1]) // 2
+    steps_x, steps_y = small.width - window[0], small.height - window[1]
+
+    def worth(place: Size) -> float:
+        x, y = place
+        mean = outer_means[y][x] + inner_means[y + inset_y][x + inset_x]
+        return (mean + 1) * (1 - MIDDLE_BIAS / 2 * (_off_middle(x, steps_x) + _off_middle(y, steps_y)))
+
+    x, y = max(((x, y) for y in range(steps_y + 1) for x in range(steps_x + 1)), key=worth)
+    return _edge(x, steps_x, image.width - size[0]), _edge(y, steps_y, image.height - size[1])
+
+
+def _small(image: Image.Image) -> Image.Image:
+    factor = -(-max(image.size) // WORKING_SIDE)
+    if image.mode == "I;16":  # `reduce` does not take it
+        image = image.resize((-(-image.width // factor), -(-image.height // factor)), Image.Resampling.BOX)
+        return image.point(lambda value: value * (1 / 256)).convert("L")
+    return image.reduce(factor)
+
+
+def _scaled(side: float, full: int, small: int) -> int:
+    return min(small, max(1, round(side * small / full)))
+
+
+def _scores(small: Image.Image) -> Image.Image:
+    """Return what each pixel is worth, in grey."""
+    rgb = small.convert("RGB")
+    luma, cb, cr = rgb.convert("YCbCr").split()
+    _, saturation, value = rgb.convert("HSV").split()
+    detail = ImageChops.difference(luma, luma.filter(ImageFilter.BoxBlur(2))).point(_DETAIL)
+    skin = ImageChops.multiply(ImageChops.multiply(cb.point(_SKIN_CB), cr.point(_SKIN_CR)), luma.point(_SKIN_LUMA))
+    colour = ImageChops.multiply(saturation, value).point(_COLOUR)
+    # Where half of the picture has the tone of skin, it is wood, sand or fur, or a face that fills it: look at detail.
+    rarity = max(0.0, 1 - 2 * skin.histogram()[255] / (skin.width * skin.height))
+    scores = Image.merge("RGB", (detail, skin, colour)).convert("L", (DETAIL, SKIN * rarity, COLOUR, 0))
+    scores = ImageChops.add(scores, _contrast(rgb).point(_CONTRAST))
+    return ImageChops.multiply(scores, small.getchannel("A")) if "A" in small.getbands() else scores
+
+
+def _contrast(rgb: Image.Image) -> Image.Image:
+    """Return how far each pixel is from the mean colour: a cup stands out from its table, whose grain is detail too."""
+    mean = rgb.resize((1, 1), Image.Resampling.BOX).resize(rgb.size)
+    red, green, blue = ImageChops.difference(rgb, mean).split()
+    return ImageChops.lighter(ImageChops.lighter(red, green), blue)
+
+
+def _rows(scores: Image.Image) -> list[bytes]:
+    samples, width = scores.tobytes(), scores.width
+    return [samples[start : start + width] for start in range(0, len(samples), width)]
+
+
+def _means(rows: Sequence[Sequence[int]], window: Size) -> list[tuple[float, ...]]:
+    """Return the mean within every window, by the row and the column of its upper left corner."""
+    across = [_running_means(row, window[0]) for row in rows]
+    down = [_running_means(column, window[1]) for column in zip(*across, strict=True)]
+    return list(zip(*down, strict=True))
+
+
+def _running_means(values: Sequence[float], count: int) -> list[float]:
+    totals = [0, *accumulate(values)]
+    return [(end - start) / count for start, end in zip(totals, totals[count:], strict=False)]
+
+
+def _off_middle(place: int, steps: int) -> float:
+    """Return 0 for the middle of `steps` to 1 for either end."""
+    return (2 * place / steps - 1) ** 2 if steps else 0.0
+
+
+def _edge(place: int, steps: int, over: float) -> float:
+    return over * (place / steps if steps else 0.5)
