@@ -1,25 +1,23 @@
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
 from PIL import Image
 
-from worker.geometry import MAX_SIDE, Box, Size
-from worker.operations.base import WORKING_MODES, Operation
+from worker.canvas import framed
+from worker.colours import Colour
+from worker.fields import Problem
+from worker.geometry import MAX_SIDE, Box, CropPosition, Size, anchored
+from worker.operations.base import WORKING_MODES, Assets, Operation
+from worker.smart import smart_offset
 
 DEFAULT_SIDE = 100
 
 REDUCING_GAP = 2.5
 """How much larger than the result any picture stays when whole pixels are averaged first: 48 to 50 dB."""
 
-WHITE: dict[str, float | tuple[int, ...]] = {
-    "L": 255,
-    "LA": (255, 0),
-    "RGB": (255, 255, 255),
-    "RGBA": (255, 255, 255, 0),
-    "CMYK": (0, 0, 0, 0),
-    "I;16": 65_535,
-}
-"""White for each working mode, transparent where the mode has alpha."""
+REDUCING = ("lanczos", "bicubic", "bilinear")
+"""The filters whose picture both kinds of reduction leave as it is: hamming loses 2 dB more, box is off by 15 dB."""
 
 
 class Resize(Operation, frozen=True, tag="resize"):
@@ -29,41 +27,135 @@ class Resize(Operation, frozen=True, tag="resize"):
 
     width: Annotated[int, Meta(ge=1, le=MAX_SIDE, description="Width in pixels.")] | None = None
     height: Annotated[int, Meta(ge=1, le=MAX_SIDE, description="Height in pixels.")] | None = None
+    scale: (
+        Annotated[
+            float, Meta(gt=0, le=16, description="Factor for both sides, instead of width and height: 0.5 halves.")
+        ]
+        | None
+    ) = None
     fit: Annotated[
         Literal["fill", "contain", "cover", "inside", "outside"],
         Meta(
             description=(
-                "How the picture meets width x height: fill stretches it; contain fits it in and pads with white, "
-                "or with transparency where it has some; cover fills the box and crops around the centre; inside "
-                "and outside keep proportions and make it as large as fits, or as small as covers, the box."
+                "How the picture meets width x height: fill stretches it; contain fits it in and pads with the "
+                "background; cover fills the box and crops what is over; inside and outside keep proportions and make "
+                "it as large as fits, or as small as covers, the box."
             )
         ),
     ] = "fill"
+    position: Annotated[
+        CropPosition,
+        Meta(
+            description=(
+                "Which part cover keeps and where contain puts the picture: the center, the side or corner that is "
+                "named, or, with smart and cover, the part with most detail, skin and colour."
+            )
+        ),
+    ] = "center"
+    background: (
+        Annotated[
+            Colour,
+            Meta(
+                description="Colour of contain's padding. Not given: white, or transparent where the picture has alpha."
+            ),
+        ]
+        | None
+    ) = None
+    enlarge: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Whether a picture may become larger than it is. With false, fill and cover leave a side that is "
+                "shorter than asked for as it is, the other fits leave the whole picture; contain still pads it to "
+                "width x height."
+            )
+        ),
+    ] = True
+    resample: Annotated[
+        Literal["lanczos", "bicubic", "bilinear", "hamming", "box", "nearest"],
+        Meta(
+            description="Filter, from the sharpest to the plainest; nearest keeps the pixels of graphics as they are."
+        ),
+    ] = "lanczos"
+
+    def problems(self) -> list[Problem]:
+        problems = []
+        if self.scale is not None:
+            problems += [
+                Problem(field, "goes without scale; give either of them")
+                for field in ("width", "height")
+                if getattr(self, field) is not None
+            ]
+            if self.fit != "fill":
+                problems.append(Problem("fit", "needs width or height; leave it out with scale"))
+            if self.scale > 1 and not self.enlarge:
+                problems.append(Problem("scale", "is at most 1 where enlarge is false"))
+        if self.position == "smart" and self.fit != "cover":
+            problems.append(Problem("position", "smart needs fit=cover"))
+        elif self.position != "center" and self.fit not in ("cover", "contain"):
+            problems.append(Problem("position", "needs fit=cover or fit=contain"))
+        if self.background is not None and self.fit != "contain":
+            problems.append(Problem("background", "needs fit=contain"))
+        return problems
 
     def output_size(self, size: Size) -> Size:
-        return self.scaled_size(size) if self.fit in ("inside", "outside") else self._box_size(size)
+        return self._scaled_size(size) if self.fit in ("inside", "outside") else self._box_size(size)
 
-    def scaled_size(self, size: Size) -> Size:
-        """Return the size to which the whole picture is scaled, before it is cropped or framed."""
-        box = self._box_size(size)
-        if self.fit == "fill":
-            return box
-        scales = box[0] / size[0], box[1] / size[1]
-        scale = min(scales) if self.fit in ("inside", "contain") else max(scales)
-        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    def scaled_size(self, size: Size) -> Size | None:
+        return self._scaled_size(size) if self.resample in REDUCING else None
+
+    def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
+        first = frames[0]
+        kept = self._kept(first, (0, 0, *first.size), first.size)
+        return lambda image: self._made(image, kept, image.size)
 
     def apply(self, image: Image.Image) -> Image.Image:
         return self.apply_reduced(image, (0, 0, *image.size), image.size)
 
     def apply_reduced(self, image: Image.Image, box: Box, size: Size) -> Image.Image:
+        return self._made(image, self._kept(image, box, size), size)
+
+    def _kept(self, image: Image.Image, box: Box, size: Size) -> Box:
+        """Return the part of `box`, which holds a picture of `size`, that comes into the result."""
+        if self.fit != "cover":
+            return box
+        left, upper, right, lower = box
         target = self.output_size(size)
-        if self.fit == "cover":
-            return _resized(image, target, _centred(box, target))
+        scale = min((right - left) / target[0], (lower - upper) / target[1])
+        width, height = target[0] * scale, target[1] * scale
+        if self.position == "smart":
+            x, y = smart_offset(image, (width, height))
+        else:
+            x, y = anchored((width, height), (right - left, lower - upper), self.position)
+            x, y = left + x, upper + y
+        # A reduced image may reach over its box, and no edge may do so by a rounding.
+        x, y = max(left, min(x, right - width)), max(upper, min(y, lower - height))
+        return x, y, min(x + width, right), min(y + height, lower)
+
+    def _made(self, image: Image.Image, kept: Box, size: Size) -> Image.Image:
+        target = self.output_size(size)
         if self.fit == "contain":
-            return _framed(_resized(image, self.scaled_size(size), box), target)
-        return _resized(image, target, box)
+            return self._framed(self._resized(image, self._scaled_size(size), kept), target)
+        return self._resized(image, target, kept)
+
+    def _resized(self, image: Image.Image, size: Size, box: Box) -> Image.Image:
+        # Pillow cannot average 16-bit pixels ahead of the filter.
+        gap = REDUCING_GAP if self.resample in REDUCING and image.mode != "I;16" else None
+        return image.resize(size, Image.Resampling[self.resample.upper()], box, gap)
+
+    def _framed(self, image: Image.Image, size: Size) -> Image.Image:
+        left, upper = anchored(image.size, size, "center" if self.position == "smart" else self.position)
+        return framed(image, size, (int(left), int(upper)), self.background)
 
     def _box_size(self, size: Size) -> Size:
+        width, height = self._asked_size(size)
+        if self.enlarge or self.fit not in ("fill", "cover"):
+            return width, height
+        return min(width, size[0]), min(height, size[1])
+
+    def _asked_size(self, size: Size) -> Size:
+        if self.scale is not None:
+            return _times(size, self.scale)
         if self.width is not None and self.height is not None:
             return self.width, self.height
         if self.width is not None:
@@ -72,22 +164,15 @@ class Resize(Operation, frozen=True, tag="resize"):
             return max(1, round(size[0] * self.height / size[1])), self.height
         return DEFAULT_SIDE, DEFAULT_SIDE
 
-
-def _resized(image: Image.Image, size: Size, box: Box) -> Image.Image:
-    # Pillow cannot average 16-bit pixels ahead of the filter.
-    gap = None if image.mode == "I;16" else REDUCING_GAP
-    return image.resize(size, Image.Resampling.LANCZOS, box, gap)
-
-
-def _centred(box: Box, size: Size) -> Box:
-    """Return the largest box in the middle of `box` that has the proportions of `size`."""
-    left, upper, right, lower = box
-    scale = min((right - left) / size[0], (lower - upper) / size[1])
-    over_x, over_y = (right - left - size[0] * scale) / 2, (lower - upper - size[1] * scale) / 2
-    return left + over_x, upper + over_y, right - over_x, lower - over_y
+    def _scaled_size(self, size: Size) -> Size:
+        """Return the size to which the whole picture is scaled, before it is cropped or framed."""
+        box = self._box_size(size)
+        if self.fit == "fill":
+            return box
+        scales = box[0] / size[0], box[1] / size[1]
+        scale = min(scales) if self.fit in ("inside", "contain") else max(scales)
+        return _times(size, scale if self.enlarge else min(1.0, scale))
 
 
-def _framed(image: Image.Image, size: Size) -> Image.Image:
-    canvas = Image.new(image.mode, size, WHITE[image.mode])
-    canvas.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
-    return canvas
+def _times(size: Size, scale: float) -> Size:
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
