@@ -12,8 +12,9 @@ from tests.pictures import Size, decoded, drawing, encoded, jpeg, mean_differenc
 from tests.rendering import LIMITS, rendered
 from worker import decoding
 from worker.decoding import TooManyPixels, check_header
+from worker.errors import PictureError
 from worker.formats import InputFormat, OutputFormat, sniff
-from worker.operations.base import Operation, PictureError
+from worker.operations.base import Operation
 from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize
 

@@ -6,19 +6,6 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image, ImageColor
 
-_HEX = r"#[0-9a-fA-F]{3,4}|#[0-9a-fA-F]{6}|#[0-9a-fA-F]{8}"
-
-Colour = Annotated[
-    str,
-    Meta(
-        pattern=rf"^({_HEX}|transparent|{'|'.join(ImageColor.colormap)})$",
-        # 148 names are too many to show.
-        extra_json_schema={"pattern": rf"^({_HEX}|[a-z]+)$", "format": "color"},
-        extra={"allowed": "a CSS colour name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa"},
-    ),
-]
-"""Text; `rgba` reads it."""
-
 Rgba = tuple[int, int, int, int]
 """Red, green, blue and alpha, 0 to 255 each."""
 
@@ -28,10 +15,22 @@ _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 
 
 def rgba(colour: str) -> Rgba:
-    """Read a `Colour`."""
+    """Read a `Colour`, or raise `ValueError`."""
     if colour == "transparent":
         return 0, 0, 0, 0
     return ImageColor.getcolor(colour, "RGBA")  # type: ignore[return-value]
+
+
+Colour = Annotated[
+    str,
+    Meta(
+        pattern=r"^(#[0-9a-fA-F]{3,4}|#[0-9a-fA-F]{6}|#[0-9a-fA-F]{8}|[a-z]+)$",
+        extra_json_schema={"format": "color"},
+        # The pattern leaves open which names there are.
+        extra={"allowed": "a CSS colour name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa", "check": rgba},
+    ),
+]
+"""Text; `rgba` reads it."""
 
 
 def ink(colour: str, mode: str) -> float | tuple[int, ...]:

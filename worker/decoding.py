@@ -10,10 +10,11 @@ from io import BytesIO
 from msgspec import Struct
 from PIL import ExifTags, Image, ImageOps
 
+from worker.errors import PictureError
 from worker.formats import InputFormat
 from worker.geometry import Box, Size
 from worker.modes import normalised
-from worker.operations.base import Operation, PictureError
+from worker.operations.base import Operation
 
 # Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
 Image.MAX_IMAGE_PIXELS = None

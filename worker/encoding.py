@@ -12,11 +12,11 @@ from PIL import Image
 
 from worker.colours import rgba
 from worker.decoding import Timing
+from worker.errors import PictureError
 from worker.fitting import best_that_fits
 from worker.formats import OutputFormat
 from worker.gif import gif_frames
 from worker.modes import in_modes
-from worker.operations.base import PictureError
 from worker.pipeline import Picture
 from worker.plan import Output
 from worker.profiles import fits, to_srgb

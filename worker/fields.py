@@ -1,7 +1,7 @@
 """Text or JSON in, typed values out: the one reader of form fields and environment variables."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -59,13 +59,25 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
         return _convert_items(value, items, info, name)
     try:
         converted = msgspec.convert(value, kind, strict=not is_text)
+        for check in _checks(info):
+            check(converted)
         # msgspec reads "null" as None and "nan" and "inf" as floats; none of them is a value that a person means.
         is_meant = converted is not None and (not isinstance(converted, float) or math.isfinite(converted))
-    except msgspec.ValidationError:
+    except ValueError:  # msgspec's is one
         is_meant = False
     if not is_meant:
         return None, [Problem(name, f"{shortened(value)} is not allowed; give {allowed(info)}")]
     return converted, []
+
+
+def _checks(info: inspect.Type) -> Iterator[Callable[[Any], object]]:
+    """Yield what a type asks beyond what a schema can say: it raises `ValueError`."""
+    match info:
+        case inspect.Metadata(extra={"check": check}):
+            yield check
+        case inspect.UnionType(types=types):
+            for each in types:
+                yield from _checks(each)
 
 
 def _struct_items(info: inspect.Type) -> inspect.StructType | None:

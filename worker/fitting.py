@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from worker.operations.base import PictureError
+from worker.errors import PictureError
 
 
 def best_that_fits(save: Callable[[int], bytes], best: int, max_bytes: int) -> bytes:

@@ -21,8 +21,9 @@ from worker.decoding import (
     upright_size,
 )
 from worker.encoding import encode
+from worker.errors import PictureError
 from worker.formats import InputFormat
-from worker.operations.base import Assets, Operation, PictureError, Source
+from worker.operations.base import Assets, Operation, Source
 from worker.pipeline import Picture, Work, check_sizes, in_modes_of, transformed
 from worker.plan import Plan, Variant
 

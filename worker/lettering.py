@@ -6,8 +6,8 @@ from math import ceil, floor
 from PIL import Image, ImageDraw, ImageFont
 
 from worker.colours import rgba
+from worker.errors import PictureError
 from worker.geometry import Size
-from worker.operations.base import PictureError
 
 LEAST_SIZE = 6
 """The font size in pixels below which nobody can read."""

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageCms
 
-from worker.operations.base import PictureError
+from worker.errors import PictureError
 from worker.profiles import SRGB, to_srgb
 
 _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from worker.decoding import Limits, Timing, check_pixels
+from worker.errors import PictureError
 from worker.geometry import Size
 from worker.modes import in_modes
-from worker.operations.base import Assets, Operation, PictureError
+from worker.operations.base import Assets, Operation
 
 
 class Stopped(Exception):

@@ -11,8 +11,8 @@ from functools import partial
 import msgspec
 from redis.exceptions import RedisError
 
+from worker.errors import PictureError
 from worker.imaging import Rendered, Upload, render
-from worker.operations.base import PictureError
 from worker.pipeline import Stopped
 from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings

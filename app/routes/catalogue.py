@@ -1,5 +1,6 @@
 """`GET /operations`: what can be asked for, from the operations' own definitions."""
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ async def operations(request: Request) -> Response:
 def _catalogue() -> dict[str, Any]:
     return {
         "operations": [
-            {"operation": name, "description": kind.__doc__, "parameters": _parameters(kind)}
+            {"operation": name, "description": inspect.cleandoc(kind.__doc__ or ""), "parameters": _parameters(kind)}
             for name, kind in OPERATIONS.items()
         ],
         "output": _parameters(Output),
@@ -41,11 +42,13 @@ def _resolved(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, A
         return _resolved({**rest, **chosen}, components)
     if "$ref" in schema:
         rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return {"enum": components[schema["$ref"]]["enum"], **rest}
+        return {**components[schema["$ref"]], **rest}
     if "allOf" in schema:
         [chosen] = schema["allOf"]
         rest = {key: value for key, value in schema.items() if key != "allOf"}
         return _resolved({**rest, **chosen}, components)
+    if "items" in schema:
+        return {**schema, "items": _resolved(schema["items"], components)}
     return schema
 
 

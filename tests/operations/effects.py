@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from worker.formats import ImageFormat
-from worker.imaging import transform
+from tests.rendering import transform
+from worker.formats import InputFormat
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.plan import InvalidParameters, parse_plan
+from worker.parsing import InvalidParameters, parse_plan
 
 SIZES = ((1, 1), (1, 7), (7, 1), (33, 21))
 
@@ -36,13 +36,13 @@ def pixel(operation: Operation, mode: str, colour: float | tuple[int, ...]) -> o
 
 
 def parsed(**fields: str) -> Operation:
-    [operation] = parse_plan(fields, ImageFormat.PNG).operations
+    [operation] = parse_plan(fields, InputFormat.PNG, 20).variants[""].operations
     return operation
 
 
 def refusal(**fields: str) -> str:
     with pytest.raises(InvalidParameters) as caught:
-        parse_plan(fields, ImageFormat.PNG)
+        parse_plan(fields, InputFormat.PNG, 20)
     return str(caught.value)
 
 

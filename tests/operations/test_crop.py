@@ -7,13 +7,15 @@ import pytest
 from PIL import Image
 
 from tests.pictures import Size, drawing
-from worker.formats import ImageFormat
-from worker.imaging import transform
-from worker.operations.base import WORKING_MODES, Assets, PictureError
+from tests.rendering import transform
+from worker.errors import PictureError
+from worker.formats import InputFormat
+from worker.operations.base import WORKING_MODES, Assets
 from worker.operations.crop import Crop
-from worker.plan import InvalidParameters, parse_plan
+from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 100_000_000
+RATIO = "width:height like 16:9, or a number above 0 like 1.5, each below 100000"
 PHOTOGRAPHS = Path(__file__).parent.parent / "photographs"
 
 
@@ -116,7 +118,10 @@ def test_the_smallest_pictures_can_be_cropped(size: Size, position: Any, mode: s
             ["position: goes without left and top; give either of them"],
         ),
         *[
-            ({"aspect_ratio": text}, [f"aspect_ratio: {text!r} is not allowed; give a ratio such as 16:9 or 1.5"])
+            (
+                {"aspect_ratio": text},
+                [f"aspect_ratio: {text!r} is not allowed; give {RATIO}"],
+            )
             for text in ("0", "0:5", "5:0", "0.0:1", "-1", "1:", ":1", "1:2:3", "1e3", "16/9", "1 : 1", "999999", "٣")
         ],
         ({"width": "0"}, ["width: '0' is not allowed; give a whole number from 1 to 65535"]),
@@ -125,10 +130,10 @@ def test_the_smallest_pictures_can_be_cropped(size: Size, position: Any, mode: s
 )
 def test_parameters_that_make_no_sense_are_problems(fields: dict[str, str], problems: list[str]) -> None:
     with pytest.raises(InvalidParameters) as caught:
-        parse_plan({"operation": "crop", **fields}, ImageFormat.PNG)
+        parse_plan({"operation": "crop", **fields}, InputFormat.PNG, 20)
     assert str(caught.value) == "; ".join(problems)
 
 
 @pytest.mark.parametrize("text", ["16:9", "1.5", "0.5:1", "1.91:1", "007:1", "0.0001:99999.9999"])
 def test_ratios_that_are_read(text: str) -> None:
-    parse_plan({"operation": "crop", "aspect_ratio": text, "position": "smart"}, ImageFormat.PNG)
+    parse_plan({"operation": "crop", "aspect_ratio": text, "position": "smart"}, InputFormat.PNG, 20)

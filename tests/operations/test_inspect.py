@@ -18,7 +18,7 @@ from tests.pictures import drawing, encoded
 from worker.modes import in_modes, normalised
 from worker.operations.base import Source
 from worker.operations.inspect import Inspect
-from worker.plan import InvalidParameters, parse_plan
+from worker.parsing import InvalidParameters, parse_plan
 
 Tag = ExifTags.Base
 Report = dict[str, Any]
@@ -406,4 +406,4 @@ def test_the_number_of_colours_is_bounded() -> None:
     assert Inspect().colors == 5
     for colors in ("0", "17", "2.5", "many"):
         with pytest.raises(InvalidParameters, match="a whole number from 1 to 16"):
-            parse_plan({"operation": "inspect", "colors": colors}, None)
+            parse_plan({"operation": "inspect", "colors": colors}, None, 20)

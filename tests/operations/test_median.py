@@ -7,7 +7,8 @@ from PIL import Image
 
 from tests.operations.effects import SIZES, alpha_bytes, applied, parsed, refusal, row
 from tests.pictures import Size, drawing
-from worker.operations.base import WORKING_MODES, PictureError
+from worker.errors import PictureError
+from worker.operations.base import WORKING_MODES
 from worker.operations.median import STRIP_ROWS, Median
 
 SIDES = (3, 5, 7, 9)

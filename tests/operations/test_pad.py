@@ -4,12 +4,12 @@ import pytest
 from PIL import Image
 
 from tests.pictures import drawing
+from tests.rendering import transform
 from worker.decoding import TooManyPixels
-from worker.formats import ImageFormat
-from worker.imaging import transform
+from worker.formats import InputFormat
 from worker.operations.base import WORKING_MODES
 from worker.operations.pad import Pad
-from worker.plan import InvalidParameters, parse_plan
+from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 1_000_000
 
@@ -91,7 +91,7 @@ def test_the_background_is_the_colour_that_was_asked_for(
 )
 def test_parameters_that_do_not_go_together_are_named(fields: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidParameters, match=message):
-        parse_plan({"operation": "pad", **fields}, ImageFormat.PNG)
+        parse_plan({"operation": "pad", **fields}, InputFormat.PNG, 20)
 
 
 def test_padding_over_the_limit_is_refused() -> None:

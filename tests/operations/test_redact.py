@@ -4,11 +4,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.pictures import drawing
-from worker.formats import ImageFormat
-from worker.imaging import transform
-from worker.operations.base import WORKING_MODES, PictureError
+from tests.rendering import transform
+from worker.errors import PictureError
+from worker.formats import InputFormat
+from worker.operations.base import WORKING_MODES
 from worker.operations.redact import Area, Redact
-from worker.plan import InvalidParameters, parse_plan
+from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 1_000_000
 
@@ -151,10 +152,10 @@ def test_the_smallest_pictures_can_be_redacted(mode: str, method: str, size: tup
 )
 def test_what_would_not_redact_is_refused(fields: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidParameters, match=message):
-        parse_plan({"operation": "redact", **fields}, ImageFormat.PNG)
+        parse_plan({"operation": "redact", **fields}, InputFormat.PNG, 20)
 
 
 def test_boxes_are_given_as_json() -> None:
     text = '[{"left": 1, "top": 2, "width": 3, "height": 4}]'
-    plan = parse_plan({"operation": "redact", "boxes": text}, ImageFormat.PNG)
-    assert plan.operations == (Redact(boxes=(area(1, 2, 3, 4),)),)
+    plan = parse_plan({"operation": "redact", "boxes": text}, InputFormat.PNG, 20)
+    assert plan.variants[""].operations == (Redact(boxes=(area(1, 2, 3, 4),)),)

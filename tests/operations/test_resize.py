@@ -8,13 +8,13 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from tests.pictures import Size, alpha_of, decoded, drawing, encoded, mean_difference
+from tests.rendering import LIMITS, rendered, transform
 from worker import decoding
 from worker.decoding import TooManyPixels
-from worker.formats import ImageFormat
-from worker.imaging import render, transform
+from worker.formats import InputFormat
 from worker.operations.base import WORKING_MODES, Assets
 from worker.operations.resize import REDUCING, Resize
-from worker.plan import InvalidParameters, Output, Plan, parse_plan
+from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 100_000_000
 PHOTOGRAPHS = Path(__file__).parent.parent / "photographs"
@@ -88,10 +88,10 @@ def test_cover_keeps_the_part_at_the_position(position: Any, colours: tuple[str,
         resize = Resize(width=50, height=50, fit="cover", position=position)
         assert mean_difference(transform(flag(size), [resize], LIMIT), Image.new("RGB", (50, 50), colour)) < 4
         data = encoded(flag((size[0] * 4, size[1] * 4)), "JPEG", quality=95)
-        reduced = decoding.decoded(decoding.opened(data, ImageFormat.JPEG, LIMIT), resize)
-        assert reduced.image.width < reduced.size[0]
+        reduced = decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [resize])
+        assert reduced.frames[0].width < reduced.size[0]
         result = decoded(
-            render(data, ImageFormat.JPEG, Plan((resize,), Output(format=ImageFormat.PNG)), LIMIT),
+            rendered(data, resize, format="png"),
         )
         assert mean_difference(result, Image.new("RGB", (50, 50), colour)) < 4
 
@@ -118,8 +118,8 @@ def test_contain_puts_the_picture_at_the_position(position: Any, lines: tuple[Si
 def test_cover_keeps_the_same_smart_part_of_a_jpeg_decoded_at_a_reduced_scale(name: str) -> None:
     data = (PHOTOGRAPHS / f"{name}.jpg").read_bytes()
     resize = Resize(width=64, height=60, fit="cover", position="smart")
-    assert decoding.decoded(decoding.opened(data, ImageFormat.JPEG, LIMIT), resize).box is not None
-    result = decoded(render(data, ImageFormat.JPEG, Plan((resize,), Output(format=ImageFormat.PNG)), LIMIT))
+    assert decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [resize]).box is not None
+    result = decoded(rendered(data, resize, format="png"))
     full = transform(decoded(data), [resize], LIMIT)
     assert result.size == full.size == (64, 60)
     assert mean_difference(result, full) < 8  # a shift by some pixels of the photograph
@@ -246,7 +246,7 @@ def test_every_filter_is_pillows(resample: Any) -> None:
     photograph = decoded(data)
     for size in ((20, 30), (60, 100), (65, 110), (150, 256), (400, 700)):
         resize = Resize(width=size[0], height=size[1], resample=resample)
-        result = decoded(render(data, ImageFormat.JPEG, Plan((resize,), Output(format=ImageFormat.PNG)), LIMIT))
+        result = decoded(rendered(data, resize, format="png"))
         expected = photograph.resize(size, Image.Resampling[resample.upper()])
         assert psnr(result, expected) >= 45
         assert resample in REDUCING or result.tobytes() == expected.tobytes()
@@ -265,9 +265,9 @@ def test_a_photograph_decoded_at_a_reduced_scale_is_within_45_db(name: str, divi
     data = (PHOTOGRAPHS / f"{name}.jpg").read_bytes()
     photograph = decoded(data)
     resize = Resize(width=int(photograph.width / divisor), height=int(photograph.height / divisor))
-    decoded_size = decoding.decoded(decoding.opened(data, ImageFormat.JPEG, LIMIT), resize).image.size
+    decoded_size = decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [resize]).frames[0].size
     assert decoded_size < photograph.size
-    result = decoded(render(data, ImageFormat.JPEG, Plan((resize,), Output(format=ImageFormat.PNG)), LIMIT))
+    result = decoded(rendered(data, resize, format="png"))
     assert psnr(result, photograph.resize(result.size, Image.Resampling.LANCZOS)) >= 45
 
 
@@ -306,7 +306,7 @@ def psnr(one: Image.Image, other: Image.Image) -> float:
 )
 def test_parameters_that_make_no_sense_are_problems(fields: dict[str, str], problems: list[str]) -> None:
     with pytest.raises(InvalidParameters) as caught:
-        parse_plan({"operation": "resize", **fields}, ImageFormat.PNG)
+        parse_plan({"operation": "resize", **fields}, InputFormat.PNG, 20)
     assert str(caught.value) == "; ".join(problems)
 
 
@@ -322,7 +322,7 @@ def test_parameters_that_make_no_sense_are_problems(fields: dict[str, str], prob
     ],
 )
 def test_parameters_that_make_sense_are_taken(fields: dict[str, str]) -> None:
-    parse_plan({"operation": "resize", **fields}, ImageFormat.PNG)
+    parse_plan({"operation": "resize", **fields}, InputFormat.PNG, 20)
 
 
 def test_resize_does_not_bleed_hidden_colours_through_the_edge_of_transparency() -> None:

@@ -4,9 +4,10 @@ import pytest
 from PIL import Image
 
 from tests.pictures import alpha_of, drawing
-from worker.imaging import transform
+from tests.rendering import transform
+from worker.errors import PictureError
 from worker.modes import in_modes
-from worker.operations.base import WORKING_MODES, PictureError
+from worker.operations.base import WORKING_MODES
 from worker.operations.round_corners import RoundCorners
 
 LIMIT = 1_000_000

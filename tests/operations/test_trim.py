@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from tests.pictures import drawing
-from worker.imaging import transform
+from tests.rendering import transform
 from worker.operations.base import WORKING_MODES, Assets
 from worker.operations.trim import Trim
 

@@ -5,11 +5,12 @@ import pytest
 from PIL import Image, ImageFont
 
 from tests.pictures import drawing, mean_difference
-from worker.formats import ImageFormat
-from worker.imaging import transform
-from worker.operations.base import WORKING_MODES, Assets, PictureError
+from tests.rendering import transform
+from worker.errors import PictureError
+from worker.formats import InputFormat
+from worker.operations.base import WORKING_MODES, Assets
 from worker.operations.watermark import Watermark
-from worker.plan import InvalidParameters, parse_plan
+from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 10_000_000
 
@@ -245,4 +246,4 @@ def test_only_without_text_an_overlay_is_needed() -> None:
 )
 def test_parameters_that_make_no_sense_are_named(fields: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidParameters, match=message):
-        parse_plan({"operation": "watermark", **fields}, ImageFormat.PNG)
+        parse_plan({"operation": "watermark", **fields}, InputFormat.PNG, 20)

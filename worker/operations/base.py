@@ -14,10 +14,6 @@ WORKING_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
 """The Pillow modes that operations meet; `worker.modes.normalised` brings every other mode to one of them."""
 
 
-class PictureError(Exception):
-    """The picture cannot be processed; the text is a sentence for the person who sent it."""
-
-
 @dataclass(frozen=True)
 class Assets:
     """What operations need beside the picture and their parameters."""

@@ -4,15 +4,15 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
+from worker.aspect import AspectRatio, ratio_of
+from worker.errors import PictureError
 from worker.fields import Problem
 from worker.geometry import CropPosition, Size, anchored
-from worker.operations.base import WORKING_MODES, Assets, Operation, PictureError
+from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.smart import smart_offset
 
 MAX_EDGE = 65_535
 """What JPEG holds; a picture may be larger than those that we make."""
-
-_NUMBER = r"(?=[0-9.]*[1-9])[0-9]{1,5}(\.[0-9]{1,4})?"
 
 
 class Crop(Operation, frozen=True, tag="crop"):
@@ -37,14 +37,7 @@ class Crop(Operation, frozen=True, tag="crop"):
         | None
     ) = None
     aspect_ratio: (
-        Annotated[
-            str,
-            Meta(
-                pattern=rf"^{_NUMBER}(:{_NUMBER})?$",
-                description="Width to height of the largest box that fits, such as 16:9 or 1.5, instead of pixels.",
-                extra={"allowed": "a ratio such as 16:9 or 1.5"},
-            ),
-        ]
+        Annotated[AspectRatio, Meta(description="Width to height of the largest box that fits, as 16:9 or as 1.5.")]
         | None
     ) = None
     position: Annotated[
@@ -98,8 +91,7 @@ class Crop(Operation, frozen=True, tag="crop"):
         return self.left is not None or self.top is not None
 
     def _largest(self, size: Size) -> Size:
-        across, _, down = str(self.aspect_ratio).partition(":")
-        ratio = float(across) / float(down or 1)
+        ratio = ratio_of(str(self.aspect_ratio))
         if size[0] > size[1] * ratio:
             return max(1, round(size[1] * ratio)), size[1]
         return size[0], max(1, round(size[0] / ratio))

@@ -4,8 +4,9 @@ from msgspec import Meta
 from PIL import Image, ImageFilter
 from PIL.ImageChops import darker, lighter
 
+from worker.errors import PictureError
 from worker.geometry import Size
-from worker.operations.base import Operation, PictureError
+from worker.operations.base import Operation
 from worker.transparency import on_visible_colours
 
 MAX_WORK = 320_000_000

@@ -4,9 +4,10 @@ from msgspec import Meta, Struct
 from PIL import Image
 
 from worker.colours import Colour, holding, ink, rgba
+from worker.errors import PictureError
 from worker.fields import Problem
 from worker.geometry import MAX_SIDE, Size
-from worker.operations.base import WORKING_MODES, Operation, PictureError
+from worker.operations.base import WORKING_MODES, Operation
 
 BLOCKS = 3
 """How many blocks the longer side of a box keeps: a digit that fills its box needs five to be read."""

@@ -6,8 +6,9 @@ from PIL import Image, ImageChops
 
 from worker.canvas import able_to_show, canvas, mixed
 from worker.colours import Colour
+from worker.errors import PictureError
 from worker.geometry import MAX_SIDE, Size
-from worker.operations.base import Operation, PictureError
+from worker.operations.base import Operation
 
 
 class RoundCorners(Operation, frozen=True, tag="round_corners"):

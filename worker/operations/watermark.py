@@ -5,11 +5,12 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.colours import ALPHA_MODES, Colour, holding, rgba
+from worker.errors import PictureError
 from worker.fields import Problem
 from worker.geometry import MAX_SIDE, Position, Size, anchored
 from worker.lettering import LEAST_SIZE, Lettering
 from worker.modes import in_modes
-from worker.operations.base import Assets, Operation, PictureError
+from worker.operations.base import Assets, Operation
 from worker.operations.rotate import Rotate
 
 Room = tuple[int, int]
