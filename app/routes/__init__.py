@@ -7,7 +7,7 @@ from app.routes.catalogue import operations
 from app.routes.health import livez, readyz
 from app.routes.outputs import output
 from app.routes.process import process_image
-from app.routes.tasks import cancel, delete, retry, task_result, task_status
+from app.routes.tasks import cancel, delete, record, retry, task_result, task_status
 from app.state import Request
 
 
@@ -23,6 +23,7 @@ ROUTES = [
     Route("/task-status/{task_id}", task_status),
     Route("/task-result/{task_id}", task_result),
     Route("/processed/{task_id}/{name}", output),
+    Route("/tasks/{task_id}", record),
     Route("/tasks/{task_id}", delete, methods=["DELETE"]),
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
     Route("/tasks/{task_id}/retry", retry, methods=["POST"]),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -25,6 +26,15 @@ def _status_view(task: Task) -> dict[str, Any]:
     if task.status is Status.FAILURE and task.error is not None:
         view["error"] = task.error
     return view
+
+
+async def record(request: Request) -> Response:
+    """Show what there is to know of a task, of each result its size, frames and checksum too."""
+    task = await request.state["tasks"].get(request.path_params["task_id"])
+    outputs = [
+        {**({"variant": name} if name else {}), **msgspec.to_builtins(output)} for name, output in task.outputs.items()
+    ]
+    return json_response({**_status_view(task), "outputs": outputs})
 
 
 async def task_result(request: Request) -> Response:
