@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
+from typing import Any
 
 from msgspec import Struct
 from PIL import ExifTags, Image, ImageOps
@@ -65,6 +66,8 @@ class Decoded:
     """Where the picture lies in a reduced frame, whose last row and column may reach over it; None if not reduced."""
     timing: Timing | None
     """None for a still."""
+    info: dict[Any, Any]
+    """What Pillow found in the file beside pixels, which the frames no longer have: it writes some of it unasked."""
     _halvings: list[tuple[Image.Image, Box]] = field(default_factory=list)
 
     def halved(self, least: Size) -> tuple[Image.Image, Box]:
@@ -151,7 +154,9 @@ def still(image: Image.Image, first_operations: Iterable[Operation | None]) -> D
         reach = image.size
         ImageOps.exif_transpose(image, in_place=True)
         box = None if draft is None or image.size == size else _turned_box(draft, reach, orientation)
-        return Decoded((normalised(image),), image.size if box is None else size, box, None)
+        info, frame = dict(image.info), normalised(image)
+        frame.info = {}
+        return Decoded((frame,), image.size if box is None else size, box, None, info)
 
 
 def _drafted(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Operation | None]) -> Box | None:
@@ -188,9 +193,11 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
         if len(modes) > 1:
             mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
             frames = [frame.convert(mode) for frame in frames]
+        for frame in frames:
+            frame.info = {}
         # GIF without a word on it is shown once.
         timing = Timing(tuple(durations), image.info.get("loop", 0 if image.format == "AVIF" else 1))
-    return Decoded(frames, frames[0].size, None, timing if len(frames) > 1 else None)
+    return Decoded(frames, frames[0].size, None, timing if len(frames) > 1 else None, dict(image.info))
 
 
 def seek(image: Image.Image, frame: int, limits: Limits) -> None:

@@ -41,8 +41,8 @@ EFFORT_OPTIONS: dict[OutputFormat, Callable[[int], dict[str, object]]] = {
     OutputFormat.AVIF: lambda effort: {"speed": 10 - effort},
 }
 
-PROGRESSIVE_PIXELS = 1_000_000
-"""Up to here a JPEG is progressive unless asked otherwise; 4 % smaller, but 12 MP would take 0.2 s more."""
+PROGRESSIVE_PIXELS = 640 * 480
+"""Up to here a JPEG is progressive unless asked otherwise: 5 % smaller, for 3 ms more at 512 x 384 and 0.2 s at 12 MP."""
 
 SAMPLE_SHARE = 16
 """One part in how many of a PNG is tried to see how to compress the whole."""
@@ -154,16 +154,11 @@ def _png_strategy(image: Image.Image) -> int:
 
 
 def _writable(image: Image.Image, output: Output, target: OutputFormat, profile: bytes | None) -> Image.Image:
-    """Bring a picture in a working mode to the closest mode that `target` can hold, with nothing but pixels."""
+    """Bring a picture in a working mode to the closest mode that `target` can hold."""
     modes = WRITABLE_MODES[target]
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
         image = _flattened(image, output.background)
-    # A copy that shares the pixels: Pillow writes some metadata from `info` (a JPEG comment, XMP, resolution) without
-    # being asked.
-    image = image if image.mode not in modes else image.copy()
-    image = in_modes(image, modes, profile)
-    image.info = {}
-    return image
+    return in_modes(image, modes, profile)
 
 
 def _flattened(image: Image.Image, background: str) -> Image.Image:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Any
 
 import msgspec
 from PIL import Image
@@ -113,12 +114,15 @@ class _Renderer:
             report = last.report(picture.frames[0], size, self._source())
             data = msgspec.json.format(msgspec.json.encode(report))
             return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
-        return self._written(transformed(picture, steps, self._work), variant)
+        options = metadata.kept(
+            self._file.getexif(), decoded.info, variant.output.metadata, variant.output.target(self._upload.format)
+        )
+        return self._written(transformed(picture, steps, self._work), variant, options)
 
-    def _written(self, picture: Picture, variant: Variant) -> Rendered:
+    def _written(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
         self._work.check_stop()
-        output, target = variant.output, variant.output.target(self._upload.format)
-        data = encode(picture, output, target, metadata.kept(self._file, output.metadata, target))
+        target = variant.output.target(self._upload.format)
+        data = encode(picture, variant.output, target, metadata_options)
         # An encoder may merge frames that are alike.
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
         return Rendered(data, hashlib.sha256(data).hexdigest(), target.value, *picture.size, frames)

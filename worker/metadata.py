@@ -1,6 +1,6 @@
 """Exif and XMP: what of them goes with a result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from PIL import ExifTags, Image
@@ -26,7 +26,9 @@ STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote)
 """What the Exif directory says of the old file; a maker's note holds offsets into it, often a preview too."""
 
 
-def kept(image: Image.Image, choice: Literal["strip", "keep", "copyright"], target: OutputFormat) -> dict[str, Any]:
+def kept(
+    exif: Image.Exif, info: Mapping[Any, Any], choice: Literal["strip", "keep", "copyright"], target: OutputFormat
+) -> dict[str, Any]:
     """Return Pillow's options for saving in the format `target` with the Exif and XMP data that are to stay.
 
     Without thumbnails, which stand in a directory of their own and would show the picture as it was. Raises
@@ -34,11 +36,10 @@ def kept(image: Image.Image, choice: Literal["strip", "keep", "copyright"], targ
     """
     if choice == "strip":
         return {}
-    if len(image.info.get("exif", b"")) > MAX_EXIF_BYTES:
+    if len(info.get("exif", b"")) > MAX_EXIF_BYTES:
         raise PictureError(f"the Exif data has more than {MAX_EXIF_BYTES:,} bytes and cannot be kept")
     try:
-        given = image.getexif()
-        chosen, xmp = (_described(given), _xmp(image)) if choice == "keep" else (_picked(given, COPYRIGHT), b"")
+        chosen, xmp = (_described(exif), _xmp(info)) if choice == "keep" else (_picked(exif, COPYRIGHT), b"")
         if xmp and target is OutputFormat.TIFF:
             chosen[Tag.XMLPacket] = xmp
         options: dict[str, Any] = {"exif": chosen.tobytes()} if len(chosen) else {}
@@ -69,6 +70,6 @@ def _described(exif: Image.Exif) -> Image.Exif:
     return chosen
 
 
-def _xmp(image: Image.Image) -> bytes:
-    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+def _xmp(info: Mapping[Any, Any]) -> bytes:
+    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     return xmp.encode() if isinstance(xmp, str) else bytes(xmp)

@@ -41,7 +41,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             Meta(
                 description=(
                     "Whether a JPEG appears in passes: some 4 % smaller, slower to write. "
-                    "Not given: up to one megapixel."
+                    "Not given: up to 640 x 480 pixels."
                 )
             ),
         ]

@@ -15,7 +15,7 @@ import msgspec
 import PIL
 import psutil
 
-from tests.benchmarks import saturation, scaling
+from tests.benchmarks import saturation, scaling, variants
 from tests.benchmarks.cases import CASES, FIT_JPEG, LARGE_RESIZE, RESIZE, TINY_RESIZE
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.contenders.base import cores
@@ -76,6 +76,7 @@ def measure(extent: Extent, directory: Path, *, is_short: bool) -> dict[str, Any
         "full_queue": asyncio.run(scaling.full_queue(directory, pictures, extent.waiting, extent.samples)),
         "two_workers": {"rates": scaling.two_workers(directory, pictures, extent.rounds, extent.seconds)},
         "api_alone": scaling.api_alone(directory, pictures, 64, extent.seconds * 3),
+        "variants": {"cpu": variants.measure(pictures, extent.rounds)},
         "saturation": saturation.measure(extent.slots, extent.seconds),
     }
     return {

@@ -13,6 +13,10 @@ from PIL import Image, ImageChops, ImageStat
 
 from tests.benchmarks.cases import FITS, Case
 from tests.benchmarks.contenders import BarePillow, Contender, Darkroom, Unavailable
+from tests.benchmarks.variants import LIMITS
+from worker.formats import InputFormat
+from worker.imaging import Upload, render
+from worker.parsing import parse_plan
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +31,7 @@ class Contest:
     left_out: dict[str, str] = field(default_factory=dict)
     """Contender -> why."""
     fidelity: dict[str, dict[str, Figures]] = field(default_factory=dict)
-    """Case -> contender -> bytes and psnr_db of its result."""
+    """Case -> contender -> bytes and psnr_db of its result, and bytes_at_equal_psnr, what Darkroom takes for that."""
 
     def ratios(
         self, case: Case, figure: str, one: type[Contender], other: type[Contender], clients: int
@@ -104,9 +108,32 @@ def compare_results(contest: Contest, contenders: list[Contender], cases: Sequen
             original = _decoded(contenders[0].pictures[case.picture])
             reference = original.resize(kinds[type(contenders[0])][0], Image.Resampling.LANCZOS)
             contest.fidelity[case.name] = {
-                kind.name: {"bytes": len(result), "psnr_db": _psnr_db(_decoded(result), reference)}
+                kind.name: _fidelity(result, reference, contenders[0].pictures[case.picture], case)
                 for kind, result in results.items()
             }
+
+
+def _fidelity(result: bytes, reference: Image.Image, source: bytes, case: Case) -> Figures:
+    psnr_db = _psnr_db(_decoded(result), reference)
+    figures = {"bytes": float(len(result)), "psnr_db": psnr_db}
+    if "quality" in case.fields:
+        figures["bytes_at_equal_psnr"] = _bytes_for(psnr_db, reference, source, case)
+    return figures
+
+
+def _bytes_for(psnr_db: float, reference: Image.Image, source: bytes, case: Case) -> float:
+    """Return the bytes that Darkroom takes for this PSNR, read off between two of its qualities."""
+    upload = Upload(source, InputFormat.JPEG)
+    better = 1, 0.0
+    for quality in range(95, 0, -1):
+        plan = parse_plan({**case.fields, "quality": str(quality)}, InputFormat.JPEG, 1)
+        data = render(upload, plan, LIMITS)[""].data
+        reached_db = _psnr_db(_decoded(data), reference)
+        if reached_db <= psnr_db:
+            share = (psnr_db - reached_db) / (better[1] - reached_db) if better[1] > reached_db else 0.0
+            return float(len(data) * (better[0] / len(data)) ** share)
+        better = len(data), reached_db
+    raise RuntimeError(f"{case.name}: no quality gives {psnr_db:.2f} dB")
 
 
 def _decoded(data: bytes) -> Image.Image:
