@@ -19,6 +19,7 @@ from tests.benchmarks.report import figures_table, goals_table
 from tests.conftest import as_text
 from tests.pictures import decoded, jpeg
 from tests.test_local import running
+from worker.operations import OPERATIONS
 from worker.settings import read_settings
 
 ROOT = Path(__file__).parent.parent
@@ -26,22 +27,24 @@ README = (ROOT / "README.md").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 
 
-def block(heading: str) -> str:
-    """Return the first code block under a heading."""
+def blocks(heading: str) -> list[str]:
+    """Return the code blocks under a heading."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return section.split("```")[1].partition("\n")[2]
+    return [part.partition("\n")[2] for part in section.split("```")[1::2]]
 
 
 async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(jpeg((800, 600)))
     with running("--data-dir", str(tmp_path / "data")) as run:
-        script = "set -ex\n" + block("A session with curl").replace("http://127.0.0.1:8000", run.url)
+        script = "set -ex\n" + "".join(blocks("A session with curl")).replace("http://127.0.0.1:8000", run.url)
         done = await asyncio.to_thread(
             subprocess.run, ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
         )
     assert done.returncode == 0, done.stderr
     assert '"operation":"grayscale"' in done.stdout
-    assert '"message":"Image processing started"' in done.stdout
+    assert done.stdout.count('"message":"Image processing started"') == 4
+    assert '"average_color"' in done.stdout
+    assert '"format":"json"' in done.stdout
     result = decoded((tmp_path / "result.webp").read_bytes())
     assert (result.format, result.size) == ("WEBP", (400, 300))
 
@@ -99,28 +102,28 @@ def test_the_storage_in_readmes_compose_command_is_composes_s3_server() -> None:
 
 
 def test_the_layout_names_what_is_there() -> None:
-    layout = block("Layout")
+    [layout] = blocks("Layout")
     for name in re.findall(r"[a-z_]+\.(?:py|lua)", layout):
         assert list(ROOT.glob(f"app/{name}")) or list(ROOT.glob(f"worker/{name}")), name
 
 
 def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> None:
     """Put it into a copy of the tree: the catalogue and the parser know it."""
-    for package in ("app", "worker"):
+    for package in ("app", "worker", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package)
-    head = (
-        "from typing import Annotated\nfrom msgspec import Meta\nfrom PIL import Image, ImageFilter\n"
-        "from worker.operations.base import Operation\n\n"
-    )
-    (tmp_path / "worker" / "operations" / "blur.py").write_text(head + block("Adding an operation"))
+    [code] = blocks("Adding an operation")
+    (tmp_path / "worker" / "operations" / "tint.py").write_text(code)
     code = """
 from app.routes.catalogue import CATALOGUE
+from tests.pictures import drawing
+from tests.rendering import transform
 from worker.formats import InputFormat
 from worker.parsing import InvalidParameters, parse_plan
-print([entry["parameters"]["radius"]["maximum"] for entry in CATALOGUE["operations"] if entry["operation"] == "blur"])
-print(parse_plan({"operation": "blur", "radius": "3"}, InputFormat.PNG, 1).variants[""].operations)
+print([entry["parameters"]["amount"]["maximum"] for entry in CATALOGUE["operations"] if entry["operation"] == "tint"])
+plan = parse_plan({"operations": '[{"operation": "tint", "color": "red", "amount": 1}]'}, InputFormat.PNG, 1)
+print(transform(drawing(mode="LA"), plan.variants[""].operations).getpixel((150, 100)))
 try:
-    parse_plan({"operation": "blur", "radius": "-3"}, InputFormat.PNG, 1)
+    parse_plan({"operation": "tint", "amount": "-3", "color": "reddish"}, InputFormat.PNG, 1)
 except InvalidParameters as exc:
     print(exc)
 """
@@ -129,9 +132,11 @@ except InvalidParameters as exc:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == [
-        "[100]",
-        "(Blur(radius=3.0),)",
-        "radius: '-3' is not allowed; give a number greater than 0 and at most 100",
+        "[1]",
+        "(255, 0, 0, 255)",
+        "color: 'reddish' is not allowed; "
+        "give a CSS colour name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa; "
+        "amount: '-3' is not allowed; give a number from 0 to 1",
     ], done.stderr
 
 
@@ -139,3 +144,10 @@ def test_the_benchmark_tables_are_those_of_the_results() -> None:
     record = msgspec.json.decode((ROOT / "tests" / "benchmarks" / "results.json").read_bytes())
     assert figures_table(record) in README
     assert goals_table(record) in README
+
+
+def test_the_operations_that_keep_16_bits_are_those_that_readme_names() -> None:
+    [named] = re.findall(r"keep their depth in\s(.*?) and go to 8 bits in the others", README, re.DOTALL)
+    assert set(re.split(r", | and |,\n", named)) == {
+        name for name, kind in OPERATIONS.items() if "I;16" in kind.modes and not kind.is_report
+    }
