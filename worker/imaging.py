@@ -24,6 +24,7 @@ from worker.decoding import (
 from worker.encoding import encode
 from worker.errors import PictureError
 from worker.formats import InputFormat
+from worker.modes import in_modes
 from worker.operations.base import Assets, Operation, Source
 from worker.pipeline import Picture, Work, check_sizes, in_modes_of, transformed
 from worker.plan import Plan, Variant
@@ -77,7 +78,8 @@ def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | No
     if overlay is None:
         return None
     try:
-        return still(opened(overlay.data, overlay.format, limits), [None]).frames[0]
+        decoded = still(opened(overlay.data, overlay.format, limits), [None])
+        return in_modes(decoded.frames[0], Operation.modes, decoded.info.get("icc_profile"))
     except PictureError as exc:
         raise PictureError(f"overlay: {exc}") from exc
 

@@ -19,7 +19,7 @@ class Assets:
     """What operations need beside the picture and their parameters."""
 
     overlay: Image.Image | None = None
-    """The second picture of the form, upright, in a working mode; there if an operation's `uses_overlay` says so."""
+    """The second picture of the form, upright, in L, LA, RGB or RGBA; there if an operation uses it."""
     font_path: str | None = None
     """The font file for texts; None for the one that comes with Pillow."""
 

@@ -9,7 +9,6 @@ from worker.errors import PictureError
 from worker.fields import Problem
 from worker.geometry import MAX_SIDE, Position, Size, anchored
 from worker.lettering import LEAST_SIZE, Lettering
-from worker.modes import in_modes
 from worker.operations.base import Assets, Operation
 from worker.operations.rotate import Rotate
 
@@ -143,7 +142,6 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         return lettering.drawn(size, self.color)
 
     def _scaled(self, overlay: Image.Image, picture: Size, room: Room) -> Image.Image:
-        overlay = in_modes(overlay, self.modes, overlay.info.get("icc_profile"))
         overlay = overlay.convert("LA" if overlay.mode in ("L", "LA") else "RGBA")
         turned = self._turned(overlay.size)
         factor = min(self.scale * picture[0] / overlay.width, room[0] / turned[0], room[1] / turned[1])
