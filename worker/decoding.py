@@ -16,6 +16,7 @@ from worker.formats import InputFormat
 from worker.geometry import Box, Size
 from worker.modes import normalised
 from worker.operations.base import Operation
+from worker.reduction import DECODER_GAP, REDUCING_GAP, kept_gap
 
 # Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
 Image.MAX_IMAGE_PIXELS = None
@@ -25,12 +26,6 @@ ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF
 
 SWAPPED, MIRRORED_X, MIRRORED_Y = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
 """The EXIF orientations whose correction swaps the sides, moves the left edge to the right, the upper one down."""
-
-DECODER_GAP = 2.05
-"""How much larger than the scaled picture a JPEG stays when the decoder reduces it; the resize does the rest."""
-
-HALVING_GAP = 2.5
-"""The same for a picture that is halved once for several variants: 48 to 50 dB against Lanczos on all its pixels."""
 
 
 class Limits(Struct, frozen=True):
@@ -71,15 +66,16 @@ class Decoded:
     _halvings: list[tuple[Image.Image, Box]] = field(default_factory=list)
 
     def halved(self, least: Size) -> tuple[Image.Image, Box]:
-        """Return the one frame, halved as often as leaves `HALVING_GAP` times `least`, and the picture's box in it.
+        """Return the one frame, halved as often as a result of the size `least` allows, and the picture's box in it.
 
         Halves are kept for the next call.
         """
         if not self._halvings:
             self._halvings.append((self.frames[0], self.box or (0, 0, *self.size)))
+        gap = kept_gap(REDUCING_GAP, least)
         for number in range(64):
             image, box = self._halvings[number]
-            if min(box[2] / 2 / least[0], box[3] / 2 / least[1]) < HALVING_GAP or image.mode not in (
+            if min(box[2] / 2 / least[0], box[3] / 2 / least[1]) < gap or image.mode not in (
                 "L",
                 "RGB",
                 "CMYK",
@@ -167,7 +163,8 @@ def _drafted(image: Image.Image, size: Size, orientation: int, firsts: Sequence[
     if None not in scaled:
         sizes = [each for each in scaled if each is not None]
         width, height = max(each[0] for each in sizes), max(each[1] for each in sizes)
-        least = math.ceil(width * DECODER_GAP), math.ceil(height * DECODER_GAP)
+        gap = kept_gap(DECODER_GAP, (width, height))
+        least = math.ceil(width * gap), math.ceil(height * gap)
     # For other formats, or without reason, it does nothing.
     draft = image.draft(modes.pop() if len(modes) == 1 else None, least and _turned(least, orientation))
     return draft and draft[1]

@@ -9,12 +9,10 @@ from worker.colours import Colour
 from worker.fields import Problem
 from worker.geometry import MAX_SIDE, Box, CropPosition, Size, anchored
 from worker.operations.base import WORKING_MODES, Assets, Operation
+from worker.reduction import REDUCING_GAP, kept_gap
 from worker.smart import smart_offset
 
 DEFAULT_SIDE = 100
-
-REDUCING_GAP = 2.5
-"""How much larger than the result any picture stays when whole pixels are averaged first: 48 to 50 dB."""
 
 REDUCING = ("lanczos", "bicubic", "bilinear")
 """The filters whose picture both kinds of reduction leave as it is: hamming loses 2 dB more, box is off by 15 dB."""
@@ -140,7 +138,7 @@ class Resize(Operation, frozen=True, tag="resize"):
 
     def _resized(self, image: Image.Image, size: Size, box: Box) -> Image.Image:
         # Pillow cannot average 16-bit pixels ahead of the filter.
-        gap = REDUCING_GAP if self.resample in REDUCING and image.mode != "I;16" else None
+        gap = kept_gap(REDUCING_GAP, size) if self.resample in REDUCING and image.mode != "I;16" else None
         return image.resize(size, Image.Resampling[self.resample.upper()], box, gap)
 
     def _framed(self, image: Image.Image, size: Size) -> Image.Image:
