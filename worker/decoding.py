@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageOps
 from worker.errors import PictureError
 from worker.formats import InputFormat
 from worker.geometry import Box, Size
+from worker.icons import icon_size
 from worker.modes import normalised
 from worker.operations.base import Operation
 from worker.reduction import DECODER_GAP, REDUCING_GAP, kept_gap
@@ -40,6 +41,11 @@ class TooManyPixels(PictureError):
     def __init__(self, size: Size, frames: int, max_pixels: int) -> None:
         what = f"{size[0]} x {size[1]} pixels" + (f" in {frames} frames" if frames > 1 else "")
         super().__init__(f"{what} are too many; a picture may have {max_pixels:,} pixels in all")
+
+
+class _UnreadableHeader(PictureError):
+    def __init__(self, source: InputFormat) -> None:
+        super().__init__(f"the file begins like a {source.value} picture but its header cannot be read")
 
 
 @dataclass(frozen=True)
@@ -98,10 +104,12 @@ def opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
     """Read the header, or raise `PictureError`; nothing is decoded."""
     if source is InputFormat.HEIC:
         _heif_is_known()
+    if source is InputFormat.ICO:
+        check_pixels(_icon_size(data), 1, limits.max_pixels)
     try:
         image = Image.open(BytesIO(data), formats=[source.pillow_name])
     except Exception as exc:  # decoders raise what they like on damaged data: OSError, SyntaxError, struct.error, ...
-        raise PictureError(f"the file begins like a {source.value} picture but its header cannot be read") from exc
+        raise _UnreadableHeader(source) from exc
     if 0 in image.size:
         raise PictureError("the picture has no pixels")
     check_pixels(image.size, 1, limits.max_pixels)
@@ -114,6 +122,10 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
     None when they do not: unless `head` is the whole file, its header may go on past it.
     """
     try:
+        if source is InputFormat.ICO:  # to open one is to decode it
+            size = _icon_size(head)
+            check_pixels(size, 1, limits.max_pixels)
+            return size
         image = opened(head, source, limits)
     except TooManyPixels:
         raise
@@ -128,6 +140,13 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
         return upright_size(image)
     except PictureError:
         return None
+
+
+def _icon_size(data: bytes) -> Size:
+    try:
+        return icon_size(data)
+    except Exception as exc:  # see `opened`
+        raise _UnreadableHeader(InputFormat.ICO) from exc
 
 
 def check_pixels(size: Size, frames: int, max_pixels: int) -> None:
