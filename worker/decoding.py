@@ -211,8 +211,7 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
             frames = [frame.convert(mode) for frame in frames]
         for frame in frames:
             frame.info = {}
-        # GIF without a word on it is shown once.
-        timing = Timing(tuple(durations), image.info.get("loop", 0 if image.format == "AVIF" else 1))
+        timing = Timing(tuple(durations), _loops(image))
     return Decoded(frames, frames[0].size, None, timing if len(frames) > 1 else None, dict(image.info))
 
 
@@ -258,6 +257,15 @@ def _check_frames(image: Image.Image, frames: int, limits: Limits) -> None:
     if frames > limits.max_frames:
         raise PictureError(f"more than {limits.max_frames} frames are too many")
     check_pixels(image.size, frames, limits.max_pixels)
+
+
+def _loops(image: Image.Image) -> int:
+    """Return how often an animation is shown, 0 for ever."""
+    if image.format == "GIF":
+        # It counts repetitions, as browsers and gif2webp read it; without a word on them it is shown once.
+        repetitions: int | None = image.info.get("loop")
+        return 1 if repetitions is None else repetitions and repetitions + 1
+    return int(image.info.get("loop", 0))  # AVIF has no word on it
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,5 +1,6 @@
 """From pixels to a file's bytes: colour modes, profiles, and encoder settings."""
 
+import math
 import os
 import zlib
 from collections.abc import Callable, Sequence
@@ -44,6 +45,12 @@ EFFORT_OPTIONS: dict[OutputFormat, Callable[[int], dict[str, object]]] = {
 PROGRESSIVE_PIXELS = 640 * 480
 """Up to here a JPEG is progressive unless asked otherwise: 5 % smaller, for 3 ms more at 512 x 384, 200 at 12 MP."""
 
+LONGEST_FRAMES_MS = {OutputFormat.GIF: 655_350, OutputFormat.WEBP: 2**24 - 1}
+"""How long a frame may be shown, where that is less than PNG allows."""
+
+MOST_LOOPS = 65_535
+"""What GIF and WebP hold."""
+
 SAMPLE_SHARE = 16
 """One part in how many of a PNG is tried to see how to compress the whole."""
 
@@ -67,8 +74,8 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
     if picture.timing is not None:
         options |= _animation_options(picture.timing, target)
     if target is OutputFormat.GIF:
-        frames, transparency = gif_frames(frames)
-        options |= transparency
+        frames, gif_options = gif_frames(frames)
+        options |= gif_options
     return _within(output.max_bytes, output, target, partial(_saved, frames, target, options))
 
 
@@ -107,16 +114,18 @@ def _encoder_options(frames: Sequence[Image.Image], output: Output, target: Outp
 
 
 def _animation_options(timing: Timing, target: OutputFormat) -> dict[str, Any]:
-    """Say how an animation runs; AVIF has no word for how often."""
-    durations = [round(duration) for duration in timing.durations_ms]
+    """Say how an animation runs, as far as the format's numbers reach; AVIF has no word for how often."""
+    longest_ms = LONGEST_FRAMES_MS.get(target, math.inf)
+    durations = [round(min(duration, longest_ms)) for duration in timing.durations_ms]
     match target:
         case OutputFormat.GIF:
-            # In hundredths of a second. Without a loop it is shown once.
-            options: dict[str, Any] = {"duration": [round(duration, -1) for duration in durations], "disposal": 2}
-            return options if timing.loops == 1 else {**options, "loop": timing.loops}
+            # In hundredths of a second, and it counts the repetitions: without them it is shown once.
+            options: dict[str, Any] = {"duration": [round(duration, -1) for duration in durations]}
+            repetitions = min(timing.loops - 1, MOST_LOOPS) if timing.loops else 0
+            return options if timing.loops == 1 else {**options, "loop": repetitions}
         case OutputFormat.AVIF:
             return {"duration": durations}
-    return {"duration": durations, "loop": timing.loops}
+    return {"duration": durations, "loop": min(timing.loops, MOST_LOOPS)}
 
 
 def _saved(frames: Sequence[Image.Image], target: OutputFormat, options: dict[str, Any], **quality: int) -> bytes:

@@ -14,7 +14,10 @@ SOLID = 128
 
 
 def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[str, Any]]:
-    """Return frames in L or P, and Pillow's options for them; colours are exact where a frame has few enough."""
+    """Return frames in L or P, and Pillow's options for them; colours are exact where a frame has few enough.
+
+    Opaque frames hold only what changes from one to the next.
+    """
     if frames[0].mode != "RGBA":
         return [frame if frame.mode == "L" else _indexed(frame, COLOURS) for frame in frames], {}
     indexed = []
@@ -25,7 +28,8 @@ def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[s
         with_palette = _indexed(opaque, COLOURS - 1)
         with_palette.paste(TRANSPARENT, mask=solid.point(lambda value: 255 - value))
         indexed.append(with_palette)
-    return indexed, {"transparency": TRANSPARENT}
+    # Each frame is cleared before the next: what is transparent there would let it through.
+    return indexed, {"transparency": TRANSPARENT, "disposal": 2}
 
 
 def _solid_colour(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
