@@ -64,10 +64,10 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
     Raises `PictureError` when the format cannot hold the picture, or `max_bytes` not the file.
     """
     _check_sides(picture.frames[0], target)
-    is_srgb = output.colorspace == "srgb" or target is OutputFormat.GIF  # which holds no profile
-    profile = None if is_srgb else picture.profile
-    frames = [to_srgb(frame, picture.profile) for frame in picture.frames] if is_srgb else picture.frames
-    frames = [_writable(frame, output, target, profile) for frame in frames]
+    profile, frames = picture.profile, picture.frames
+    if output.colorspace == "srgb" or not _holds(target, profile, frames[0].mode, output):
+        profile, frames = None, [to_srgb(frame, profile) for frame in frames]
+    frames = [_writable(frame, output, target) for frame in frames]
     options = {**metadata, **_encoder_options(frames, output, target)}
     if profile is not None and fits(profile, frames[0].mode):
         options["icc_profile"] = profile
@@ -162,12 +162,22 @@ def _png_strategy(image: Image.Image) -> int:
     return zlib.Z_RLE if runs <= repeats * 1.01 else zlib.Z_FILTERED
 
 
-def _writable(image: Image.Image, output: Output, target: OutputFormat, profile: bytes | None) -> Image.Image:
+def _holds(target: OutputFormat, profile: bytes | None, mode: str, output: Output) -> bool:
+    """Whether a picture of this mode, written in the format `target`, can go with its profile.
+
+    GIF holds none, and grey or CMYK that has to become RGB has no more use for its own.
+    """
+    if profile is None or not fits(profile, mode):
+        return True  # nothing to convert by
+    return target is not OutputFormat.GIF and fits(profile, _writable(Image.new(mode, (1, 1)), output, target).mode)
+
+
+def _writable(image: Image.Image, output: Output, target: OutputFormat) -> Image.Image:
     """Bring a picture in a working mode to the closest mode that `target` can hold."""
     modes = WRITABLE_MODES[target]
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
         image = _flattened(image, output.background)
-    return in_modes(image, modes, profile)
+    return in_modes(image, modes, None)
 
 
 def _flattened(image: Image.Image, background: str) -> Image.Image:

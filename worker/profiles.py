@@ -10,9 +10,13 @@ ICC_COLOUR_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY", "RGB": b"RGB 
 """Mode -> the colour space signature at byte 16 of a profile that may go with it (ICC.1:2022, 7.2.8)."""
 
 
+MAX_PROFILE_BYTES = 4 * 1024 * 1024
+"""Those of printing presses have up to 3 MB, those of screens 4 KB; JPEG holds 16 MB."""
+
+
 def fits(profile: bytes, mode: str) -> bool:
     """Whether a picture of this mode may carry the profile."""
-    return profile[16:20] == ICC_COLOUR_SPACES.get(mode)
+    return len(profile) <= MAX_PROFILE_BYTES and profile[16:20] == ICC_COLOUR_SPACES.get(mode)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -32,6 +36,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _through(image: Image.Image, profile: bytes) -> Image.Image | None:
     """Return the picture in sRGB, or None when littleCMS cannot use the profile."""
     has_alpha = image.mode in ("LA", "RGBA")
+    if image.mode == "I;16":
+        image = image.point(lambda value: value * (1 / 256))  # `convert` alone would clip at 255
     colours = image.convert("L" if image.mode == "I;16" else image.mode.removesuffix("A"))
     try:
         converted = ImageCms.profileToProfile(
