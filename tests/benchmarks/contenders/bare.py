@@ -37,7 +37,7 @@ def processed(data: bytes, case: Case) -> bytes:
             scale = min(size[0] / image.width, size[1] / image.height)
             size = round(image.width * scale), round(image.height * scale)
         draft = image.draft(None, (math.ceil(size[0] * 2.3), math.ceil(size[1] * 2.3)))
-        image = image.resize(size, Image.Resampling.LANCZOS, draft and draft[1], reducing_gap=2.5)
+        image = image.resize(size, Image.Resampling.LANCZOS, draft and draft[1], reducing_gap=3.0)
     options = dict(SAVE_OPTIONS[case.format])
     if case.format == "jpeg":
         options["progressive"] = image.width * image.height <= 640 * 480
