@@ -18,6 +18,14 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
+def decode_json(text: str) -> Any:
+    """Decode JSON; raises `msgspec.DecodeError` for nesting too deep to read as well."""
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError as exc:
+        raise msgspec.DecodeError("it is nested too deeply") from exc
+
+
 def convert_fields(
     struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "", *, is_text: bool = True
 ) -> tuple[dict[str, Any], list[Problem]]:
@@ -55,7 +63,7 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
     if (items := _struct_items(info)) is not None:
         if is_text:
             with suppress(msgspec.DecodeError):
-                value = msgspec.json.decode(value)
+                value = decode_json(value)
         return _convert_items(value, items, info, name)
     try:
         converted = msgspec.convert(value, kind, strict=not is_text)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from worker.decoding import Limits
-from worker.fields import Problem, convert_fields, missing_fields
+from worker.fields import Problem, convert_fields, decode_json, missing_fields
 from worker.formats import InputFormat
 from worker.geometry import Size
 from worker.operations import OPERATIONS
@@ -185,7 +185,7 @@ class _Parser:
 
     def _json(self, name: str, text: str, kind: type) -> Any:
         try:
-            value = msgspec.json.decode(text)
+            value = decode_json(text)
         except msgspec.DecodeError as exc:
             self._add(name, f"is no JSON: {exc}")
             return None

@@ -10,7 +10,10 @@ from msgspec import inspect
 def shortened(value: Any) -> str:
     """Quote what a client sent, at most 40 characters of it."""
     if not isinstance(value, str):
-        text = msgspec.json.encode(value).decode()
+        try:
+            text = msgspec.json.encode(value).decode()
+        except RecursionError:  # it could just be read, with fewer calls on the stack
+            return "what is nested so deeply"
         return text if len(text) <= 40 else text[:37] + "..."
     text = value
     return repr(text if len(text) <= 40 else text[:37] + "...")
