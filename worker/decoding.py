@@ -170,6 +170,8 @@ def still(image: Image.Image, first_operations: Iterable[Operation | None]) -> D
         ImageOps.exif_transpose(image, in_place=True)
         box = None if draft is None or image.size == size else _turned_box(draft, reach, orientation)
         info, frame = dict(image.info), normalised(image)
+        if getattr(image, "is_animated", False):
+            frame = frame.copy()  # as a file with more frames, it would be written from its first
         frame.info = {}
         return Decoded((frame,), image.size if box is None else size, box, None, info)
 

@@ -68,6 +68,8 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
     if output.colorspace == "srgb" or not _holds(target, profile, frames[0].mode, output):
         profile, frames = None, [to_srgb(frame, profile) for frame in frames]
     frames = [_writable(frame, output, target) for frame in frames]
+    for frame in frames:
+        frame.info = {}  # Pillow writes some of it unasked, such as the profile that a conversion left there
     options = {**metadata, **_encoder_options(frames, output, target)}
     if profile is not None and fits(profile, frames[0].mode):
         options["icc_profile"] = profile
