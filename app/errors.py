@@ -12,8 +12,8 @@ from starlette.types import ExceptionHandler
 
 from app.responses import json_response
 from worker.fields import Problem
-from worker.formats import InputFormat
-from worker.parsing import InvalidParameters
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters
 from worker.states import QueueFull, Task, TaskNotFound, TaskRunning, WrongState
 from worker.storage import StorageUnavailable
 

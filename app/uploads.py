@@ -12,11 +12,11 @@ from app.errors import UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.multipart import FormReader, Part
 from app.settings import Settings
 from app.state import Request
-from worker.decoding import check_header
 from worker.errors import PictureError
 from worker.fields import Problem
-from worker.formats import InputFormat, sniff
-from worker.geometry import Size
+from worker.imaging.decoding import check_header
+from worker.imaging.formats import InputFormat, sniff
+from worker.pixels.geometry import Size
 from worker.states import overlay_path, upload_path
 from worker.storage import Storage
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from PIL import Image
 
-from worker.decoding import Limits
-from worker.formats import sniff
-from worker.imaging import Rendered, Upload, render
+from worker.imaging.decoding import Limits
+from worker.imaging.formats import sniff
+from worker.imaging.pipeline import Picture, Work, transformed
+from worker.imaging.plan import Output, Plan, Variant
+from worker.imaging.render import Rendered, Upload, render
 from worker.operations.base import Assets, Operation
-from worker.pipeline import Picture, Work, transformed
-from worker.plan import Output, Plan, Variant
 
 LIMIT = 100_000_000
 LIMITS = Limits(max_pixels=LIMIT, max_frames=256, max_output_pixels=LIMIT)

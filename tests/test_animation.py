@@ -20,7 +20,7 @@ from tests.animations import (
 from tests.pictures import decoded, drawing, encoded, mean_difference
 from tests.rendering import rendered, result, transform
 from worker.errors import PictureError
-from worker.formats import OutputFormat
+from worker.imaging.formats import OutputFormat
 from worker.operations.base import Operation
 from worker.operations.crop import Crop
 from worker.operations.flip import Flip

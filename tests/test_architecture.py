@@ -41,6 +41,18 @@ def test_no_import_is_a_circle() -> None:
     TopologicalSorter({module: imports(module) for module in FILES}).prepare()  # raises CycleError
 
 
+def test_the_engine_is_built_in_layers() -> None:
+    """Pixels know no operation, operations no file, imaging no task."""
+    layers = ("worker.pixels", "worker.operations", "worker.imaging")
+    for module in FILES:
+        for level, layer in enumerate(layers):
+            if module.startswith(layer):
+                above = {name for name in imports(module) if name.startswith(layers[level + 1 :])}
+                assert not above, module
+                outside = {name for name in imports(module) if not name.startswith(layers)}
+                assert outside <= {"worker.errors", "worker.fields", "worker.words"}, module
+
+
 def test_arq_is_known_in_two_places_only() -> None:
     users = {
         module

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from worker.aspect import AspectRatio, ratio_of
+from worker.pixels.aspect import AspectRatio, ratio_of
 
 
 @pytest.mark.parametrize(

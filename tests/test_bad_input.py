@@ -13,9 +13,9 @@ from arq.connections import ArqRedis
 
 from tests.conftest import Client, eventually, problem_fields
 from tests.pictures import jpeg
+from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 from worker.operations.resize import Resize
-from worker.plan import Output
 
 SUBTYPE = {"content-type": "multipart/form-data; boundary=xyz"}
 

@@ -18,7 +18,7 @@ from tests.profiles import (
     srgb_curve,
 )
 from tests.rendering import rendered
-from worker.formats import OutputFormat
+from worker.imaging.formats import OutputFormat
 from worker.operations.flip import Flip
 from worker.operations.resize import Resize
 

@@ -16,9 +16,9 @@ from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, serving, working
 from tests.pictures import decoded, drawing, encoded, mean_difference
 from tests.rendering import LIMITS, rendered
-from worker.decoding import TooManyPixels, check_header
 from worker.errors import PictureError
-from worker.formats import InputFormat, OutputFormat, sniff
+from worker.imaging.decoding import TooManyPixels, check_header
+from worker.imaging.formats import InputFormat, OutputFormat, sniff
 from worker.operations.resize import Resize
 
 SECOND_HUE = 70

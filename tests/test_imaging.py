@@ -10,10 +10,10 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageOps
 
 from tests.pictures import Size, decoded, drawing, encoded, jpeg, mean_difference
 from tests.rendering import LIMITS, rendered
-from worker import decoding
-from worker.decoding import TooManyPixels, check_header
 from worker.errors import PictureError
-from worker.formats import InputFormat, OutputFormat, sniff
+from worker.imaging import decoding
+from worker.imaging.decoding import TooManyPixels, check_header
+from worker.imaging.formats import InputFormat, OutputFormat, sniff
 from worker.operations.base import Operation
 from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize

@@ -11,9 +11,9 @@ from PIL import Image
 from tests.pictures import Size, drawing, mean_difference
 from tests.rendering import transform
 from worker.errors import PictureError
-from worker.modes import in_modes, normalised
 from worker.operations import OPERATIONS
 from worker.operations.base import WORKING_MODES, Assets, Operation
+from worker.pixels.modes import in_modes, normalised
 
 MODES = (
     "1", "L", "LA", "P", "P transparent", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16",

@@ -15,15 +15,15 @@ from PIL import Image
 
 from tests.pictures import Size, decoded, encoded
 from tests.rendering import transform, upload
-from worker.decoding import Limits
 from worker.errors import PictureError
-from worker.formats import InputFormat, OutputFormat
-from worker.imaging import render
+from worker.imaging.decoding import Limits
+from worker.imaging.formats import InputFormat, OutputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
+from worker.imaging.plan import Output
+from worker.imaging.render import render
 from worker.operations import OPERATIONS
 from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.operations.trim import Trim
-from worker.parsing import InvalidParameters, parse_plan
-from worker.plan import Output
 from worker.states import Spec
 
 MAX_OPERATIONS = 20

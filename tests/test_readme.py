@@ -103,7 +103,7 @@ def test_the_storage_in_readmes_compose_command_is_composes_s3_server() -> None:
 
 def test_the_layout_names_what_is_there() -> None:
     [layout] = blocks("Layout")
-    for name in re.findall(r"[a-z_]+\.(?:py|lua)", layout):
+    for name in re.findall(r"[a-z_/]+\.(?:py|lua)", layout):
         assert list(ROOT.glob(f"app/{name}")) or list(ROOT.glob(f"worker/{name}")), name
 
 
@@ -117,8 +117,8 @@ def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> N
 from app.routes.catalogue import CATALOGUE
 from tests.pictures import drawing
 from tests.rendering import transform
-from worker.formats import InputFormat
-from worker.parsing import InvalidParameters, parse_plan
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
 print([entry["parameters"]["amount"]["maximum"] for entry in CATALOGUE["operations"] if entry["operation"] == "tint"])
 plan = parse_plan({"operations": '[{"operation": "tint", "color": "red", "amount": 1}]'}, InputFormat.PNG, 1)
 print(transform(drawing(mode="LA"), plan.variants[""].operations).getpixel((150, 100)))

@@ -10,12 +10,12 @@ from PIL import Image
 from tests.operations.test_resize import psnr
 from tests.pictures import Size, decoded, encoded
 from tests.rendering import LIMITS, rendered, upload
-from worker import decoding
-from worker.formats import InputFormat
-from worker.imaging import render
+from worker.imaging import decoding
+from worker.imaging.formats import InputFormat
+from worker.imaging.plan import Output, Plan, Variant
+from worker.imaging.render import render
 from worker.operations.resize import Resize
-from worker.plan import Output, Plan, Variant
-from worker.reduction import DECODER_GAP, REDUCING_GAP
+from worker.pixels.reduction import DECODER_GAP, REDUCING_GAP
 
 PHOTOGRAPHS = Path(__file__).parent / "photographs"
 

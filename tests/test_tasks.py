@@ -11,7 +11,7 @@ from arq.connections import ArqRedis
 from app.settings import Settings
 from tests.rendering import one
 from worker import queue
-from worker.formats import InputFormat
+from worker.imaging.formats import InputFormat
 from worker.operations.resize import Resize
 from worker.states import ENDS, TRANSITIONS, Spec, Status, Task, TaskNotFound, WrongState
 from worker.storage import Storage

@@ -12,8 +12,8 @@ import msgspec
 from redis.exceptions import RedisError
 
 from worker.errors import PictureError
-from worker.imaging import Rendered, Upload, render
-from worker.pipeline import Stopped
+from worker.imaging.pipeline import Stopped
+from worker.imaging.render import Rendered, Upload, render
 from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots

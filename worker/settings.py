@@ -8,9 +8,9 @@ from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct, field
 
-from worker.decoding import Limits
 from worker.fields import convert_fields
-from worker.formats import InputFormat
+from worker.imaging.decoding import Limits
+from worker.imaging.formats import InputFormat
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 

@@ -5,8 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
-from worker.formats import InputFormat
-from worker.plan import Plan
+from worker.imaging.formats import InputFormat
+from worker.imaging.plan import Plan
 
 
 class Status(StrEnum):

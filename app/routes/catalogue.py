@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from app.responses import json_response
 from app.state import Request
+from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
-from worker.plan import Output
 
 
 async def operations(request: Request) -> Response:

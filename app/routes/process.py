@@ -6,7 +6,7 @@ from app.responses import json_response
 from app.settings import Settings
 from app.state import Request
 from app.uploads import Form, received_form
-from worker.parsing import InvalidParameters, check_plan_sizes, parse_plan
+from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
 from worker.states import Spec
 from worker.tasks import new_task_id
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageChops, ImageStat
 from tests.benchmarks.cases import FITS, Case
 from tests.benchmarks.contenders import BarePillow, Contender, Darkroom, Unavailable
 from tests.benchmarks.variants import LIMITS
-from worker.formats import InputFormat
-from worker.imaging import Upload, render
-from worker.parsing import parse_plan
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import parse_plan
+from worker.imaging.render import Upload, render
 
 logger = logging.getLogger(__name__)
 

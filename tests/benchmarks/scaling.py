@@ -10,8 +10,8 @@ from typing import Any
 from tests.benchmarks.cases import FIT_AVIF, HEAVY, RESIZE, TINY_RESIZE
 from tests.benchmarks.load import PATIENT, Connection, form, run, submit, wait
 from tests.benchmarks.parts import Parts
-from worker.formats import InputFormat
-from worker.parsing import parse_plan
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import parse_plan
 from worker.queue import connect
 from worker.settings import Settings
 from worker.states import Spec, Status

@@ -4,11 +4,11 @@ import json
 import time
 
 from tests.benchmarks.cases import LARGE_RESIZE
-from worker.decoding import Limits
-from worker.formats import InputFormat
-from worker.imaging import Upload, render
-from worker.parsing import parse_plan
-from worker.plan import Plan
+from worker.imaging.decoding import Limits
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import parse_plan
+from worker.imaging.plan import Plan
+from worker.imaging.render import Upload, render
 
 WIDTHS = (1600, 800, 400, 100)
 LIMITS = Limits(max_pixels=64_000_000, max_frames=1, max_output_pixels=64_000_000)

@@ -16,9 +16,9 @@ from tests.chaos.system import System
 from tests.conftest import eventually
 from tests.pictures import jpeg
 from tests.rendering import LIMITS
-from worker.formats import InputFormat
-from worker.imaging import Upload, render
-from worker.parsing import parse_plan
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import parse_plan
+from worker.imaging.render import Upload, render
 from worker.queue import connect
 from worker.states import ENDS
 from worker.storage import Storage

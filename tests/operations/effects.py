@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from tests.rendering import transform
-from worker.formats import InputFormat
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.parsing import InvalidParameters, parse_plan
 
 SIZES = ((1, 1), (1, 7), (7, 1), (33, 21))
 

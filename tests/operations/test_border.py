@@ -2,7 +2,7 @@ import pytest
 
 from tests.pictures import drawing
 from tests.rendering import transform
-from worker.decoding import TooManyPixels
+from worker.imaging.decoding import TooManyPixels
 from worker.operations.base import WORKING_MODES
 from worker.operations.border import Border
 

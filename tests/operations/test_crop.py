@@ -9,10 +9,10 @@ from PIL import Image
 from tests.pictures import Size, drawing
 from tests.rendering import transform
 from worker.errors import PictureError
-from worker.formats import InputFormat
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES, Assets
 from worker.operations.crop import Crop
-from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 100_000_000
 RATIO = "width:height like 16:9, or a number above 0 like 1.5, each below 100000"

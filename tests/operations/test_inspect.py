@@ -15,10 +15,10 @@ import thash
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from tests.pictures import drawing, encoded
-from worker.modes import in_modes, normalised
+from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import Source
 from worker.operations.inspect import Inspect
-from worker.parsing import InvalidParameters, parse_plan
+from worker.pixels.modes import in_modes, normalised
 
 Tag = ExifTags.Base
 Report = dict[str, Any]

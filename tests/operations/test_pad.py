@@ -5,11 +5,11 @@ from PIL import Image
 
 from tests.pictures import drawing
 from tests.rendering import transform
-from worker.decoding import TooManyPixels
-from worker.formats import InputFormat
+from worker.imaging.decoding import TooManyPixels
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES
 from worker.operations.pad import Pad
-from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 1_000_000
 

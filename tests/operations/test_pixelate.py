@@ -5,9 +5,9 @@ from PIL import Image
 
 from tests.operations.effects import SIZES, applied, parsed, refusal, row
 from tests.pictures import Size, drawing
-from worker.geometry import MAX_SIDE
 from worker.operations.base import WORKING_MODES
 from worker.operations.pixelate import Pixelate
+from worker.pixels.geometry import MAX_SIDE
 
 
 def test_each_block_is_the_mean_of_its_pixels_and_the_last_may_be_narrower() -> None:

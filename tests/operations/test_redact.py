@@ -6,10 +6,10 @@ from PIL import Image, ImageDraw, ImageFont
 from tests.pictures import drawing
 from tests.rendering import transform
 from worker.errors import PictureError
-from worker.formats import InputFormat
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES
 from worker.operations.redact import Area, Redact
-from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 1_000_000
 

@@ -9,12 +9,12 @@ from PIL import Image, ImageChops, ImageStat
 
 from tests.pictures import Size, alpha_of, decoded, drawing, encoded, mean_difference
 from tests.rendering import LIMITS, rendered, transform
-from worker import decoding
-from worker.decoding import TooManyPixels
-from worker.formats import InputFormat
+from worker.imaging import decoding
+from worker.imaging.decoding import TooManyPixels
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES, Assets
 from worker.operations.resize import REDUCING, Resize
-from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 100_000_000
 PHOTOGRAPHS = Path(__file__).parent.parent / "photographs"

@@ -5,7 +5,7 @@ from PIL import Image
 
 from tests.pictures import drawing, mean_difference
 from tests.rendering import transform
-from worker.decoding import TooManyPixels
+from worker.imaging.decoding import TooManyPixels
 from worker.operations.base import WORKING_MODES
 from worker.operations.rotate import Rotate
 

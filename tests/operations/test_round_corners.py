@@ -6,9 +6,9 @@ from PIL import Image
 from tests.pictures import alpha_of, drawing
 from tests.rendering import transform
 from worker.errors import PictureError
-from worker.modes import in_modes
 from worker.operations.base import WORKING_MODES
 from worker.operations.round_corners import RoundCorners
+from worker.pixels.modes import in_modes
 
 LIMIT = 1_000_000
 

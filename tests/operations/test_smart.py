@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from tests.pictures import Size, drawing
-from worker.geometry import Box, anchored
 from worker.operations.base import WORKING_MODES
-from worker.smart import smart_offset
+from worker.pixels.geometry import Box, anchored
+from worker.pixels.smart import smart_offset
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "photographs"
 

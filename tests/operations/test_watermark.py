@@ -7,10 +7,10 @@ from PIL import Image, ImageFont
 from tests.pictures import drawing, mean_difference
 from tests.rendering import transform
 from worker.errors import PictureError
-from worker.formats import InputFormat
+from worker.imaging.formats import InputFormat
+from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES, Assets
 from worker.operations.watermark import Watermark
-from worker.parsing import InvalidParameters, parse_plan
 
 LIMIT = 10_000_000
 

@@ -6,9 +6,9 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import on_colours
 from worker.operations.base import Assets, Operation
-from worker.transparency import visible_histograms
+from worker.pixels.colours import on_colours
+from worker.pixels.transparency import visible_histograms
 
 
 class Autocontrast(Operation, frozen=True, tag="autocontrast"):

@@ -8,10 +8,10 @@ from msgspec import Struct
 from PIL import Image
 
 from worker.fields import Problem
-from worker.geometry import Box, Size
+from worker.pixels.geometry import Box, Size
 
 WORKING_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
-"""The Pillow modes that operations meet; `worker.modes.normalised` brings every other mode to one of them."""
+"""The Pillow modes that operations meet; `worker.pixels.modes.normalised` brings every other mode to one of them."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image, ImageFilter
 
-from worker.colours import premultiplied
 from worker.operations.base import Operation
+from worker.pixels.colours import premultiplied
 
 
 class Blur(Operation, frozen=True, tag="blur"):

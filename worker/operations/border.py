@@ -3,10 +3,10 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.canvas import framed
-from worker.colours import Colour
-from worker.geometry import Size
 from worker.operations.base import WORKING_MODES, Operation
+from worker.pixels.canvas import framed
+from worker.pixels.colours import Colour
+from worker.pixels.geometry import Size
 
 
 class Border(Operation, frozen=True, tag="border"):

@@ -4,12 +4,12 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.aspect import AspectRatio, ratio_of
 from worker.errors import PictureError
 from worker.fields import Problem
-from worker.geometry import CropPosition, Size, anchored
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.smart import smart_offset
+from worker.pixels.aspect import AspectRatio, ratio_of
+from worker.pixels.geometry import CropPosition, Size, anchored
+from worker.pixels.smart import smart_offset
 
 MAX_EDGE = 65_535
 """What JPEG holds; a picture may be larger than those that we make."""

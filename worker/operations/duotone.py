@@ -3,10 +3,10 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import Colour, rgba
 from worker.fields import Problem
-from worker.opaque import translucent_problems
 from worker.operations.base import Operation
+from worker.pixels.colours import Colour, rgba
+from worker.pixels.opaque import translucent_problems
 
 
 class Duotone(Operation, frozen=True, tag="duotone"):

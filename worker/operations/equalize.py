@@ -4,9 +4,9 @@ from itertools import accumulate
 
 from PIL import Image
 
-from worker.colours import on_colours
 from worker.operations.base import Assets, Operation
-from worker.transparency import visible_histograms
+from worker.pixels.colours import on_colours
+from worker.pixels.transparency import visible_histograms
 
 
 class Equalize(Operation, frozen=True, tag="equalize"):

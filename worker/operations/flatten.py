@@ -3,10 +3,10 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import ALPHA_MODES, Colour, holding, ink
 from worker.fields import Problem
-from worker.opaque import translucent_problems
 from worker.operations.base import WORKING_MODES, Operation
+from worker.pixels.colours import ALPHA_MODES, Colour, holding, ink
+from worker.pixels.opaque import translucent_problems
 
 
 class Flatten(Operation, frozen=True, tag="flatten"):

@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 from PIL import Image, ImageCms
 
-from worker.exif import camera_facts, clean_text, has_gps
-from worker.geometry import Size
-from worker.hashes import blur_hash, perceptual_hash, thumb_hash
 from worker.operations.base import Operation, Source
-from worker.palette import average, clusters, palette
+from worker.pixels.exif import camera_facts, clean_text, has_gps
+from worker.pixels.geometry import Size
+from worker.pixels.hashes import blur_hash, perceptual_hash, thumb_hash
+from worker.pixels.palette import average, clusters, palette
 
 DEFAULT_COLORS = 5
 

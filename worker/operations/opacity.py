@@ -3,8 +3,8 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import holding
 from worker.operations.base import Operation
+from worker.pixels.colours import holding
 
 
 class Opacity(Operation, frozen=True, tag="opacity"):

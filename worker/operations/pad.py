@@ -4,11 +4,11 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.aspect import AspectRatio, ratio_of
-from worker.canvas import Background, framed
 from worker.fields import Problem
-from worker.geometry import MAX_SIDE, Position, Size, anchored
 from worker.operations.base import WORKING_MODES, Operation
+from worker.pixels.aspect import AspectRatio, ratio_of
+from worker.pixels.canvas import Background, framed
+from worker.pixels.geometry import MAX_SIDE, Position, Size, anchored
 
 Pixels = Annotated[int, Meta(ge=0, le=MAX_SIDE, description="Pixels to add on this side.")]
 

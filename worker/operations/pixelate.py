@@ -3,8 +3,8 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.geometry import MAX_SIDE
 from worker.operations.base import WORKING_MODES, Operation
+from worker.pixels.geometry import MAX_SIDE
 
 
 class Pixelate(Operation, frozen=True, tag="pixelate"):

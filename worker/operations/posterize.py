@@ -3,8 +3,8 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import on_colours
 from worker.operations.base import Operation
+from worker.pixels.colours import on_colours
 
 
 class Posterize(Operation, frozen=True, tag="posterize"):

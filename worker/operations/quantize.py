@@ -6,9 +6,9 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import ALPHA_MODES
 from worker.operations.base import Assets, Operation
-from worker.transparency import ANY_ALPHA
+from worker.pixels.colours import ALPHA_MODES
+from worker.pixels.transparency import ANY_ALPHA
 
 SAMPLED_PIXELS = 65_536
 """Pixels that the palette is made from: four times as many give photographs 0.2 dB at most, in four times the time."""

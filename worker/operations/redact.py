@@ -3,11 +3,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from PIL import Image
 
-from worker.colours import Colour, holding, ink, rgba
 from worker.errors import PictureError
 from worker.fields import Problem
-from worker.geometry import MAX_SIDE, Size
 from worker.operations.base import WORKING_MODES, Operation
+from worker.pixels.colours import Colour, holding, ink, rgba
+from worker.pixels.geometry import MAX_SIDE, Size
 
 BLOCKS = 3
 """How many blocks the longer side of a box keeps: a digit that fills its box needs five to be read."""

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from PIL import Image
 
-from worker.canvas import framed
-from worker.colours import Colour
 from worker.fields import Problem
-from worker.geometry import MAX_SIDE, Box, CropPosition, Size, anchored
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.reduction import REDUCING_GAP, kept_gap
-from worker.smart import smart_offset
+from worker.pixels.canvas import framed
+from worker.pixels.colours import Colour
+from worker.pixels.geometry import MAX_SIDE, Box, CropPosition, Size, anchored
+from worker.pixels.reduction import REDUCING_GAP, kept_gap
+from worker.pixels.smart import smart_offset
 
 DEFAULT_SIDE = 100
 

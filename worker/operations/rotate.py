@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.canvas import Background, able_to_show, canvas, framed, mixed
-from worker.geometry import Size
 from worker.operations.base import WORKING_MODES, Operation
+from worker.pixels.canvas import Background, able_to_show, canvas, framed, mixed
+from worker.pixels.geometry import Size
 
 _TRANSPOSES = {
     90: Image.Transpose.ROTATE_270,  # Pillow's turn counter-clockwise

@@ -4,11 +4,11 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image, ImageChops
 
-from worker.canvas import able_to_show, canvas, mixed
-from worker.colours import Colour
 from worker.errors import PictureError
-from worker.geometry import MAX_SIDE, Size
 from worker.operations.base import Operation
+from worker.pixels.canvas import able_to_show, canvas, mixed
+from worker.pixels.colours import Colour
+from worker.pixels.geometry import MAX_SIDE, Size
 
 
 class RoundCorners(Operation, frozen=True, tag="round_corners"):

@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image, ImageChops
 
-from worker.canvas import able_to_show
-from worker.colours import ALPHA_MODES, Colour, ink
 from worker.operations.base import WORKING_MODES, Assets, Operation
+from worker.pixels.canvas import able_to_show
+from worker.pixels.colours import ALPHA_MODES, Colour, ink
 
 Bounds = tuple[int, int, int, int]
 

@@ -4,13 +4,13 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import ALPHA_MODES, Colour, holding, rgba
 from worker.errors import PictureError
 from worker.fields import Problem
-from worker.geometry import MAX_SIDE, Position, Size, anchored
-from worker.lettering import LEAST_SIZE, Lettering
 from worker.operations.base import Assets, Operation
 from worker.operations.rotate import Rotate
+from worker.pixels.colours import ALPHA_MODES, Colour, holding, rgba
+from worker.pixels.geometry import MAX_SIDE, Position, Size, anchored
+from worker.pixels.lettering import LEAST_SIZE, Lettering
 
 Room = tuple[int, int]
 """The largest width and height that a stamp may have."""

@@ -7,7 +7,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from worker.errors import PictureError
-from worker.formats import OutputFormat
+from worker.imaging.formats import OutputFormat
 
 Tag = ExifTags.Base
 

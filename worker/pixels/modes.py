@@ -3,7 +3,7 @@
 from PIL import Image, ImageCms
 
 from worker.errors import PictureError
-from worker.profiles import SRGB, to_srgb
+from worker.pixels.profiles import SRGB, to_srgb
 
 _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
 """Mode -> those that hold all that it holds, the closest first."""

@@ -11,16 +11,16 @@ from typing import IO, Any
 
 from PIL import Image
 
-from worker.colours import rgba
-from worker.decoding import Timing
 from worker.errors import PictureError
-from worker.fitting import best_that_fits
-from worker.formats import OutputFormat
-from worker.gif import gif_frames
-from worker.modes import in_modes
-from worker.pipeline import Picture
-from worker.plan import Output
-from worker.profiles import fits, to_srgb
+from worker.imaging.decoding import Timing
+from worker.imaging.fitting import best_that_fits
+from worker.imaging.formats import OutputFormat
+from worker.imaging.gif import gif_frames
+from worker.imaging.pipeline import Picture
+from worker.imaging.plan import Output
+from worker.pixels.colours import rgba
+from worker.pixels.modes import in_modes
+from worker.pixels.profiles import fits, to_srgb
 
 WRITABLE_MODES = {
     OutputFormat.JPEG: ("L", "RGB", "CMYK"),

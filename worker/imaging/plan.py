@@ -1,13 +1,13 @@
-"""What a client asks for: which outputs, each with its operations and its form. `worker.parsing` reads it."""
+"""What a client asks for: which outputs, each with its operations and its form. `worker.imaging.parsing` reads it."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from worker.colours import Colour
 from worker.fields import Problem
-from worker.formats import InputFormat, OutputFormat
+from worker.imaging.formats import InputFormat, OutputFormat
 from worker.operations import AnyOperation
+from worker.pixels.colours import Colour
 
 if TYPE_CHECKING:
     FormatName = str

@@ -12,12 +12,12 @@ from msgspec import Struct
 from PIL import ExifTags, Image, ImageOps
 
 from worker.errors import PictureError
-from worker.formats import InputFormat
-from worker.geometry import Box, Size
-from worker.icons import icon_size
-from worker.modes import normalised
+from worker.imaging.formats import InputFormat
+from worker.imaging.icons import icon_size
 from worker.operations.base import Operation
-from worker.reduction import DECODER_GAP, REDUCING_GAP, kept_gap
+from worker.pixels.geometry import Box, Size
+from worker.pixels.modes import normalised
+from worker.pixels.reduction import DECODER_GAP, REDUCING_GAP, kept_gap
 
 # Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
 Image.MAX_IMAGE_PIXELS = None

@@ -5,9 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.colours import Colour, holding, ink, premultiplied, rgba
-from worker.geometry import Size
-from worker.modes import in_modes
+from worker.pixels.colours import Colour, holding, ink, premultiplied, rgba
+from worker.pixels.geometry import Size
+from worker.pixels.modes import in_modes
 
 Background = Annotated[
     Colour,

@@ -4,7 +4,7 @@ from io import BytesIO
 
 from PIL import BmpImagePlugin, IcoImagePlugin, PngImagePlugin
 
-from worker.geometry import Size
+from worker.pixels.geometry import Size
 
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 

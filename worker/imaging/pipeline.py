@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from worker.decoding import Limits, Timing, check_pixels
 from worker.errors import PictureError
-from worker.geometry import Size
-from worker.modes import in_modes
+from worker.imaging.decoding import Limits, Timing, check_pixels
 from worker.operations.base import Assets, Operation
+from worker.pixels.geometry import Size
+from worker.pixels.modes import in_modes
 
 
 class Stopped(Exception):

@@ -5,9 +5,9 @@ from math import ceil, floor
 
 from PIL import Image, ImageDraw, ImageFont
 
-from worker.colours import rgba
 from worker.errors import PictureError
-from worker.geometry import Size
+from worker.pixels.colours import rgba
+from worker.pixels.geometry import Size
 
 LEAST_SIZE = 6
 """The font size in pixels below which nobody can read."""

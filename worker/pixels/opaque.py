@@ -1,7 +1,7 @@
 """Colours that must cover what is beneath them."""
 
-from worker.colours import rgba
 from worker.fields import Problem
+from worker.pixels.colours import rgba
 
 
 def translucent_problems(**colours: str) -> list[Problem]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageFilter, ImageStat
 
-from worker.colours import ALPHA_MODES, premultiplied
+from worker.pixels.colours import ALPHA_MODES, premultiplied
 
 ANY_ALPHA = [0] + [255] * 255
 """Point table: an alpha channel -> the mask of all that is visible."""

@@ -8,7 +8,7 @@ from enum import Enum
 class OutputFormat(Enum):
     """A format that results may have: its name, its files' extension, its largest side, what it can be told.
 
-    `options` are those fields of `worker.plan.Output` that not every format has.
+    `options` are those fields of `worker.imaging.plan.Output` that not every format has.
     """
 
     JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "metadata"}

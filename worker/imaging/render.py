@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from PIL import Image
 
-from worker import metadata
-from worker.decoding import (
+from worker.errors import PictureError
+from worker.imaging import metadata
+from worker.imaging.decoding import (
     ANIMATED,
     Decoded,
     Limits,
@@ -21,13 +22,12 @@ from worker.decoding import (
     still,
     upright_size,
 )
-from worker.encoding import encode
-from worker.errors import PictureError
-from worker.formats import InputFormat
-from worker.modes import in_modes
+from worker.imaging.encoding import encode
+from worker.imaging.formats import InputFormat
+from worker.imaging.pipeline import Picture, Work, check_sizes, in_modes_of, transformed
+from worker.imaging.plan import Plan, Variant
 from worker.operations.base import Assets, Operation, Source
-from worker.pipeline import Picture, Work, check_sizes, in_modes_of, transformed
-from worker.plan import Plan, Variant
+from worker.pixels.modes import in_modes
 
 
 def never() -> bool:

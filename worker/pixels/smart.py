@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from PIL import Image, ImageChops, ImageFilter
 
-from worker.geometry import Size
+from worker.pixels.geometry import Size
 
 WORKING_SIDE = 160
 """The longer side of the copy that is looked at, in pixels: 3 to 13 ms of work beside making it."""
