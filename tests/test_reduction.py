@@ -14,6 +14,7 @@ from worker.imaging import decoding
 from worker.imaging.formats import InputFormat
 from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.render import render
+from worker.imaging.scales import Scales
 from worker.operations.resize import Resize
 from worker.pixels.reduction import DECODER_GAP, REDUCING_GAP
 
@@ -69,16 +70,49 @@ def test_a_jpeg_decoded_at_a_reduced_scale_is_as_good_as_one_decoded_in_full(
 
 
 @pytest.mark.parametrize("name", [*SMALL, *LARGE])
-def test_many_variants_are_as_good_as_each_alone_from_all_pixels(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """All start from the same picture, halved as often as each allows; a PNG's decoder reduces nothing."""
+def test_variants_made_of_each_other_are_as_good_as_each_alone_from_all_pixels(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each half as wide as the one before, from which it is made, down to an icon."""
     full = decoded(photograph(name))
-    sizes = targets(full.size, REDUCING_GAP)
-    wishes = {str(width): Variant((Resize(width=width, height=height),), Output()) for width, height in sizes}
+    sizes = [(full.width * 2 // 3, full.height * 2 // 3)]
+    while sizes[-1][0] >= 32:
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    wishes = {str(width): Variant((Resize(width=width, height=height),), Output()) for width, height in sizes[::-1]}
     results = render(upload(encoded(full, "PNG", compress_level=0)), Plan(wishes), LIMITS)
+    assert list(results) == list(wishes)
     figures = {
         size: psnr(decoded(results[str(size[0])].data), full.resize(size, Image.Resampling.LANCZOS)) for size in sizes
     }
-    report(capsys, name, "variants", figures)
+    report(capsys, name, "chained", figures)
+    assert min(figures.values()) >= LEAST_DB
+
+
+def test_a_variant_is_made_of_the_smallest_larger_result_that_will_do() -> None:
+    scales = Scales(Image.new("RGB", (1000, 1000)), (0, 0, 1000, 1000))
+    for side in (600, 400):
+        scales.keep(Image.new("RGB", (side, side)))
+    assert [scales.source((side, side))[0].width for side in (501, 300, 200)] == [1000, 600, 400]
+    scales.keep(Image.new("RGB", (390, 390)))  # too like the last one to be worth its memory
+    assert scales.source((190, 190))[0].width == 400
+
+
+@pytest.mark.parametrize("name", [*SMALL, *LARGE])
+def test_variants_from_halves_are_as_good_as_each_alone_from_all_pixels(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results of another filter than Lanczos are no good for others; a PNG's decoder reduces nothing."""
+    full = decoded(photograph(name))
+    sizes = targets(full.size, REDUCING_GAP)
+    wishes = {
+        str(width): Variant((Resize(width=width, height=height, resample="bicubic"),), Output())
+        for width, height in sizes
+    }
+    results = render(upload(encoded(full, "PNG", compress_level=0)), Plan(wishes), LIMITS)
+    figures = {
+        size: psnr(decoded(results[str(size[0])].data), full.resize(size, Image.Resampling.BICUBIC)) for size in sizes
+    }
+    report(capsys, name, "halved", figures)
     assert min(figures.values()) >= LEAST_DB
 
 

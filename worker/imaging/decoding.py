@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from io import BytesIO
 from typing import Any
 
@@ -14,10 +14,11 @@ from PIL import ExifTags, Image, ImageOps
 from worker.errors import PictureError
 from worker.imaging.formats import InputFormat
 from worker.imaging.icons import icon_size
+from worker.imaging.scales import Scales
 from worker.operations.base import Operation
 from worker.pixels.geometry import Box, Size
 from worker.pixels.modes import normalised
-from worker.pixels.reduction import DECODER_GAP, REDUCING_GAP, kept_gap
+from worker.pixels.reduction import DECODER_GAP, kept_gap
 
 # Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
 Image.MAX_IMAGE_PIXELS = None
@@ -69,28 +70,11 @@ class Decoded:
     """None for a still."""
     info: dict[Any, Any]
     """What Pillow found in the file beside pixels, which the frames no longer have: it writes some of it unasked."""
-    _halvings: list[tuple[Image.Image, Box]] = field(default_factory=list)
 
-    def halved(self, least: Size) -> tuple[Image.Image, Box]:
-        """Return the one frame, halved as often as a result of the size `least` allows, and the picture's box in it.
-
-        Halves are kept for the next call.
-        """
-        if not self._halvings:
-            self._halvings.append((self.frames[0], self.box or (0, 0, *self.size)))
-        gap = kept_gap(REDUCING_GAP, least)
-        for number in range(64):
-            image, box = self._halvings[number]
-            if min(box[2] / 2 / least[0], box[3] / 2 / least[1]) < gap or image.mode not in (
-                "L",
-                "RGB",
-                "CMYK",
-            ):
-                break
-            if number + 1 == len(self._halvings):
-                left, upper, right, lower = box
-                self._halvings.append((image.reduce(2), (left / 2, upper / 2, right / 2, lower / 2)))
-        return image, box
+    @cached_property
+    def scales(self) -> Scales:
+        """The first frame, at sizes that variants share."""
+        return Scales(self.frames[0], self.box or (0, 0, *self.size))
 
 
 @cache

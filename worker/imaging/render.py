@@ -1,6 +1,7 @@
 """Bytes in, operations, bytes out: the plain functions that run in the worker's threads."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -71,7 +72,8 @@ def render(  # noqa: PLR0913 - the wish, what it needs, its bounds
     work = Work(limits, Assets(_decoded_overlay(overlay, limits), font_path), should_stop)
     work.check_stop()
     renderer = _Renderer(upload, plan, work)
-    return {name: _named(name, renderer, variant) for name, variant in plan.variants.items()}
+    made = {name: _named(name, renderer, plan.variants[name]) for name in renderer.largest_first()}
+    return {name: made[name] for name in plan.variants}
 
 
 def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | None:
@@ -97,13 +99,23 @@ class _Renderer:
     def __init__(self, upload: Upload, plan: Plan, work: Work) -> None:
         self._upload = upload
         self._work = work
-        self._variants = list(plan.variants.values())
+        self._plan = plan
         self._file = opened(upload.data, upload.format, work.limits)
         self._profile: bytes | None = self._file.info.get("icc_profile")
         self._decoded: dict[int | None, Decoded] = {}
-        size = upright_size(self._file)
-        for variant in self._variants:
-            check_sizes(variant.operations, size, 1, work.limits)
+        self._size = upright_size(self._file)
+        for variant in self._plan.variants.values():
+            check_sizes(variant.operations, self._size, 1, work.limits)
+
+    def largest_first(self) -> list[str]:
+        """Return the variants' names so that smaller results can be made of larger ones; others come first."""
+
+        def pixels(name: str) -> float:
+            operations = self._plan.variants[name].operations
+            scaled = operations[0].scaled_size(self._size) if operations else None
+            return math.inf if scaled is None else scaled[0] * scaled[1]
+
+        return sorted(self._plan.variants, key=pixels, reverse=True)
 
     def rendered(self, variant: Variant) -> Rendered:
         decoded = self._decoded_for(variant)
@@ -133,18 +145,21 @@ class _Renderer:
         """Do the first step, if it can do with a reduced picture and there is one; return what is left to do."""
         steps = list(variant.operations)
         picture = Picture(decoded.frames, decoded.timing, self._profile)
-        is_shared = len(self._variants) > 1 and decoded.timing is None
+        is_shared = len(self._plan.variants) > 1 and decoded.timing is None
         scaled = steps[0].scaled_size(decoded.size) if steps and (decoded.box is not None or is_shared) else None
         if scaled is None:
             return picture, steps
-        image, box = decoded.halved(scaled) if is_shared else (decoded.frames[0], decoded.box)
+        image, box = decoded.scales.source(scaled) if is_shared else (decoded.frames[0], decoded.box)
         picture = replace(picture, frames=[image])
         if steps[0].is_report or box is None:
             return picture, steps
         first = steps.pop(0)
         self._work.check_stop()
         picture = in_modes_of(first, picture)
-        return replace(picture, frames=[first.apply_reduced(picture.frames[0], box, decoded.size)]), steps
+        result = first.apply_reduced(picture.frames[0], box, decoded.size)
+        if is_shared and first.gives_whole(decoded.size):
+            decoded.scales.keep(result)
+        return replace(picture, frames=[result]), steps
 
     def _decoded_for(self, variant: Variant) -> Decoded:
         """Return the frames that a variant needs, decoded once for all that need the same."""
@@ -171,7 +186,9 @@ class _Renderer:
         if frame:
             seek(self._file, frame, limits)
         firsts = [
-            next(iter(variant.operations), None) for variant in self._variants if self._frame_of(variant) == frame
+            next(iter(variant.operations), None)
+            for variant in self._plan.variants.values()
+            if self._frame_of(variant) == frame
         ]
         return still(self._file, firsts)
 

@@ -80,6 +80,10 @@ class Operation(
         """
         return None
 
+    def gives_whole(self, size: Size) -> bool:  # noqa: ARG002 - for those that have a size
+        """Whether the result is the whole picture at its `scaled_size`, by Lanczos: smaller ones may be made of it."""
+        return False
+
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         """Return what is to be done to each of a picture's frames, one if it is no animation.
 

@@ -102,6 +102,9 @@ class Resize(Operation, frozen=True, tag="resize"):
     def scaled_size(self, size: Size) -> Size | None:
         return self._scaled_size(size) if self.resample in REDUCING else None
 
+    def gives_whole(self, size: Size) -> bool:
+        return self.resample == "lanczos" and self.output_size(size) == self._scaled_size(size)
+
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         first = frames[0]
         kept = self._kept(first, (0, 0, *first.size), first.size)

@@ -1,0 +1,45 @@
+"""One picture at several sizes, for the variants that shrink it."""
+
+from PIL import Image
+
+from worker.pixels.geometry import Box, Size
+from worker.pixels.reduction import REDUCING_GAP, RESULT_GAP, kept_gap
+
+HALVED_MODES = ("L", "RGB", "CMYK")
+"""Whose pixels may be averaged as they are: no alpha, no 16 bits."""
+
+
+class Scales:
+    """The whole picture as it was decoded, halved, and as results that were made of it."""
+
+    def __init__(self, image: Image.Image, box: Box) -> None:
+        self._halves: list[tuple[Image.Image, Box]] = [(image, box)]
+        self._results: list[Image.Image] = []
+
+    def source(self, least: Size) -> tuple[Image.Image, Box]:
+        """Return the smallest image that a result of size `least` may be made of, and the picture's box in it."""
+        for image in reversed(self._results):
+            if min(image.width / least[0], image.height / least[1]) >= kept_gap(RESULT_GAP, least):
+                return image, (0, 0, *image.size)
+        return self._halved(least)
+
+    def keep(self, result: Image.Image) -> None:
+        """Keep the whole picture as Lanczos made it; no more than half of the last one, so that all fit in memory."""
+        last = self._results[-1] if self._results else self._halves[0][0]
+        if result.width * result.height * 2 <= last.width * last.height:
+            self._results.append(result)
+
+    def _halved(self, least: Size) -> tuple[Image.Image, Box]:
+        """Return the picture halved as often as `least` allows; halves are kept."""
+        gap = kept_gap(REDUCING_GAP, least)
+        number = 0
+        while True:
+            image, box = self._halves[number]
+            half = box[0] / 2, box[1] / 2, box[2] / 2, box[3] / 2
+            if min((half[2] - half[0]) / least[0], (half[3] - half[1]) / least[1]) < gap:
+                return image, box
+            if image.mode not in HALVED_MODES:
+                return image, box
+            number += 1
+            if number == len(self._halves):
+                self._halves.append((image.reduce(2), half))
