@@ -20,7 +20,7 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "jpeg": {"quality": 80},
     "png": {},
     "webp": {"quality": 80, "method": 4},
-    "avif": {"quality": 65, "speed": 8, "max_threads": 1},
+    "avif": {"quality": 65, "speed": 7, "max_threads": 1},
 }
 """Darkroom's encoder settings, written out a second time so that its results can be held against plain Pillow's."""
 
