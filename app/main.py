@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 
 from app.errors import EXCEPTION_HANDLERS
+from app.events import Events
 from app.routes import ROUTES
 from app.settings import Settings
 from app.state import State
@@ -22,6 +23,8 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         redis = connect(settings.redis_url)
+        listening = connect(settings.redis_url, patient=True)
+        events = Events(listening)
         try:
             yield State(
                 upload_slots=asyncio.Semaphore(settings.max_concurrent_uploads),
@@ -29,8 +32,11 @@ def create_app(settings: Settings) -> Starlette:
                 redis=redis,
                 storage=Storage(settings.storage_url),
                 tasks=Tasks(redis, settings),
+                events=events,
             )
         finally:
+            await events.close()
+            await listening.aclose(close_connection_pool=True)
             await redis.aclose(close_connection_pool=True)
 
     return Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)

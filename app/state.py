@@ -6,6 +6,7 @@ from typing import TypedDict
 import starlette.requests
 from redis.asyncio import Redis
 
+from app.events import Events
 from app.settings import Settings
 from worker.storage import Storage
 from worker.tasks import Tasks
@@ -17,6 +18,7 @@ class State(TypedDict):
     redis: Redis
     storage: Storage
     tasks: Tasks
+    events: Events
 
 
 Request = starlette.requests.Request[State]

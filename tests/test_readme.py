@@ -47,6 +47,8 @@ async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     assert '"format":"json"' in done.stdout
     result = decoded((tmp_path / "result.webp").read_bytes())
     assert (result.format, result.size) == ("WEBP", (400, 300))
+    assert decoded((tmp_path / "grey.jpg").read_bytes()).mode == "L"
+    assert "event: ended" in done.stdout
 
 
 def test_the_settings_table_names_every_variable_with_its_default() -> None:

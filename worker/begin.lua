@@ -3,7 +3,8 @@
 -- KEYS[2]  the leases: ids of running tasks scored with the time at which each is free for others (Unix ms)
 -- KEYS[3]  what this very call has begun, should the client repeat it because the reply was lost
 -- ARGV     1 how many, 2 length of a lease (ms), 3 life of an unfinished task (ms), 4 the call's token, 5 how many events
---          are kept, 6 prefix of arq's locks, 7 prefix of job keys, 8... ids of the tasks that this worker runs
+--          are kept, 6 prefix of arq's locks, 7 prefix of job keys, 8 the worker's name, 9... ids of the tasks that it
+--          runs
 -- Returns id, hash, id, hash, ... of the tasks begun, each hash as field, value, field, value, ...
 -- Leases go by the server's clock: the workers' may differ, and a call may have waited long for a frozen server.
 local count, lease, ttl, token, events_kept = unpack(ARGV, 1, 5)
@@ -30,7 +31,7 @@ local function begin(id)
     return
   end
   local attempt = redis.call('HINCRBY', hash, 'attempt', 1)
-  redis.call('HSET', hash, 'status', 'STARTED', 'token', token, 'started_ms', now)
+  redis.call('HSET', hash, 'status', 'STARTED', 'token', token, 'started_ms', now, 'worker', ARGV[8], 'progress', 0)
   enter(id, status, 'STARTED', attempt, now, ttl, events_kept)
   redis.call('ZADD', KEYS[2], lapse, id)
   redis.call('RPUSH', KEYS[3], id)
@@ -40,7 +41,7 @@ local function begin(id)
 end
 
 local mine = {}
-for i = 8, #ARGV do
+for i = 9, #ARGV do
   mine[ARGV[i]] = true
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, count + #ARGV)) do

@@ -15,7 +15,7 @@ import psutil
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from worker.process import Processor
+from worker.process import Processor, worker_name
 from worker.settings import Settings
 from worker.slots import Slots
 from worker.states import now_ms
@@ -61,11 +61,10 @@ class Heartbeat:
         self._task = asyncio.create_task(self._run())
 
     def beat(self) -> Beat:
-        host, pid = socket.gethostname(), os.getpid()
         return Beat(
-            name=f"{host}:{pid}",
-            host=host,
-            pid=pid,
+            name=worker_name(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
             version=version("darkroom"),
             slots=self._slots.count,
             slots_lost=self._slots.lost,

@@ -18,7 +18,7 @@ from arq.cron import CronJob
 from arq.worker import Worker
 
 from worker.heartbeat import Heartbeat
-from worker.process import Processor
+from worker.process import Processor, worker_name
 from worker.queue import (
     HEALTH_INTERVAL_S,
     HEALTH_KEY,
@@ -155,7 +155,7 @@ class EventWorker(Worker):
             await asyncio.shield(self._beginning)
 
     async def _begin(self, count: int) -> None:
-        for task in await self.ctx["tasks"].begin(count, self.tasks):
+        for task in await self.ctx["tasks"].begin(count, self.tasks, worker=worker_name()):
             self._in_slots.add(task.id)
             work = self.ctx["processor"].process(task, partial(self._leave_slot, task.id))
             self.tasks[task.id] = self.loop.create_task(work)

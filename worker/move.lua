@@ -3,7 +3,7 @@
 -- ARGV     1 task id, 2 target state, 3 now (Unix ms), 4 time to live from now (ms),
 --          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
 --          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10 when it is due if it becomes
---          PENDING (Unix ms), 11... field, value pairs to set;
+--          PENDING (Unix ms), 11 steps done that nobody was told of (JSON, '' for none), 12... field, value pairs to set;
 --          the first pair of a move to STARTED is the name and value of the move's own token
 -- A task that becomes PENDING is queued, one that ends leaves the queue.
 -- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
@@ -12,7 +12,7 @@ local status, attempt = unpack(redis.call('HMGET', hash, 'status', 'attempt'))
 if not status then
   return {}
 end
-if target == 'STARTED' and redis.call('HGET', hash, 'token') == ARGV[12] then
+if target == 'STARTED' and redis.call('HGET', hash, 'token') == ARGV[13] then
   return redis.call('HGETALL', hash) -- the client repeats a command whose reply it lost
 end
 if not string.find(ARGV[6], ' ' .. status .. ' ', 1, true) or (ARGV[5] ~= '' and ARGV[5] ~= attempt) then
@@ -21,8 +21,8 @@ end
 if target == 'STARTED' then
   attempt = redis.call('HINCRBY', hash, 'attempt', 1)
 end
-redis.call('HSET', hash, 'status', target, unpack(ARGV, 11))
-enter(id, status, target, attempt, now, ARGV[4], ARGV[9])
+redis.call('HSET', hash, 'status', target, unpack(ARGV, 12))
+enter(id, status, target, attempt, now, ARGV[4], ARGV[9], ARGV[11])
 if target == 'PENDING' then
   if status ~= 'PENDING' then
     redis.call('HSET', hash, 'queued_ms', now)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +15,9 @@ from redis.exceptions import RedisError
 
 from worker.errors import PictureError
 from worker.imaging.pipeline import Stopped
+from worker.imaging.plan import Plan
 from worker.imaging.render import Rendered, Upload, render
+from worker.progress import Progress
 from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
@@ -26,6 +30,14 @@ logger = logging.getLogger(__name__)
 
 
 LONGEST_DELAY_S = 60
+
+PROGRESS_INTERVAL_S = 0.25
+"""How often a running task's steps are told, if there are any; those of a shorter one come with its end."""
+
+
+def worker_name() -> str:
+    """Return the name of this process among all workers."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class _StorageAway(Exception):
@@ -56,7 +68,7 @@ class Processor:
         """Begin a queued task, if it is still to be begun, and take it to its end."""
         await self._tasks.renew_lease(task_id)  # and shorten arq's lock, an hour long, to the lease's length
         try:
-            task = await self._tasks.move(task_id, Status.STARTED)
+            task = await self._tasks.move(task_id, Status.STARTED, fields={"worker": worker_name(), "progress": 0})
         except (TaskNotFound, WrongState) as exc:
             logger.info("%s not begun: %s", task_id, exc)
         else:
@@ -69,8 +81,8 @@ class Processor:
         `on_rendered` is called when the picture is made and its slot free, but the result still to be stored.
         """
         try:
-            async with self._leased(task) as stop:
-                await self._finish(task, stop, on_rendered)
+            async with self._attended(task) as run:
+                await self._finish(task, run, on_rendered)
         except _StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
             logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
@@ -85,29 +97,30 @@ class Processor:
         if task_id in self.stops:
             self.stops[task_id].set()
 
-    async def _finish(self, task: Task, stop: threading.Event, on_rendered: Callable[[], None]) -> None:
+    async def _finish(self, task: Task, run: "_Run", on_rendered: Callable[[], None]) -> None:
         began = time.monotonic()
         try:
-            outputs = await self._run(task, stop, on_rendered)
+            outputs = await self._run(task, run, on_rendered)
         except TaskFailed as exc:
             self.failed += 1
-            await self._end(task, Status.FAILURE, error=str(exc))
+            await self._end(task, run, Status.FAILURE, error=str(exc))
             logger.info("%s failed in %.3f s: %s", task.id, time.monotonic() - began, exc)
         except TaskStopped:
-            await self._end(task, Status.REVOKED)
+            await self._end(task, run, Status.REVOKED)
             logger.info("%s stopped after %.3f s", task.id, time.monotonic() - began)
         else:
             self.done += 1
-            await self._end(task, Status.SUCCESS, outputs=msgspec.json.encode(outputs).decode())
+            await self._end(task, run, Status.SUCCESS, outputs=msgspec.json.encode(outputs).decode())
             size_bytes = sum(output.bytes for output in outputs.values())
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
-    async def _run(self, task: Task, stop: threading.Event, on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
+    async def _run(self, task: Task, run: "_Run", on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
         """Make and store the results; return what there is to know of them."""
         spec = self._check(task)
+        run.progress = Progress(spec.plan)
         upload = Upload(await self._read(task.upload_path), spec.source)
         overlay = Upload(await self._read(overlay_path(task.id)), spec.overlay) if spec.overlay is not None else None
-        results = await self._render(spec, upload, overlay, stop)
+        results = await self._render(spec, upload, overlay, run)
         on_rendered()
         paths, records = task.result_paths, {}
         for name, result in results.items():
@@ -120,6 +133,7 @@ class Processor:
             records[name] = OutputRecord(
                 paths[name], result.format, len(result.data), result.sha256, result.width, result.height, result.frames
             )
+            run.progress.output_done(name, paths[name])
         return records
 
     def _check(self, task: Task) -> Spec:
@@ -142,9 +156,7 @@ class Processor:
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
 
-    async def _render(
-        self, spec: Spec, upload: Upload, overlay: Upload | None, stop: threading.Event
-    ) -> dict[str, Rendered]:
+    async def _render(self, spec: Spec, upload: Upload, overlay: Upload | None, run: "_Run") -> dict[str, Rendered]:
         timeout_s = self._settings.task_timeout_s
         work = partial(
             render,
@@ -153,7 +165,8 @@ class Processor:
             self._settings.limits,
             overlay=overlay,
             font_path=self._settings.font_path,
-            should_stop=stop.is_set,
+            should_stop=run.stop.is_set,
+            on_step=run.progress.operation_done,
         )
         try:
             return await self._slots.run(timeout_s, work)
@@ -162,19 +175,27 @@ class Processor:
         except PictureError as exc:
             raise TaskFailed(str(exc)) from exc
         except Overrun as exc:
-            stop.set()  # the thread goes no further than its next step
+            run.stop.set()  # the thread goes no further than its next step
             raise TaskFailed(f"processing took longer than {timeout_s:g} s") from exc
         except Exception as exc:  # a fault of ours or Pillow's; the client must hear of it and the worker live on
             logger.exception("an operation broke on %s", spec)
             raise TaskFailed(f"an unexpected error stopped the processing ({type(exc).__name__})") from exc
 
-    async def _end(self, task: Task, end: Status, **fields: str) -> None:
+    async def _end(self, task: Task, run: "_Run", end: Status, **fields: str) -> None:
         """Record the outcome, however long Redis is away: nobody else can know it."""
-        sources = (Status.STARTED,)
+        async with run.progress.telling:
+            steps = run.progress.take()
+        move = partial(
+            self._tasks.move,
+            task.id,
+            end,
+            attempt=task.attempt,
+            sources=(Status.STARTED,),
+            fields={**fields, "progress": run.progress.share},
+            steps=steps,
+        )
         try:
-            await through_outage(
-                lambda: self._tasks.move(task.id, end, attempt=task.attempt, sources=sources, fields=fields)
-            )
+            await through_outage(move)
         except WrongState as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
         except TaskNotFound:
@@ -202,27 +223,53 @@ class Processor:
             logger.warning("%s not handed back: %s", task.id, exc)
 
     @asynccontextmanager
-    async def _leased(self, task: Task) -> AsyncIterator[threading.Event]:
-        """Renew the task's lease and yield the event that stops it; if the worker dies, the lease lapses."""
-        stop = self.stops[task.id] = threading.Event()
-        renewal = asyncio.create_task(self._renew(task, stop))
+    async def _attended(self, task: Task) -> AsyncIterator["_Run"]:
+        """Renew the task's lease, and tell its progress; if the worker dies, the lease lapses."""
+        run = _Run()
+        self.stops[task.id] = run.stop
+        attendance = asyncio.create_task(self._attend(task, run))
         try:
-            yield stop
+            yield run
         finally:
-            renewal.cancel()
+            attendance.cancel()
             del self.stops[task.id]
 
-    async def _renew(self, task: Task, stop: threading.Event) -> None:
+    async def _attend(self, task: Task, run: "_Run") -> None:
         while True:
-            await asyncio.sleep(LEASE_RENEWAL_S)
-            try:
-                now = await self._tasks.get(task.id)
-                if now.cancel or now.attempt != task.attempt:
-                    stop.set()
-                if now.attempt != task.attempt:
-                    return  # a newer attempt has its own lease
-                await self._tasks.renew_lease(task.id)
-            except TaskNotFound:
+            for _ in range(round(LEASE_RENEWAL_S / PROGRESS_INTERVAL_S)):
+                await asyncio.sleep(PROGRESS_INTERVAL_S)
+                if not run.progress.is_told:
+                    await self._tell(task, run.progress)
+            if not await self._renew(task, run.stop):
                 return
-            except RedisError as exc:
-                logger.warning("%s: lease not renewed: %s", task.id, exc)
+
+    async def _tell(self, task: Task, progress: Progress) -> None:
+        try:
+            await self._tasks.tell(task, progress)
+        except RedisError as exc:
+            logger.warning("%s: progress not told: %s", task.id, exc)
+
+    async def _renew(self, task: Task, stop: threading.Event) -> bool:
+        """Keep the lease, and look whether the task is to stop; return False when there is nothing to keep."""
+        try:
+            now = await self._tasks.get(task.id)
+            if now.cancel or now.attempt != task.attempt:
+                stop.set()
+            if now.attempt != task.attempt:
+                return False  # a newer attempt has its own lease
+            await self._tasks.renew_lease(task.id)
+        except TaskNotFound:
+            return False
+        except RedisError as exc:
+            logger.warning("%s: lease not renewed: %s", task.id, exc)
+        return True
+
+
+class _Run:
+    """One attempt at a task while it is under way."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        """Set when the work is to end at its next step."""
+        self.progress = Progress(Plan({}))
+        """Of what was asked for, once that is known."""

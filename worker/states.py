@@ -78,6 +78,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is to stop at its next step."""
     token: str = ""
     """Names the move that began it last, should Redis be told twice."""
+    worker: str | None = None
+    """The name of the one that began it last."""
+    progress: float = 0
+    """How much of this attempt was done when its worker last said so, from 0 to 1."""
     started_ms: int | None = None
     ended_ms: int | None = None
     error: str | None = None

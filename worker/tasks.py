@@ -7,17 +7,18 @@ state) are sorted sets of ids scored in Unix milliseconds; every change goes thr
 import logging
 import math
 import time
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import suppress
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 from redis.asyncio import Redis
 
-from worker import queue
+from worker import events, queue, records
+from worker.progress import Progress, Step
 from worker.settings import Settings
 from worker.states import ENDS, TRANSITIONS, QueueFull, Spec, Status, Task, TaskNotFound, WrongState, now_ms
 
@@ -55,9 +56,9 @@ class Tasks:
         self._queue_limit = settings.queue_limit
         self.queue_timeout_s = settings.queue_timeout_s
         self._full: tuple[float, QueueFull] | None = None
-        self._create, self._begin, self._renew, self._move, self._mark, self._retire = (
+        self._create, self._begin, self._renew, self._tell, self._move, self._mark, self._retire = (
             redis.register_script(_source("enter") + _source(name))
-            for name in ("create", "begin", "renew", "move", "mark", "retire")
+            for name in ("create", "begin", "renew", "tell", "move", "mark", "retire")
         )
 
     def check_room(self) -> None:
@@ -69,7 +70,7 @@ class Tasks:
         """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`."""
         at_ms = now_ms()
         waiting, *ended = await self._create(
-            keys=[_key(task_id), *queue.job_keys(task_id)],
+            keys=[records.task_key(task_id), *queue.job_keys(task_id)],
             args=[
                 task_id,
                 at_ms,
@@ -88,18 +89,25 @@ class Tasks:
 
     async def get(self, task_id: str) -> Task:
         """Return the task, or raise `TaskNotFound`; whatever is not an id names no task."""
-        try:
-            known_id = str(UUID(task_id))
-        except ValueError:
-            raise TaskNotFound(task_id) from None
+        known_id = records.parse_task_id(task_id)
         # redis-py types each command for its blocking client too.
-        record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(_key(known_id)))
-        if b"status" not in record:
-            raise TaskNotFound(task_id)
-        return _decode(known_id, record)
+        return records.found(
+            known_id, await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(records.task_key(known_id)))
+        )
 
-    async def begin(self, count: int, running: Collection[str] = ()) -> list[Task]:
-        """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
+    async def get_at(self, task_id: str) -> tuple[Task, str]:
+        """Return the task, and the id of the last event that is in what it says."""
+        known_id = records.parse_task_id(task_id)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(records.task_key(known_id))
+            pipe.xrevrange(events.STREAM, count=1)
+            record, newest = await pipe.execute()
+        return records.found(known_id, record), events.newest_of(newest)
+
+    async def begin(self, count: int, running: Collection[str] = (), *, worker: str = "") -> list[Task]:
+        """Move up to `count` due tasks to STARTED for a worker, each with a lease of `LEASE_S`; return them.
+
+        In one round trip.
 
         Those whose worker let its lease lapse come first; a lapsed lease of `running`, the caller's own, is renewed.
         """
@@ -113,16 +121,20 @@ class Tasks:
                 token,
                 EVENTS_KEPT,
                 *queue.BEGIN_PREFIXES,
+                worker,
                 *running,
             ],
         )
-        found = [await self._readable(task_id.decode(), _pairs(record)) for task_id, record in _pairs(reply).items()]
+        found = [
+            await self._readable(task_id.decode(), records.pairs(record))
+            for task_id, record in records.pairs(reply).items()
+        ]
         return [task for task in found if task is not None]
 
     async def _readable(self, task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
         """Decode a record that was just begun; one that cannot be decoded fails, and takes no worker with it."""
         try:
-            return _decode(task_id, record)
+            return records.decoded(task_id, record)
         except (msgspec.ValidationError, KeyError, UnicodeDecodeError) as exc:
             logger.exception("%s has a record that cannot be read", task_id)
             with suppress(msgspec.ValidationError, KeyError, UnicodeDecodeError):  # it answers with the same record
@@ -133,6 +145,14 @@ class Tasks:
         """Keep a running task with this worker for another `LEASE_S`."""
         await self._renew(keys=queue.lease_keys(task_id), args=[task_id, queue.LEASE_S * 1000])
 
+    async def tell(self, task: Task, progress: Progress) -> None:
+        """Tell the steps that a running attempt has done since the last time."""
+        async with progress.telling:
+            steps = msgspec.json.encode(progress.take())
+            await self._tell(
+                keys=[records.task_key(task.id)], args=[task.id, task.attempt, steps, progress.share, EVENTS_KEPT]
+            )
+
     async def move(  # noqa: PLR0913 - three say what, three say when it may and may not
         self,
         task_id: str,
@@ -140,13 +160,14 @@ class Tasks:
         *,
         attempt: int | None = None,
         sources: Collection[Status] = tuple(Status),
-        fields: Mapping[str, str | int] = MappingProxyType({}),
+        fields: Mapping[str, str | float] = MappingProxyType({}),
         due_ms: int | None = None,
+        steps: Sequence[Step] = (),
     ) -> Task:
         """Move a task to `target` and set `fields`, or raise `WrongState` or `TaskNotFound`.
 
         With `attempt`, only while that attempt is the task's latest; only from `sources`. A task that becomes PENDING
-        is queued and due at `due_ms` (Unix ms, default now); one that ends leaves the queue.
+        is queued and due at `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are told with it.
         """
         at_ms = now_ms()
         if target in ENDS:
@@ -155,9 +176,9 @@ class Tasks:
             fields = {"token": uuid4().hex, **fields, "started_ms": at_ms}
         allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
         ttl_ms = self._ttl_ms if target in ENDS else UNFINISHED_TTL_MS
-        pairs = [part for pair in fields.items() for part in pair]
+        parts = [part for pair in fields.items() for part in pair]
         reply: list[bytes] = await self._move(
-            keys=[_key(task_id), *queue.job_keys(task_id)],
+            keys=[records.task_key(task_id), *queue.job_keys(task_id)],
             args=[
                 task_id,
                 target,
@@ -169,14 +190,15 @@ class Tasks:
                 queue.WAKE_CHANNEL,
                 EVENTS_KEPT,
                 at_ms if due_ms is None else due_ms,
-                *pairs,
+                msgspec.json.encode(steps) if steps else b"",
+                *parts,
             ],
         )
         if not reply:
             raise TaskNotFound(task_id)
         if reply[0] == b"WRONG":
             raise WrongState(task_id, Status(reply[1].decode()), target)
-        return _decode(task_id, _pairs(reply))
+        return records.decoded(task_id, records.pairs(reply))
 
     async def cancel(self, task_id: str) -> Task:
         """Revoke a waiting task, mark a running one to stop at its next step, raise `WrongState` for an ended one."""
@@ -186,7 +208,7 @@ class Tasks:
             except WrongState as exc:
                 if exc.status is not Status.STARTED:
                     raise
-            if await self._mark(keys=[_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
+            if await self._mark(keys=[records.task_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
                 return await self.get(task_id)
 
     async def retry(self, task: Task) -> Task:
@@ -247,7 +269,9 @@ class Tasks:
         Nobody can try it again from here on; `forget_upload` says that the files are gone.
         """
         indices = ["tasks:created", *(f"tasks:{status}" for status in Status)]
-        return bool(await self._retire(keys=[_key(task_id), *queue.job_keys(task_id)], args=[task_id, *indices]))
+        return bool(
+            await self._retire(keys=[records.task_key(task_id), *queue.job_keys(task_id)], args=[task_id, *indices])
+        )
 
 
 def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
@@ -259,19 +283,3 @@ def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
 
 def _source(script: str) -> str:
     return resources.files("worker").joinpath(f"{script}.lua").read_text()
-
-
-def _pairs(reply: list[Any]) -> dict[bytes, Any]:
-    """Read a reply of name, value, name, value, ..."""
-    return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-def _key(task_id: str) -> str:
-    return f"task:{task_id}"
-
-
-def _decode(task_id: str, record: Mapping[bytes, bytes]) -> Task:
-    fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
-    fields["spec_json"] = record[b"spec"]
-    fields["outputs_json"] = record.get(b"outputs", b"{}")
-    return msgspec.convert({"id": task_id, **fields}, Task, strict=False)

@@ -4,6 +4,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app.routes.catalogue import operations
+from app.routes.events import all_events, task_events
 from app.routes.health import livez, readyz
 from app.routes.outputs import output
 from app.routes.process import process_image
@@ -27,6 +28,8 @@ ROUTES = [
     Route("/tasks/{task_id}", delete, methods=["DELETE"]),
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
     Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
+    Route("/tasks/{task_id}/events", task_events),
+    Route("/events", all_events),
     Route("/operations", operations),
     Route("/livez", livez),
     Route("/readyz", readyz),

@@ -1,14 +1,17 @@
 """`GET /processed/{task_id}/{name}`: the bytes of a result, whole or in part."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from types import MappingProxyType
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from app.errors import problem
+from app.errors import SeveralResults, problem
+from app.negotiation import prefers
 from app.state import Request
 from worker.states import Status, Task
 
@@ -26,6 +29,22 @@ async def output(request: Request) -> Response:
     if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
         raise HTTPException(404, "the task has no result of this name")
     return await send_output(request, task, names[request.path_params["name"]])
+
+
+def prefers_picture(request: Request, task: Task) -> bool:
+    """Tell whether the client would rather have the task's result than JSON about it."""
+    variants = task.spec.plan.variants
+    media_type = next(iter(variants.values())).media_type(task.spec.source)
+    return prefers(request.headers.get("accept", "*/*"), media_type, "application/json")
+
+
+async def send_picture(request: Request, task: Task, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """Send the one result of a task that has ended well; raises `SeveralResults`."""
+    if task.spec.plan.is_named:
+        raise SeveralResults(task)
+    response = await send_output(request, task, "")
+    response.headers.update(headers)
+    return response
 
 
 async def send_output(request: Request, task: Task, name: str) -> Response:
@@ -55,13 +74,14 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Vary": "Accept",
     }
-    if _is_fresh(request.headers, etag, modified):
+    is_get = request.method in ("GET", "HEAD")  # else it is the answer to an upload
+    if is_get and _is_fresh(request.headers, etag, modified):
         del headers["Content-Length"]
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers=headers, media_type=media_type)
     status, span = 200, (0, size - 1)
-    asked = parse_range(request.headers.get("range", ""), size)
+    asked = parse_range(request.headers.get("range", ""), size) if is_get else None
     if asked is not None and request.headers.get("if-range", etag) in (etag, headers["Last-Modified"]):
         status, span = 206, asked
         if span[0] > span[1]:

@@ -1,13 +1,20 @@
 """`POST /process-image/`: an upload and a wish become a task."""
 
+from urllib.parse import quote
+
 from starlette.responses import Response
 
+from app.errors import NoResult
+from app.events import ended
+from app.preferences import applied, wait_s
 from app.responses import json_response
+from app.routes.outputs import prefers_picture, send_picture
 from app.settings import Settings
 from app.state import Request
 from app.uploads import Form, received_form
+from app.views import status_view
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
-from worker.states import Spec
+from worker.states import Spec, Status, Task
 from worker.tasks import new_task_id
 
 
@@ -16,11 +23,27 @@ async def process_image(request: Request) -> Response:
     task_id = new_task_id()
     async with received_form(request, task_id) as form:
         await request.state["tasks"].create(task_id, _spec(form, request.state["settings"]))
-    return json_response(
-        {"task_id": task_id, "message": "Image processing started"},
-        202,
-        {"Location": f"/task-status/{task_id}"},
-    )
+    return await _answer(request, task_id)
+
+
+async def _answer(request: Request, task_id: str) -> Response:
+    """Say that the task is accepted, or, to a client that waits and not in vain, what became of it."""
+    headers, wait = {"Location": f"/task-status/{task_id}"}, wait_s(request.headers)
+    if wait is not None:
+        headers |= applied(wait)
+        task = await ended(task_id, request.state["tasks"], request.state["events"], wait)
+        if task.is_finished:
+            return await _outcome(request, task, headers)
+    return json_response({"task_id": task_id, "message": "Image processing started"}, 202, headers)
+
+
+async def _outcome(request: Request, task: Task, headers: dict[str, str]) -> Response:
+    if not prefers_picture(request, task):
+        return json_response(status_view(task), headers={"Vary": "Accept", **headers})
+    if task.status is not Status.SUCCESS:
+        raise NoResult(task)
+    path = {} if task.spec.plan.is_named else {"Content-Location": f"/{quote(task.result_paths[''])}"}
+    return await send_picture(request, task, {**headers, **path})
 
 
 def _spec(form: Form, settings: Settings) -> Spec:

@@ -1,31 +1,24 @@
 """`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
 
-from typing import Any
-
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import NoResult, NotFinished, SeveralResults
-from app.negotiation import prefers
+from app.errors import NoResult, NotFinished
+from app.events import ended
+from app.preferences import applied, wait_s
 from app.responses import json_response
-from app.routes.outputs import send_output
+from app.routes.outputs import prefers_picture, send_picture
 from app.state import Request
+from app.views import results, status_view
 from worker.states import Status, Task, TaskRunning
 from worker.sweep import remove
 
 
 async def task_status(request: Request) -> Response:
-    return json_response(_status_view(await request.state["tasks"].get(request.path_params["task_id"])))
-
-
-def _status_view(task: Task) -> dict[str, Any]:
-    view: dict[str, Any] = {"task_id": task.id, "status": task.status}
-    if task.status is Status.SUCCESS:
-        view["result"] = _results(task)
-    if task.status is Status.FAILURE and task.error is not None:
-        view["error"] = task.error
-    return view
+    """Say how the task is, to a client that prefers to wait as soon as it has ended."""
+    task, headers = await _awaited(request)
+    return json_response(status_view(task), headers=headers)
 
 
 async def record(request: Request) -> Response:
@@ -34,33 +27,34 @@ async def record(request: Request) -> Response:
     outputs = [
         {**({"variant": name} if name else {}), **msgspec.to_builtins(output)} for name, output in task.outputs.items()
     ]
-    return json_response({**_status_view(task), "outputs": outputs})
+    return json_response({**status_view(task), "outputs": outputs})
 
 
 async def task_result(request: Request) -> Response:
     """Name the picture, or send it to a client that would rather have an image than JSON."""
-    task = await request.state["tasks"].get(request.path_params["task_id"])
+    task, headers = await _awaited(request)
     if not task.is_finished:
         raise NotFinished(task)
     if task.status is not Status.SUCCESS:
         raise NoResult(task)
-    accept, variants = request.headers.get("accept", "*/*"), task.spec.plan.variants
-    if prefers(accept, next(iter(variants.values())).media_type(task.spec.source), "application/json"):
-        if task.spec.plan.is_named:
-            raise SeveralResults(task)
-        return await send_output(request, task, "")
-    return json_response({"task_id": task.id, "processed_image": _results(task)}, headers={"Vary": "Accept"})
+    if prefers_picture(request, task):
+        return await send_picture(request, task, headers)
+    headers = {"Vary": "Accept", **headers}
+    return json_response({"task_id": task.id, "processed_image": results(task)}, headers=headers)
 
 
-def _results(task: Task) -> str | dict[str, str]:
-    """Return the path of the result, or of each variant's by its name."""
-    return task.result_paths if task.spec.plan.is_named else task.result_paths[""]
+async def _awaited(request: Request) -> tuple[Task, dict[str, str]]:
+    """Return the task, waited for as long as the client prefers, and the headers that say so."""
+    wait, task_id = wait_s(request.headers), request.path_params["task_id"]
+    if wait is None:
+        return await request.state["tasks"].get(task_id), {}
+    return await ended(task_id, request.state["tasks"], request.state["events"], wait), applied(wait)
 
 
 async def cancel(request: Request) -> Response:
     """Revoke a waiting task at once; a running one stops before its next operation, if it has one left."""
     task = await request.state["tasks"].cancel(request.path_params["task_id"])
-    return json_response(_status_view(task), 200 if task.is_finished else 202)
+    return json_response(status_view(task), 200 if task.is_finished else 202)
 
 
 async def retry(request: Request) -> Response:
@@ -71,7 +65,7 @@ async def retry(request: Request) -> Response:
         await storage.head(task.upload_path)
     except FileNotFoundError:
         raise HTTPException(410, "the upload of this task is gone; send the picture again") from None
-    return json_response(_status_view(await tasks.retry(task)), 202, {"Location": f"/task-status/{task.id}"})
+    return json_response(status_view(await tasks.retry(task)), 202, {"Location": f"/task-status/{task.id}"})
 
 
 async def delete(request: Request) -> Response:

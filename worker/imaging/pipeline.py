@@ -12,6 +12,14 @@ from worker.pixels.geometry import Size
 from worker.pixels.modes import in_modes
 
 
+def never() -> bool:
+    return False
+
+
+def nobody(variant: str, operation: str) -> None:
+    """Tell nobody of a step."""
+
+
 class Stopped(Exception):
     """`should_stop` was true before the work was done."""
 
@@ -46,11 +54,17 @@ class Work:
 
     limits: Limits
     assets: Assets
-    should_stop: Callable[[], bool]
+    should_stop: Callable[[], bool] = never
+    on_step: Callable[[str, str], None] = nobody
+    """Told the variant's and the operation's name after each step."""
+    variant: str = ""
 
     def check_stop(self) -> None:
         if self.should_stop():
             raise Stopped
+
+    def step_done(self, operation: Operation) -> None:
+        self.on_step(self.variant, str(operation.__struct_config__.tag))
 
 
 def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits: Limits) -> None:
@@ -71,6 +85,7 @@ def transformed(picture: Picture, operations: Sequence[Operation], work: Work) -
         picture = in_modes_of(operation, picture)
         change = operation.prepare(picture.frames, work.assets)
         picture = replace(picture, frames=[_changed(frame, change, work) for frame in picture.frames])
+        work.step_done(operation)
     return picture
 
 

@@ -25,14 +25,10 @@ from worker.imaging.decoding import (
 )
 from worker.imaging.encoding import encode
 from worker.imaging.formats import InputFormat
-from worker.imaging.pipeline import Picture, Work, check_sizes, in_modes_of, transformed
+from worker.imaging.pipeline import Picture, Work, check_sizes, in_modes_of, never, nobody, transformed
 from worker.imaging.plan import Plan, Variant
 from worker.operations.base import Assets, Operation, Source
 from worker.pixels.modes import in_modes
-
-
-def never() -> bool:
-    return False
 
 
 @dataclass(frozen=True)
@@ -63,16 +59,17 @@ def render(  # noqa: PLR0913 - the wish, what it needs, its bounds
     overlay: Upload | None = None,
     font_path: str | None = None,
     should_stop: Callable[[], bool] = never,
+    on_step: Callable[[str, str], None] = nobody,
 ) -> dict[str, Rendered]:
     """Decode the upload once and make every variant of it; raise `PictureError` when it does not allow that.
 
-    `should_stop` is asked before each step and raises `Stopped`; a step itself cannot be stopped. EXIF orientation is
-    applied.
+    `should_stop` is asked before each step and raises `Stopped`; a step itself cannot be stopped. `on_step` is told the
+    variant's and the operation's name after each. EXIF orientation is applied.
     """
-    work = Work(limits, Assets(_decoded_overlay(overlay, limits), font_path), should_stop)
+    work = Work(limits, Assets(_decoded_overlay(overlay, limits), font_path), should_stop, on_step)
     work.check_stop()
     renderer = _Renderer(upload, plan, work)
-    made = {name: _named(name, renderer, plan.variants[name]) for name in renderer.largest_first()}
+    made = {name: _named(name, renderer) for name in renderer.largest_first()}
     return {name: made[name] for name in plan.variants}
 
 
@@ -86,9 +83,9 @@ def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | No
         raise PictureError(f"overlay: {exc}") from exc
 
 
-def _named(name: str, renderer: "_Renderer", variant: Variant) -> Rendered:
+def _named(name: str, renderer: "_Renderer") -> Rendered:
     try:
-        return renderer.rendered(variant)
+        return renderer.rendered(name)
     except PictureError as exc:
         raise (PictureError(f"{name}: {exc}") if name else exc) from exc
 
@@ -117,7 +114,8 @@ class _Renderer:
 
         return sorted(self._plan.variants, key=pixels, reverse=True)
 
-    def rendered(self, variant: Variant) -> Rendered:
+    def rendered(self, name: str) -> Rendered:
+        self._work, variant = replace(self._work, variant=name), self._plan.variants[name]
         decoded = self._decoded_for(variant)
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
         picture, steps = self._begun(variant, decoded)
@@ -126,6 +124,7 @@ class _Renderer:
             picture = in_modes_of(last, transformed(picture, steps, self._work))
             size = decoded.size if last is variant.operations[0] else picture.size
             report = last.report(picture.frames[0], size, self._source())
+            self._work.step_done(last)
             data = msgspec.json.format(msgspec.json.encode(report))
             return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
         options = metadata.kept(
@@ -159,6 +158,7 @@ class _Renderer:
         result = first.apply_reduced(picture.frames[0], box, decoded.size)
         if is_shared and first.gives_whole(decoded.size):
             decoded.scales.keep(result)
+        self._work.step_done(first)
         return replace(picture, frames=[result]), steps
 
     def _decoded_for(self, variant: Variant) -> Decoded:

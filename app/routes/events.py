@@ -1,0 +1,164 @@
+"""`GET /tasks/{id}/events` and `GET /events`: what happens, as server-sent events (WHATWG HTML, 9.2)."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+from starlette.responses import Response
+
+from app.events import Listener
+from app.query import read_query
+from app.state import Request
+from app.views import status_view
+from worker.events import Event, following, is_later
+from worker.fields import Problem
+from worker.imaging.parsing import InvalidParameters
+from worker.states import Status, Task, TaskNotFound
+
+HEARTBEAT_S = 15
+"""Comments that keep proxies from closing a silent stream."""
+
+SEND_TIMEOUT_S = 30
+"""How long a client may take nothing before its connection is closed."""
+
+LEAVE_S = 5
+"""How long a stopping server waits for its streams: `app.events` ends them within a second."""
+
+CATCH_UP = 500
+"""Events read at once for a client that was away."""
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    status: Annotated[
+        tuple[Status, ...], Meta(description="Only tasks that come into one of these states, with commas.")
+    ] = ()
+
+
+async def task_events(request: Request) -> Response:
+    """Stream a task's events until its end, first how it is now; or, after `Last-Event-ID`, what was missed.
+
+    204, by which a browser knows not to come back, when there is no more to hear.
+    """
+    after_id = _last_event_id(request)
+    task, at_id = await request.state["tasks"].get_at(request.path_params["task_id"])
+    if task.is_finished and after_id is not None:
+        missed = [event async for event in _missed(request, after_id, task.id)]
+        return _stream(_listed(request, missed)) if missed else Response(status_code=204)
+    return _stream(_of_task(request, task, at_id, after_id))
+
+
+async def all_events(request: Request) -> Response:
+    """Stream the events of all tasks; with `status`, only those of tasks that come into one of these states."""
+    after_id, wanted = _last_event_id(request), read_query(request, EventsQuery).status
+    return _stream(_of_all(request, after_id, wanted))
+
+
+def _stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
+    return EventSourceResponse(
+        messages, headers=HEADERS, ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S, shutdown_grace_period=LEAVE_S
+    )
+
+
+async def _listed(request: Request, events: list[Event]) -> AsyncIterator[ServerSentEvent]:
+    for event in events:
+        for message in await _of_its_task(request, event):
+            yield message
+
+
+async def _of_task(request: Request, task: Task, at_id: str, after_id: str | None) -> AsyncIterator[ServerSentEvent]:
+    async with request.state["events"].listening(task.id) as listener:
+        if after_id is None:
+            yield _message(task.status, _snapshot(task), at_id)
+            if task.is_finished:
+                return
+        async for event in _from(request, listener, after_id or at_id, task.id):
+            for message in await _of_its_task(request, event):
+                yield message
+            if event.is_end:
+                return
+
+
+async def _of_all(request: Request, after_id: str | None, wanted: tuple[Status, ...]) -> AsyncIterator[ServerSentEvent]:
+    async with request.state["events"].listening() as listener:
+        async for event in _from(request, listener, after_id):
+            if not wanted:
+                for message in _messages(event, _facts(event)):
+                    yield message
+            elif event.status in wanted:
+                yield _message(event.status, _facts(event), event.id)
+
+
+async def _from(
+    request: Request, listener: Listener, after_id: str | None, task_id: str | None = None
+) -> AsyncIterator[Event]:
+    """Yield what came after an event, from the log, then what comes, from the listener; each once and in order."""
+    seen = after_id
+    if after_id is not None:
+        async for event in _missed(request, after_id, task_id):
+            seen = event.id
+            yield event
+    while (heard := await listener.next()) is not None:
+        if seen is None or is_later(heard.id, seen):
+            yield heard
+
+
+async def _missed(request: Request, after_id: str, task_id: str | None) -> AsyncIterator[Event]:
+    while events := await following(request.state["redis"], after_id, CATCH_UP):
+        for event in events:
+            if task_id in (None, event.task_id):
+                yield event
+        after_id = events[-1].id
+
+
+async def _of_its_task(request: Request, event: Event) -> Iterator[ServerSentEvent]:
+    """Return the messages of an event; the end of a task comes with what its status says."""
+    facts = _facts(event)
+    if event.is_end:
+        with suppress(TaskNotFound):
+            facts |= status_view(await request.state["tasks"].get(event.task_id))
+    return _messages(event, facts)
+
+
+def _messages(event: Event, facts: dict[str, Any]) -> Iterator[ServerSentEvent]:
+    """Yield one message for each step and one for the new state; the last has the id by which to come back."""
+    for number, step in enumerate(event.steps, start=1):
+        name = "operation" if step.operation is not None else "output"
+        is_last = event.status is None and number == len(event.steps)
+        data = {"task_id": event.task_id, **msgspec.to_builtins(step)}
+        yield ServerSentEvent(_json(data), event=name, id=event.id if is_last else None)
+    if event.status is not None:
+        yield _message(event.status, facts, event.id)
+
+
+def _message(status: Status, facts: dict[str, Any], event_id: str) -> ServerSentEvent:
+    name = {Status.PENDING: "queued", Status.STARTED: "started"}.get(status, "ended")
+    return ServerSentEvent(_json(facts), event=name, id=event_id)
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    facts: dict[str, Any] = {"task_id": event.task_id, "status": event.status, "attempt": event.attempt}
+    return facts if event.position is None else {**facts, "position": event.position}
+
+
+def _snapshot(task: Task) -> dict[str, Any]:
+    facts = {**status_view(task), "attempt": task.attempt}
+    return {**facts, "progress": task.progress} if task.status is Status.STARTED else facts
+
+
+def _json(data: dict[str, Any]) -> str:
+    return msgspec.json.encode(data).decode()
+
+
+def _last_event_id(request: Request) -> str | None:
+    """Return the event after which a client wants to hear (9.2.4), or None for from now on."""
+    text: str | None = request.headers.get("last-event-id")
+    if text and not re.fullmatch(r"[0-9]{1,15}(-[0-9]{1,15})?", text):
+        raise InvalidParameters([Problem("Last-Event-ID", "is no id of an event; give the last that was sent")])
+    return text or None

@@ -1,0 +1,72 @@
+"""The log of what happens to tasks: the Redis stream that every change of state and all progress goes to.
+
+The scripts write it (enter.lua, tell.lua), within the change itself; APIs read it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from worker.progress import Step
+from worker.states import ENDS, Status
+
+STREAM = "tasks:events"
+
+BEGINNING = "0-0"
+"""Before the first event."""
+
+_decode_steps = msgspec.json.Decoder(list[Step]).decode
+
+
+class Event(msgspec.Struct, frozen=True):
+    """An entry: a task that came into a state, or what a running one has done, or both: the last steps and the end."""
+
+    id: str
+    """Milliseconds and a count, as Redis makes them; later events have greater ones."""
+    task_id: str
+    attempt: int
+    status: Status | None
+    position: int | None
+    """Its place in the queue, from 1, when it began to wait."""
+    steps: list[Step]
+
+    @property
+    def is_end(self) -> bool:
+        return self.status in ENDS
+
+
+def is_later(one_id: str, other_id: str) -> bool:
+    return _key(one_id) > _key(other_id)
+
+
+def _key(event_id: str) -> tuple[int, ...]:
+    return tuple(map(int, event_id.split("-")))
+
+
+async def newest_id(redis: Redis) -> str:
+    return newest_of(await redis.xrevrange(STREAM, count=1))
+
+
+def newest_of(found: list[tuple[bytes, Any]]) -> str:
+    """Read the reply to XREVRANGE."""
+    return found[0][0].decode() if found else BEGINNING
+
+
+async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None = None) -> list[Event]:
+    """Return up to `count` events after one; with `wait_ms`, wait so long for the first of them."""
+    reply: list[Any] = await redis.xread({STREAM: after_id}, count, wait_ms)
+    return [_decode(entry_id, entry) for _, entries in reply for entry_id, entry in entries]
+
+
+def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:
+    status, position = entry.get(b"status"), entry.get(b"position")
+    return Event(
+        entry_id.decode(),
+        entry[b"task_id"].decode(),
+        int(entry[b"attempt"]),
+        Status(status.decode()) if status is not None else None,
+        int(position) if position is not None else None,
+        _decode_steps(entry.get(b"steps", b"[]")),
+    )
