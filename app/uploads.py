@@ -26,6 +26,9 @@ HEAD_BYTES = 64 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """What a form may have beside its file before it is refused by its Content-Length alone."""
 
+MAX_SHOWN_NAME = 200
+"""Characters of a client's file name that its task's record keeps."""
+
 MAX_NAME_BYTES = 100
 """Bytes of a result's name in UTF-8, without its extension; file systems take 255 for all of it."""
 
@@ -36,6 +39,9 @@ class Upload(Struct, frozen=True):
     format: InputFormat
     stem: str
     """The client's file name without its extension, safe in paths and URLs."""
+    name: str
+    """The client's file name, as far as anybody reads."""
+    bytes: int
     size: Size | None
     """Of the upright picture, where the first bytes tell it."""
 
@@ -149,8 +155,23 @@ async def _store_file(part: Part, storage: Storage, path: str, settings: Setting
         size = check_header(head, image_format, settings.limits, is_whole=len(head) < HEAD_BYTES)
     except PictureError as exc:
         raise _FileProblem(str(exc)) from exc
-    await storage.put(path, chunks, head)
-    return Upload(image_format, safe_stem(part.file_name or ""), size)
+    counted = _Counted(chunks)
+    await storage.put(path, counted.chunks(), head)
+    name = part.file_name or ""
+    return Upload(image_format, safe_stem(name), name[:MAX_SHOWN_NAME], len(head) + counted.bytes, size)
+
+
+class _Counted:
+    """Chunks on their way, and their bytes."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self.bytes = 0
+        self._chunks = chunks
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.bytes += len(chunk)
+            yield chunk
 
 
 async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:

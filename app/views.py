@@ -1,8 +1,12 @@
 """A task as JSON shows it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from worker.states import Status, Task
+import msgspec
+
+from worker.imaging.plan import Variant
+from worker.states import Spec, Status, Task
 
 
 def status_view(task: Task) -> dict[str, Any]:
@@ -18,3 +22,59 @@ def status_view(task: Task) -> dict[str, Any]:
 def results(task: Task) -> str | dict[str, str]:
     """Return the path of the result, or of each variant's by its name."""
     return task.result_paths if task.spec.plan.is_named else task.result_paths[""]
+
+
+def record_view(task: Task) -> dict[str, Any]:
+    """Return all there is to know of a task but its place in the queue. What is not known, or not yet, is null."""
+    return {
+        **status_view(task),
+        "error_code": task.error_code if task.status is Status.FAILURE else None,
+        "file": _file(task.spec),
+        **_wish(task.spec),
+        "created_at": timestamp(task.created_ms),
+        "queued_at": timestamp(task.queued_ms),
+        "started_at": timestamp(task.started_ms),
+        "ended_at": timestamp(task.ended_ms),
+        "waited_s": round(task.waited_ms / 1000, 3),
+        "ran_s": None if task.ran_ms is None else round(task.ran_ms / 1000, 3),
+        "attempts": task.attempt,
+        "worker": task.worker,
+        "progress": 0 if task.status is Status.PENDING else task.progress,
+        "outputs": [
+            {**({"variant": name} if name else {}), **msgspec.to_builtins(output)}
+            for name, output in task.outputs.items()
+        ],
+    }
+
+
+def timestamp(at_ms: int | None) -> str | None:
+    """Write a time as RFC 3339 has it, in UTC and to the millisecond."""
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _file(spec: Spec) -> dict[str, Any]:
+    width, height = spec.size or (None, None)
+    return {
+        "name": spec.name,
+        "format": spec.source.value,
+        "bytes": spec.bytes,
+        "width": width,
+        "height": height,
+    }
+
+
+def _wish(spec: Spec) -> dict[str, Any]:
+    """Return what was asked for, as it was understood: with every default."""
+    if spec.plan.is_named:
+        return {"variants": {name: _variant(variant) for name, variant in spec.plan.variants.items()}}
+    return _variant(spec.plan.variants[""])
+
+
+def _variant(variant: Variant) -> dict[str, Any]:
+    steps = [
+        {"operation": step.__struct_config__.tag, **msgspec.to_builtins(msgspec.structs.asdict(step))}
+        for step in variant.operations
+    ]
+    return {"operations": steps, "output": msgspec.to_builtins(msgspec.structs.asdict(variant.output))}

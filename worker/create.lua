@@ -1,7 +1,7 @@
 -- Record a task as PENDING and queue it, both or neither, unless the queue is full.
 -- KEYS[1]  the task's hash        KEYS[2]  its job key        KEYS[3]  the queue
 -- ARGV     1 task id, 2 now (Unix ms), 3 life of an unfinished task (ms), 4 spec (JSON), 5 job, 6 wake-up channel,
---          7 how many may wait, 8 how many events are kept
+--          7 how many may wait, 8 how many events are kept, 9... indices by which it is found beside those of its state
 -- Returns {waiting}, or {waiting, ended in the last 10 s} when the queue is full.
 local id, now, ttl = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -16,7 +16,9 @@ if waiting >= tonumber(ARGV[7]) then
   return {waiting, ended}
 end
 redis.call('HSET', KEYS[1], 'status', 'PENDING', 'attempt', 0, 'created_ms', now, 'queued_ms', now, 'spec', ARGV[4])
-redis.call('ZADD', 'tasks:created', now, id)
+for i = 9, #ARGV do
+  redis.call('ZADD', ARGV[i], now, id)
+end
 enter(id, '', 'PENDING', 0, now, ttl, ARGV[8])
 redis.call('ZREM', 'uploads', id)
 redis.call('SET', KEYS[2], ARGV[5], 'PX', ttl)

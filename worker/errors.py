@@ -1,4 +1,21 @@
-"""What is wrong with a picture."""
+"""What is wrong with a picture, and why a task fails."""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why a task failed, for programs; its `error` is the sentence for people."""
+
+    PICTURE = "picture"
+    """The picture cannot be read, or not be processed as asked."""
+    UPLOAD_GONE = "upload_gone"
+    TIMEOUT = "timeout"
+    QUEUE_TIMEOUT = "queue_timeout"
+    """No worker came to it in time."""
+    WORKER_DIED = "worker_died"
+    UNSUPPORTED_TASK = "unsupported_task"
+    """Another version of Darkroom accepted it."""
+    INTERNAL = "internal"
 
 
 class PictureError(Exception):

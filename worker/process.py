@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 from redis.exceptions import RedisError
 
-from worker.errors import PictureError
+from worker.errors import ErrorCode, PictureError
 from worker.imaging.pipeline import Stopped
 from worker.imaging.plan import Plan
 from worker.imaging.render import Rendered, Upload, render
@@ -46,6 +46,10 @@ class _StorageAway(Exception):
 
 class TaskFailed(Exception):
     """The task ends as FAILURE with this sentence for its client."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class TaskStopped(Exception):
@@ -103,7 +107,7 @@ class Processor:
             outputs = await self._run(task, run, on_rendered)
         except TaskFailed as exc:
             self.failed += 1
-            await self._end(task, run, Status.FAILURE, error=str(exc))
+            await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
             logger.info("%s failed in %.3f s: %s", task.id, time.monotonic() - began, exc)
         except TaskStopped:
             await self._end(task, run, Status.REVOKED)
@@ -140,19 +144,20 @@ class Processor:
         if task.cancel:
             raise TaskStopped
         if task.deaths >= self._settings.max_attempts:
-            raise TaskFailed(f"the worker died {task.deaths} times while processing this image")
+            raise TaskFailed(ErrorCode.WORKER_DIED, f"the worker died {task.deaths} times while processing this image")
         if task.deaths == 0 and task.waited_ms > self._settings.queue_timeout_s * 1000:
-            raise TaskFailed(waited_too_long(self._settings.queue_timeout_s))
+            raise TaskFailed(ErrorCode.QUEUE_TIMEOUT, waited_too_long(self._settings.queue_timeout_s))
         try:
             return task.spec
         except msgspec.DecodeError as exc:
-            raise TaskFailed(f"this version of the worker does not understand the task: {exc}") from exc
+            message = f"this version of the worker does not understand the task: {exc}"
+            raise TaskFailed(ErrorCode.UNSUPPORTED_TASK, message) from exc
 
     async def _read(self, path: str) -> bytes:
         try:
             return await self._storage.read(path)
         except FileNotFoundError as exc:
-            raise TaskFailed("the upload is gone from storage") from exc
+            raise TaskFailed(ErrorCode.UPLOAD_GONE, "the upload is gone from storage") from exc
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
 
@@ -173,13 +178,14 @@ class Processor:
         except Stopped:
             raise TaskStopped from None
         except PictureError as exc:
-            raise TaskFailed(str(exc)) from exc
+            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
         except Overrun as exc:
             run.stop.set()  # the thread goes no further than its next step
-            raise TaskFailed(f"processing took longer than {timeout_s:g} s") from exc
+            raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc
         except Exception as exc:  # a fault of ours or Pillow's; the client must hear of it and the worker live on
             logger.exception("an operation broke on %s", spec)
-            raise TaskFailed(f"an unexpected error stopped the processing ({type(exc).__name__})") from exc
+            message = f"an unexpected error stopped the processing ({type(exc).__name__})"
+            raise TaskFailed(ErrorCode.INTERNAL, message) from exc
 
     async def _end(self, task: Task, run: "_Run", end: Status, **fields: str) -> None:
         """Record the outcome, however long Redis is away: nobody else can know it."""

@@ -129,6 +129,12 @@ def lease_keys(task_id: str) -> list[str]:
     return [LEASES, in_progress_key_prefix + task_id]
 
 
+async def rank(redis: Redis, task_id: str) -> int | None:
+    """Return how many jobs are due before a task's; None when it is not in the queue."""
+    found: int | None = await redis.zrank(default_queue_name, task_id)
+    return found
+
+
 async def held(redis: Redis, task_ids: list[str]) -> set[str]:
     """Return those of the tasks that are in the queue (waiting, put off) or run under a lease that has not lapsed."""
     if not task_ids:

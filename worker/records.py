@@ -35,6 +35,10 @@ def decoded(task_id: str, record: Mapping[bytes, bytes]) -> Task:
     return msgspec.convert({"id": task_id, **fields}, Task, strict=False)
 
 
+UNREADABLE = (msgspec.ValidationError, KeyError, UnicodeDecodeError)
+"""What `decoded` raises for a record that somebody else wrote, or damaged."""
+
+
 def pairs(reply: list[Any]) -> dict[bytes, Any]:
     """Read a reply of name, value, name, value, ..."""
     return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -5,8 +5,10 @@ from enum import StrEnum
 
 import msgspec
 
+from worker.errors import ErrorCode
 from worker.imaging.formats import InputFormat
 from worker.imaging.plan import Plan
+from worker.pixels.geometry import Size
 
 
 class Status(StrEnum):
@@ -39,6 +41,18 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """The upload's file name, made safe, without its extension."""
     overlay: InputFormat | None = None
     """The format of the second picture, if there is one."""
+    name: str = ""
+    """The upload's file name as the client gave it."""
+    bytes: int = 0
+    """The upload's size."""
+    size: Size | None = None
+    """The upright picture's, where the file's first bytes told it."""
+
+    @property
+    def operations(self) -> set[str]:
+        """Names of all operations, of whichever variant."""
+        steps = (step for variant in self.plan.variants.values() for step in variant.operations)
+        return {str(step.__struct_config__.tag) for step in steps}
 
     @property
     def file_names(self) -> dict[str, str]:
@@ -85,6 +99,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int | None = None
     ended_ms: int | None = None
     error: str | None = None
+    error_code: ErrorCode | None = None
     outputs_json: bytes = b"{}"
 
     @property
@@ -110,6 +125,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def waited_ms(self) -> int:
         """How long it has been in the queue, or was when it was begun last."""
         return (now_ms() if self.started_ms is None else self.started_ms) - self.queued_ms
+
+    @property
+    def ran_ms(self) -> int | None:
+        """How long its last attempt has run, or did; None when it was never begun, or waits again."""
+        if self.started_ms is None or self.status is Status.PENDING:
+            return None
+        return (now_ms() if self.ended_ms is None else self.ended_ms) - self.started_ms
 
     @property
     def is_finished(self) -> bool:

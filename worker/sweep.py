@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from worker.errors import ErrorCode
 from worker.states import Status, Task, TaskNotFound, WrongState, overlay_path, upload_path
 from worker.storage import Storage
 from worker.tasks import Tasks
@@ -57,9 +58,9 @@ async def fail_overdue(tasks: Tasks) -> None:
     """Fail the tasks that have waited too long; a worker does so too when it comes to one."""
     while overdue := await tasks.overdue(BATCH):
         for task_id in overdue:
-            error = waited_too_long(tasks.queue_timeout_s)
+            fields = {"error": waited_too_long(tasks.queue_timeout_s), "error_code": ErrorCode.QUEUE_TIMEOUT}
             try:
-                await tasks.move(task_id, Status.FAILURE, sources=(Status.PENDING,), fields={"error": error})
+                await tasks.move(task_id, Status.FAILURE, sources=(Status.PENDING,), fields=fields)
             except WrongState as exc:
                 logger.info("%s is no longer overdue: %s", task_id, exc)
             except TaskNotFound:

@@ -17,7 +17,8 @@ from uuid import uuid4
 import msgspec
 from redis.asyncio import Redis
 
-from worker import events, queue, records
+from worker import events, indices, queue, records
+from worker.errors import ErrorCode
 from worker.progress import Progress, Step
 from worker.settings import Settings
 from worker.states import ENDS, TRANSITIONS, QueueFull, Spec, Status, Task, TaskNotFound, WrongState, now_ms
@@ -80,6 +81,7 @@ class Tasks:
                 queue.WAKE_CHANNEL,
                 self._queue_limit,
                 EVENTS_KEPT,
+                *indices.of_new(spec),
             ],
         )
         if ended:
@@ -103,6 +105,11 @@ class Tasks:
             pipe.xrevrange(events.STREAM, count=1)
             record, newest = await pipe.execute()
         return records.found(known_id, record), events.newest_of(newest)
+
+    async def position(self, task_id: str) -> int | None:
+        """Return a waiting task's place in the queue, from 1; None when it waits no longer."""
+        rank: int | None = await queue.rank(self._redis, task_id)
+        return None if rank is None else rank + 1
 
     async def begin(self, count: int, running: Collection[str] = (), *, worker: str = "") -> list[Task]:
         """Move up to `count` due tasks to STARTED for a worker, each with a lease of `LEASE_S`; return them.
@@ -135,10 +142,11 @@ class Tasks:
         """Decode a record that was just begun; one that cannot be decoded fails, and takes no worker with it."""
         try:
             return records.decoded(task_id, record)
-        except (msgspec.ValidationError, KeyError, UnicodeDecodeError) as exc:
+        except records.UNREADABLE as exc:
             logger.exception("%s has a record that cannot be read", task_id)
-            with suppress(msgspec.ValidationError, KeyError, UnicodeDecodeError):  # it answers with the same record
-                await self.move(task_id, Status.FAILURE, fields={"error": f"its record cannot be read: {exc}"})
+            fields = {"error": f"its record cannot be read: {exc}", "error_code": ErrorCode.INTERNAL}
+            with suppress(*records.UNREADABLE):  # it answers with the same record
+                await self.move(task_id, Status.FAILURE, fields=fields)
             return None
 
     async def renew_lease(self, task_id: str) -> None:
@@ -268,9 +276,8 @@ class Tasks:
 
         Nobody can try it again from here on; `forget_upload` says that the files are gone.
         """
-        indices = ["tasks:created", *(f"tasks:{status}" for status in Status)]
         return bool(
-            await self._retire(keys=[records.task_key(task_id), *queue.job_keys(task_id)], args=[task_id, *indices])
+            await self._retire(keys=[records.task_key(task_id), *queue.job_keys(task_id)], args=[task_id, *indices.ALL])
         )
 
 

@@ -6,6 +6,7 @@ from starlette.routing import Route
 from app.routes.catalogue import operations
 from app.routes.events import all_events, task_events
 from app.routes.health import livez, readyz
+from app.routes.listing import list_tasks
 from app.routes.outputs import output
 from app.routes.process import process_image
 from app.routes.tasks import cancel, delete, record, retry, task_result, task_status
@@ -24,6 +25,7 @@ ROUTES = [
     Route("/task-status/{task_id}", task_status),
     Route("/task-result/{task_id}", task_result),
     Route("/processed/{task_id}/{name}", output),
+    Route("/tasks", list_tasks),
     Route("/tasks/{task_id}", record),
     Route("/tasks/{task_id}", delete, methods=["DELETE"]),
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),

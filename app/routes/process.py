@@ -60,5 +60,13 @@ def _spec(form: Form, settings: Settings) -> Spec:
         problems += exc.problems
     else:
         if upload is not None and not problems:
-            return Spec(plan, upload.format, upload.stem, overlay.format if overlay is not None else None)
+            return Spec(
+                plan,
+                upload.format,
+                upload.stem,
+                overlay.format if overlay is not None else None,
+                upload.name,
+                upload.bytes,
+                upload.size,
+            )
     raise InvalidParameters(problems)

@@ -1,6 +1,5 @@
 """`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -10,7 +9,7 @@ from app.preferences import applied, wait_s
 from app.responses import json_response
 from app.routes.outputs import prefers_picture, send_picture
 from app.state import Request
-from app.views import results, status_view
+from app.views import record_view, results, status_view
 from worker.states import Status, Task, TaskRunning
 from worker.sweep import remove
 
@@ -22,12 +21,11 @@ async def task_status(request: Request) -> Response:
 
 
 async def record(request: Request) -> Response:
-    """Show what there is to know of a task, of each result its size, frames and checksum too."""
-    task = await request.state["tasks"].get(request.path_params["task_id"])
-    outputs = [
-        {**({"variant": name} if name else {}), **msgspec.to_builtins(output)} for name, output in task.outputs.items()
-    ]
-    return json_response({**status_view(task), "outputs": outputs})
+    """Show all there is to know of a task."""
+    tasks = request.state["tasks"]
+    task = await tasks.get(request.path_params["task_id"])
+    position = await tasks.position(task.id) if task.status is Status.PENDING else None
+    return json_response({**record_view(task), "position": position})
 
 
 async def task_result(request: Request) -> Response:
