@@ -71,7 +71,7 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
     frames = [_writable(frame, output, target) for frame in frames]
     for frame in frames:
         frame.info = {}  # Pillow writes some of it unasked, such as the profile that a conversion left there
-    options = {**metadata, **_encoder_options(frames, output, target)}
+    options = {**_encoder_options(frames, output, target), **metadata}
     if profile is not None and fits(profile, frames[0].mode):
         options["icc_profile"] = profile
     if picture.timing is not None:

@@ -22,6 +22,12 @@ DESCRIPTIVE = (
 MAX_EXIF_BYTES = 1024 * 1024
 """Cameras write some 20 KB and JPEG holds 64; Pillow takes 0.3 s to read a megabyte of numbers."""
 
+MAX_JPEG_BYTES = {"exif": 65_533, "xmp": 65_504}
+"""What one segment of a JPEG holds of each (ITU-T T.81, B.1.1.4; XMP with its mark before it)."""
+
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+"""What is kept beside the main directory."""
+
 STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote)
 """What the Exif directory says of the old file; a maker's note holds offsets into it, often a preview too."""
 
@@ -36,7 +42,7 @@ def kept(
     """
     if choice == "strip":
         return {}
-    if len(info.get("exif", b"")) > MAX_EXIF_BYTES:
+    if len(info.get("exif") or b"") > MAX_EXIF_BYTES:
         raise PictureError(f"the Exif data has more than {MAX_EXIF_BYTES:,} bytes and cannot be kept")
     try:
         chosen, xmp = (_described(exif), _xmp(info)) if choice == "keep" else (_picked(exif, COPYRIGHT), b"")
@@ -50,6 +56,12 @@ def kept(
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
     elif xmp:
         options["xmp"] = xmp
+    if target is OutputFormat.TIFF and any(directory in chosen for directory in DIRECTORIES):
+        options["compression"] = "raw"  # libtiff, which compresses, is given no other directory by Pillow
+    if target is OutputFormat.JPEG:
+        for name, most in MAX_JPEG_BYTES.items():
+            if len(options.get(name, b"")) > most:
+                raise PictureError(f"the {name} data has {len(options[name]):,} bytes; jpeg holds at most {most:,}")
     return options
 
 
@@ -63,10 +75,10 @@ def _picked(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:
 
 def _described(exif: Image.Exif) -> Image.Exif:
     chosen = _picked(exif, DESCRIPTIVE)
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+    for directory in DIRECTORIES:
         entries = {tag: value for tag, value in exif.get_ifd(directory).items() if tag not in STALE}
         if entries:
-            chosen.get_ifd(directory).update(entries)
+            chosen[directory] = entries
     return chosen
 
 
