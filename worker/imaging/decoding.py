@@ -1,6 +1,7 @@
 """From a file's bytes to upright pixels: limits before any decoding, and no more decoding than the work needs."""
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from worker.errors import PictureError
 from worker.imaging.formats import InputFormat
 from worker.imaging.icons import icon_size
 from worker.imaging.scales import Scales
+from worker.imaging.scans import check_scans
+from worker.imaging.screen import BoundedGif
+from worker.imaging.tiff import check_directories
 from worker.operations.base import Operation
 from worker.pixels.geometry import Box, Size
 from worker.pixels.modes import normalised
@@ -22,6 +26,9 @@ from worker.pixels.reduction import DECODER_GAP, kept_gap
 
 # Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
 Image.MAX_IMAGE_PIXELS = None
+
+# Of oddities that it has got over. Each text is another one, and strangers' files would fill the log with them.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
 """Whose frames are an animation; those of TIFF and of phones' JPEGs are pictures of their own."""
@@ -88,16 +95,30 @@ def opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
     """Read the header, or raise `PictureError`; nothing is decoded."""
     if source is InputFormat.HEIC:
         _heif_is_known()
-    if source is InputFormat.ICO:
-        check_pixels(_icon_size(data), 1, limits.max_pixels)
     try:
-        image = Image.open(BytesIO(data), formats=[source.pillow_name])
+        image = _opened(data, source, limits)
+    except PictureError:
+        raise
     except Exception as exc:  # decoders raise what they like on damaged data: OSError, SyntaxError, struct.error, ...
         raise _UnreadableHeader(source) from exc
     if 0 in image.size:
         raise PictureError("the picture has no pixels")
     check_pixels(image.size, 1, limits.max_pixels)
     return image
+
+
+def _opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
+    """Let Pillow open a file, after a look at what it would take for granted."""
+    match source:
+        case InputFormat.GIF:
+            return BoundedGif(data, lambda size: check_pixels(size, 1, limits.max_pixels))
+        case InputFormat.ICO:
+            check_pixels(icon_size(data), 1, limits.max_pixels)
+        case InputFormat.JPEG:
+            check_scans(data)
+        case InputFormat.TIFF:
+            check_pixels(check_directories(data, limits.max_frames), 1, limits.max_pixels)
+    return Image.open(BytesIO(data), formats=[source.pillow_name])
 
 
 def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: bool) -> Size | None:
@@ -182,13 +203,15 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
     """
     if image.format != "GIF":
         _check_frames(image, getattr(image, "n_frames", 1), limits)
+    size = image.size
     frames: list[Image.Image] = []
     durations: list[float] = []
     with damage_told():
         for frame in _each_frame(image):
             _check_frames(image, len(frames) + 1, limits)
             durations.append(float(frame.info.get("duration", 0)))
-            upright = frame.copy()
+            # A GIF's frame may reach over the screen, and Pillow makes that larger; browsers cut it off, as this does.
+            upright = frame.crop((0, 0, *size))
             ImageOps.exif_transpose(upright, in_place=True)
             frames.append(normalised(upright))
         modes = {frame.mode for frame in frames}
@@ -211,6 +234,8 @@ def seek(image: Image.Image, frame: int, limits: Limits) -> None:
         image.seek(frame)
     except EOFError as exc:
         raise PictureError(f"the picture has no frame {frame}; the first is 0") from exc
+    except PictureError:
+        raise
     except Exception as exc:  # see `opened`
         raise PictureError("the picture data is damaged or ends too early") from exc
     check_pixels(image.size, 1, limits.max_pixels)  # pages may differ

@@ -27,6 +27,7 @@ from worker.imaging.encoding import encode
 from worker.imaging.formats import InputFormat
 from worker.imaging.pipeline import Picture, Work, check_sizes, in_modes_of, never, nobody, transformed
 from worker.imaging.plan import Plan, Variant
+from worker.imaging.tiff import page_count
 from worker.operations.base import Assets, Operation, Source
 from worker.pixels.modes import in_modes
 
@@ -200,8 +201,11 @@ class _Renderer:
                 format=self._upload.format.value,
                 mode=file.mode,
                 size=upright_size(file),
-                frames=getattr(file, "n_frames", 1),
+                frames=self._frame_count(file),
                 has_alpha=file.has_transparency_data,
                 exif=file.getexif(),
                 icc_profile=self._profile,
             )
+
+    def _frame_count(self, file: Image.Image) -> int:
+        return page_count(self._upload.data) if file.format == "TIFF" else getattr(file, "n_frames", 1)

@@ -1,0 +1,91 @@
+"""TIFF's directories, one for each page: looked at before Pillow and libtiff make room for what they claim."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from worker.errors import PictureError
+from worker.pixels.geometry import Size
+
+MAX_ENTRIES = 65_535
+"""How many entries the directories that may be read have in all; Pillow takes 3 µs for each. A page has some twenty."""
+
+MAX_PARTS = 2**18
+"""How many strips or tiles a page may have: 64 megapixels in tiles of 16 x 16, the smallest, are 250,000.
+
+Pillow takes 200 bytes and 6 µs for each.
+"""
+
+_TILE_SIDES, _PART_OFFSETS = (322, 323), (273, 324)
+
+_NUMBERS = {1: "B", 3: "H", 4: "L", 16: "Q"}
+"""Type of an entry -> how a whole number is packed in it (TIFF 6.0, section 2; BigTIFF)."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    order: str
+    first: str
+    first_at: int
+    count: str
+    entry: str
+
+
+_LAYOUTS = {
+    b"II*\0": _Layout("<", "L", 4, "H", "HHL4s"),
+    b"MM\0*": _Layout(">", "L", 4, "H", "HHL4s"),
+    b"II+\0": _Layout("<", "Q", 8, "Q", "HHQ8s"),
+}
+"""First four bytes -> classic TIFF of either byte order, BigTIFF; Pillow does not read big-endian BigTIFF."""
+
+
+def check_directories(data: bytes, pages: int) -> Size:
+    """Return the largest tile in the directories of the first `pages` pages, as far as they are there.
+
+    A tile is decoded in full, however little of it the picture shows. Raises `PictureError` when there are more entries,
+    strips or tiles than any picture has, and `KeyError` for an unknown kind of TIFF.
+    """
+    layout = _LAYOUTS[data[:4]]
+    entries, largest = 0, (0, 0)
+    for start, count in islice(_directories(data, layout), pages):
+        entries += count
+        if entries > MAX_ENTRIES:
+            raise PictureError(f"the file's directories have more than {MAX_ENTRIES:,} entries")
+        tile = _checked_tile(data, layout, start, count)
+        largest = max(largest, tile, key=lambda size: size[0] * size[1])
+    return largest
+
+
+def page_count(data: bytes) -> int:
+    """Return how many pages there are: Pillow's own way, which decodes every directory, takes a second for 10,000."""
+    return sum(1 for _ in _directories(data, _LAYOUTS[data[:4]]))
+
+
+def _directories(data: bytes, layout: _Layout) -> Iterator[tuple[int, int]]:
+    """Yield where each directory's entries begin and how many there are, until one has been seen or is not there."""
+    seen = {0}
+    (place,) = struct.unpack_from(layout.order + layout.first, data, layout.first_at)
+    count_bytes, pointer_bytes = struct.calcsize(f"<{layout.count}"), struct.calcsize(f"<{layout.first}")
+    entry_bytes = struct.calcsize(f"<{layout.entry}")
+    while place not in seen and place + count_bytes <= len(data):
+        seen.add(place)
+        (count,) = struct.unpack_from(layout.order + layout.count, data, place)
+        start = place + count_bytes
+        yield start, count
+        end = start + count * entry_bytes
+        if end + pointer_bytes > len(data):
+            return
+        (place,) = struct.unpack_from(layout.order + layout.first, data, end)
+
+
+def _checked_tile(data: bytes, layout: _Layout, start: int, count: int) -> Size:
+    sides = dict.fromkeys(_TILE_SIDES, 0)
+    size = struct.calcsize(f"<{layout.entry}")
+    table = data[start : start + count * size]
+    for tag, kind, number, field in struct.iter_unpack(layout.order + layout.entry, table[: len(table) // size * size]):
+        if tag in _PART_OFFSETS and number > MAX_PARTS:
+            raise PictureError(f"the picture is in {number:,} strips or tiles; at most {MAX_PARTS:,} are read")
+        if tag in sides and kind in _NUMBERS and struct.calcsize(f"<{_NUMBERS[kind]}") <= len(field):
+            sides[tag] = max(sides[tag], *struct.unpack_from(layout.order + _NUMBERS[kind], field))
+    return sides[322], sides[323]
