@@ -103,6 +103,8 @@ def opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
         raise _UnreadableHeader(source) from exc
     if 0 in image.size:
         raise PictureError("the picture has no pixels")
+    if not isinstance(image.info.get("icc_profile", b""), bytes):
+        del image.info["icc_profile"]  # TIFF may have numbers there
     check_pixels(image.size, 1, limits.max_pixels)
     return image
 
@@ -175,8 +177,8 @@ def still(image: Image.Image, first_operations: Iterable[Operation | None]) -> D
         ImageOps.exif_transpose(image, in_place=True)
         box = None if draft is None or image.size == size else _turned_box(draft, reach, orientation)
         info, frame = dict(image.info), normalised(image)
-        if getattr(image, "is_animated", False):
-            frame = frame.copy()  # as a file with more frames, it would be written from its first
+        if getattr(image, "is_animated", False) or image.format == "TIFF":
+            frame = frame.copy()  # as a file, it would be written from its first frame, or with all its tags
         frame.info = {}
         return Decoded((frame,), image.size if box is None else size, box, None, info)
 

@@ -59,10 +59,14 @@ def kept(
     if target is OutputFormat.TIFF and any(directory in chosen for directory in DIRECTORIES):
         options["compression"] = "raw"  # libtiff, which compresses, is given no other directory by Pillow
     if target is OutputFormat.JPEG:
-        for name, most in MAX_JPEG_BYTES.items():
-            if len(options.get(name, b"")) > most:
-                raise PictureError(f"the {name} data has {len(options[name]):,} bytes; jpeg holds at most {most:,}")
+        _check_jpeg(options)
     return options
+
+
+def _check_jpeg(options: Mapping[str, Any]) -> None:
+    for name, most in MAX_JPEG_BYTES.items():
+        if len(options.get(name, b"")) > most:
+            raise PictureError(f"the {name} data has {len(options[name]):,} bytes; jpeg holds at most {most:,}")
 
 
 def _picked(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:
@@ -84,4 +88,6 @@ def _described(exif: Image.Exif) -> Image.Exif:
 
 def _xmp(info: Mapping[Any, Any]) -> bytes:
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-    return xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+    if isinstance(xmp, str):
+        return xmp.encode()
+    return xmp if isinstance(xmp, bytes) else b""  # TIFF may have numbers there

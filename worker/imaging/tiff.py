@@ -43,8 +43,8 @@ _LAYOUTS = {
 def check_directories(data: bytes, pages: int) -> Size:
     """Return the largest tile in the directories of the first `pages` pages, as far as they are there.
 
-    A tile is decoded in full, however little of it the picture shows. Raises `PictureError` when there are more entries,
-    strips or tiles than any picture has, and `KeyError` for an unknown kind of TIFF.
+    A tile is decoded in full, however little of it the picture shows. Raises `PictureError` when there are more
+    entries, strips or tiles than any picture has, and `KeyError` for an unknown kind of TIFF.
     """
     layout = _LAYOUTS[data[:4]]
     entries, largest = 0, (0, 0)
