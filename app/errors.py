@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from app.responses import json_response
+from worker.claims import KeyInUse
 from worker.fields import Problem
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
@@ -41,6 +42,15 @@ class UnsupportedImage(Exception):
     def __init__(self, allowed: Iterable[InputFormat]) -> None:
         choices = ", ".join(known.value for known in allowed)
         super().__init__(f"the file is not a picture that can be read, whatever its name says; allowed: {choices}")
+
+
+class InvalidKey(Exception):
+    """The `Idempotency-Key` header is not what it should be."""
+
+
+class KeyReused(Exception):
+    def __init__(self) -> None:
+        super().__init__("another request was accepted with this Idempotency-Key; give each a key of its own")
 
 
 class NotFinished(Exception):
@@ -110,18 +120,21 @@ async def _unexpected(_: Request, __: Exception) -> Response:
 # Every handler is async: Starlette would send a plain function through a thread pool, which overload fills.
 EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     MalformedForm: _answer(400),
+    InvalidKey: _answer(400),
     ClientDisconnect: _answer(400),  # nobody is there to read it
     TaskNotFound: _answer(404),
     UploadTooSlow: _answer(408),
     NotFinished: _answer(409, RETRY_AFTER),
     NoResult: _answer(409),
     SeveralResults: _answer(406),
+    KeyInUse: _answer(409, RETRY_AFTER),
     WrongState: _answer(409),
     TaskRunning: _answer(409),
     # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.
     UploadTooLarge: _answer(413),
     UnsupportedImage: _answer(415),
     InvalidParameters: _answer(422),
+    KeyReused: _answer(422),
     QueueFull: _queue_full,
     RedisError: _away("Redis"),
     StorageUnavailable: _away("storage"),

@@ -19,6 +19,14 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
     upload_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest time in seconds for one upload to arrive; it gets 408 after that.")
     ] = 120.0
+    idempotency_ttl_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=315_360_000,
+            description="Seconds for which an answer is kept under its `Idempotency-Key`, to be given again.",
+        ),
+    ] = 86_400
     redirect_downloads: Annotated[
         bool,
         Meta(description="Whether downloads are sent on to signed URLs of the object store, past the API."),

@@ -4,6 +4,7 @@ import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from msgspec import Struct
 from redis.exceptions import RedisError
@@ -19,6 +20,9 @@ from worker.imaging.formats import InputFormat, sniff
 from worker.pixels.geometry import Size
 from worker.states import overlay_path, upload_path
 from worker.storage import Storage
+
+T = TypeVar("T")
+AnyReader = TypeVar("AnyReader", bound=FormReader)
 
 HEAD_BYTES = 64 * 1024
 """How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""
@@ -56,17 +60,22 @@ class Form(Struct, frozen=True):
     problems: list[Problem]
 
 
+def form_reader(request: Request, kind: type[AnyReader]) -> AnyReader:
+    """Return the reader of the request's form; raises `UploadTooLarge` and `MalformedForm` for what its headers say."""
+    settings = request.state["settings"]
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
+        raise UploadTooLarge(settings.max_upload_bytes)
+    return kind(request.headers.get("content-type"), request.stream())
+
+
 @asynccontextmanager
-async def received_form(request: Request, task_id: str) -> AsyncIterator[Form]:
+async def received_form(request: Request, task_id: str, reader: FormReader) -> AsyncIterator[Form]:
     """Store the form's files as the task's uploads and give its fields; they are removed again if the block raises.
 
     Raises `MalformedForm`, `UploadTooLarge`, `UploadTooSlow` and `UnsupportedImage`.
     """
     settings, storage, tasks = request.state["settings"], request.state["storage"], request.state["tasks"]
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
-        raise UploadTooLarge(settings.max_upload_bytes)
-    reader = FormReader(request.headers.get("content-type"), request.stream())
     paths = {"file": upload_path(task_id), "overlay": overlay_path(task_id)}
     # Should this process die, the sweep finds what it left. Sent before the first byte is stored, waited for after.
     noted = asyncio.create_task(tasks.note_upload(task_id))
@@ -86,7 +95,19 @@ async def received_form(request: Request, task_id: str) -> AsyncIterator[Form]:
         raise
 
 
-async def _in_time(receiving: Awaitable[Form], timeout_s: float) -> Form:
+async def read_through(request: Request, reader: FormReader) -> None:
+    """Read a form and keep nothing of it, within the limits of one that is kept."""
+    settings = request.state["settings"]
+    async with request.state["upload_slots"]:
+        await _in_time(_drain_all(reader, settings.max_upload_bytes), settings.upload_timeout_s)
+
+
+async def _drain_all(reader: FormReader, max_bytes: int) -> None:
+    async for part in reader.parts():
+        await _drain(part, max_bytes)
+
+
+async def _in_time(receiving: Awaitable[T], timeout_s: float) -> T:
     try:
         async with asyncio.timeout(timeout_s):
             return await receiving

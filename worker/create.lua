@@ -1,8 +1,10 @@
 -- Record a task as PENDING and queue it, both or neither, unless the queue is full.
--- KEYS[1]  the task's hash        KEYS[2]  its job key        KEYS[3]  the queue
+-- KEYS[1]  the task's hash        KEYS[2]  its job key        KEYS[3]  the queue        KEYS[4]  the leases
+-- KEYS[5]  the key whose one task this is, if it has one
 -- ARGV     1 task id, 2 now (Unix ms), 3 life of an unfinished task (ms), 4 spec (JSON), 5 job, 6 wake-up channel,
---          7 how many may wait, 8 how many events are kept, 9... indices by which it is found beside those of its state
--- Returns {waiting}, or {waiting, ended in the last 10 s} when the queue is full.
+--          7 how many may wait, 8 how many events are kept, 9 the claim to KEYS[5], 10 what is kept there from now on,
+--          11 for how long (ms), 12... indices by which the task is found beside those of its state
+-- Returns {waiting}, {waiting, ended in the last 10 s} when the queue is full, or {nil} when another has KEYS[5].
 local id, now, ttl = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {0} -- the client repeats a command whose reply it lost
@@ -15,8 +17,15 @@ if waiting >= tonumber(ARGV[7]) then
   end
   return {waiting, ended}
 end
+if KEYS[5] then
+  local held = redis.call('GET', KEYS[5])
+  if held and held ~= ARGV[9] then -- this claim has lapsed, and there is another one or a task
+    return {false}
+  end
+  redis.call('SET', KEYS[5], ARGV[10], 'PX', ARGV[11])
+end
 redis.call('HSET', KEYS[1], 'status', 'PENDING', 'attempt', 0, 'created_ms', now, 'queued_ms', now, 'spec', ARGV[4])
-for i = 9, #ARGV do
+for i = 12, #ARGV do
   redis.call('ZADD', ARGV[i], now, id)
 end
 enter(id, '', 'PENDING', 0, now, ttl, ARGV[8])

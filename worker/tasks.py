@@ -18,6 +18,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from worker import events, indices, queue, records
+from worker.claims import Kept, KeyInUse
 from worker.errors import ErrorCode
 from worker.progress import Progress, Step
 from worker.settings import Settings
@@ -67,11 +68,14 @@ class Tasks:
         if self._full is not None and time.monotonic() < self._full[0]:
             raise self._full[1]
 
-    async def create(self, task_id: str, spec: Spec) -> None:
-        """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`."""
+    async def create(self, task_id: str, spec: Spec, kept: Kept | None = None) -> None:
+        """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`.
+
+        With `kept`, which is kept in the same step, it is the one task of a key; or raise `KeyInUse`.
+        """
         at_ms = now_ms()
         waiting, *ended = await self._create(
-            keys=[records.task_key(task_id), *queue.job_keys(task_id)],
+            keys=[records.task_key(task_id), *queue.job_keys(task_id), *((kept.key,) if kept else ())],
             args=[
                 task_id,
                 at_ms,
@@ -81,9 +85,12 @@ class Tasks:
                 queue.WAKE_CHANNEL,
                 self._queue_limit,
                 EVENTS_KEPT,
+                *((kept.claim, kept.record, kept.ttl_ms) if kept else ("", "", "")),
                 *indices.of_new(spec),
             ],
         )
+        if waiting is None:
+            raise KeyInUse
         if ended:
             full = QueueFull(waiting, _retry_after_s(waiting, ended[0]))
             self._full = time.monotonic() + FULL_REMEMBERED_S, full

@@ -6,12 +6,14 @@ from starlette.responses import Response
 
 from app.errors import NoResult
 from app.events import ended
+from app.idempotency import Once, made_once
+from app.multipart import FormReader
 from app.preferences import applied, wait_s
 from app.responses import json_response
 from app.routes.outputs import prefers_picture, send_picture
 from app.settings import Settings
 from app.state import Request
-from app.uploads import Form, received_form
+from app.uploads import Form, form_reader, received_form
 from app.views import status_view
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
 from worker.states import Spec, Status, Task
@@ -19,11 +21,18 @@ from worker.tasks import new_task_id
 
 
 async def process_image(request: Request) -> Response:
+    return await _answer(request, await made_once(request, _make))
+
+
+async def _make(request: Request, once: Once | None) -> str:
+    """Make a task, in the same step the one of its key if the request has one; return its id."""
     request.state["tasks"].check_room()
     task_id = new_task_id()
-    async with received_form(request, task_id) as form:
-        await request.state["tasks"].create(task_id, _spec(form, request.state["settings"]))
-    return await _answer(request, task_id)
+    reader = form_reader(request, FormReader) if once is None else once.reader
+    async with received_form(request, task_id, reader) as form:
+        spec = _spec(form, request.state["settings"])
+        await request.state["tasks"].create(task_id, spec, None if once is None else once.keeping(task_id))
+    return task_id
 
 
 async def _answer(request: Request, task_id: str) -> Response:
