@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from app.local import STOP_SIGNALS, CannotStart, check_redis, claimed, embedded_valkey, listening_socket, serve
+from app.presets import read_presets
 from app.settings import Settings
 from worker.settings import InvalidSettings, read_settings
 from worker.storage import Storage, StorageUnavailable
@@ -62,6 +63,7 @@ def _run(options: argparse.Namespace) -> None:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         stack.enter_context(claimed(data_dir))
         Storage(settings.storage_url)  # what cannot work is told before anything is started
+        read_presets(settings)
         valkey = None
         if environ.get("REDIS_URL"):
             check_redis(environ["REDIS_URL"])

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 
 from app.errors import EXCEPTION_HANDLERS
 from app.events import Events
+from app.presets import read_presets
 from app.routes import ROUTES
 from app.settings import Settings
 from app.state import State
@@ -18,7 +19,8 @@ from worker.tasks import Tasks
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Build the application; it connects to Redis and storage when it starts."""
+    """Build the application; it connects to Redis and storage when it starts. Raises `InvalidSettings`."""
+    presets = read_presets(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
@@ -29,6 +31,7 @@ def create_app(settings: Settings) -> Starlette:
             yield State(
                 upload_slots=asyncio.Semaphore(settings.max_concurrent_uploads),
                 settings=settings,
+                presets=presets,
                 redis=redis,
                 storage=Storage(settings.storage_url),
                 tasks=Tasks(redis, settings),

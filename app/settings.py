@@ -19,6 +19,10 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
     upload_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest time in seconds for one upload to arrive; it gets 408 after that.")
     ] = 120.0
+    presets_file: Annotated[str, Meta(description="TOML file of presets, read once at the start.")] | None = None
+    only_presets: Annotated[
+        bool, Meta(description="Whether uploads must name a preset, and nothing else of what is to be done.")
+    ] = False
     idempotency_ttl_s: Annotated[
         int,
         Meta(
@@ -34,6 +38,8 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.only_presets and self.presets_file is None:
+            raise engine.InvalidSettings("ONLY_PRESETS: 'true' needs a PRESETS_FILE; without one nothing could be done")
         if self.redirect_downloads and self.storage_url.startswith("file:"):
             raise engine.InvalidSettings(
                 "REDIRECT_DOWNLOADS: 'true' needs an object store in STORAGE_URL; a local directory cannot sign URLs"

@@ -7,6 +7,7 @@ import starlette.requests
 from redis.asyncio import Redis
 
 from app.events import Events
+from app.presets import Presets
 from app.settings import Settings
 from worker.storage import Storage
 from worker.tasks import Tasks
@@ -15,6 +16,7 @@ from worker.tasks import Tasks
 class State(TypedDict):
     upload_slots: asyncio.Semaphore
     settings: Settings
+    presets: Presets
     redis: Redis
     storage: Storage
     tasks: Tasks

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from worker.imaging.plan import Variant
+from worker.imaging.plan import Plan, Variant
 from worker.states import Spec, Status, Task
 
 
@@ -30,7 +30,7 @@ def record_view(task: Task) -> dict[str, Any]:
         **status_view(task),
         "error_code": task.error_code if task.status is Status.FAILURE else None,
         "file": _file(task.spec),
-        **_wish(task.spec),
+        **wish_view(task.spec.plan),
         "created_at": timestamp(task.created_ms),
         "queued_at": timestamp(task.queued_ms),
         "started_at": timestamp(task.started_ms),
@@ -65,11 +65,11 @@ def _file(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _wish(spec: Spec) -> dict[str, Any]:
+def wish_view(plan: Plan) -> dict[str, Any]:
     """Return what was asked for, as it was understood: with every default."""
-    if spec.plan.is_named:
-        return {"variants": {name: _variant(variant) for name, variant in spec.plan.variants.items()}}
-    return _variant(spec.plan.variants[""])
+    if plan.is_named:
+        return {"variants": {name: _variant(variant) for name, variant in plan.variants.items()}}
+    return _variant(plan.variants[""])
 
 
 def _variant(variant: Variant) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from app.routes.catalogue import operations
+from app.routes.catalogue import operations, presets
 from app.routes.events import all_events, task_events
 from app.routes.health import livez, readyz
 from app.routes.listing import list_tasks
@@ -33,6 +33,7 @@ ROUTES = [
     Route("/tasks/{task_id}/events", task_events),
     Route("/events", all_events),
     Route("/operations", operations),
+    Route("/presets", presets),
     Route("/livez", livez),
     Route("/readyz", readyz),
 ]

@@ -1,4 +1,4 @@
-"""`GET /operations`: what can be asked for, from the operations' own definitions."""
+"""`GET /operations` and `GET /presets`: what can be asked for, from the operations' own definitions and by name."""
 
 import inspect
 from typing import Any
@@ -15,6 +15,10 @@ from worker.operations import OPERATIONS
 async def operations(request: Request) -> Response:
     formats = [known.value for known in request.state["settings"].input_formats]
     return json_response({**CATALOGUE, "input": formats})
+
+
+async def presets(request: Request) -> Response:
+    return json_response({"presets": request.state["presets"].view()})
 
 
 def _catalogue() -> dict[str, Any]:

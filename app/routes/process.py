@@ -9,6 +9,7 @@ from app.events import ended
 from app.idempotency import Once, made_once
 from app.multipart import FormReader
 from app.preferences import applied, wait_s
+from app.presets import Presets
 from app.responses import json_response
 from app.routes.outputs import prefers_picture, send_picture
 from app.settings import Settings
@@ -30,7 +31,7 @@ async def _make(request: Request, once: Once | None) -> str:
     task_id = new_task_id()
     reader = form_reader(request, FormReader) if once is None else once.reader
     async with received_form(request, task_id, reader) as form:
-        spec = _spec(form, request.state["settings"])
+        spec = _spec(form, request.state["settings"], request.state["presets"])
         await request.state["tasks"].create(task_id, spec, None if once is None else once.keeping(task_id))
     return task_id
 
@@ -55,13 +56,16 @@ async def _outcome(request: Request, task: Task, headers: dict[str, str]) -> Res
     return await send_picture(request, task, {**headers, **path})
 
 
-def _spec(form: Form, settings: Settings) -> Spec:
+def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
     """Check the whole form; raise `InvalidParameters` with all its problems at once."""
     problems, upload, overlay = list(form.problems), form.upload, form.overlay
     has_overlay = overlay is not None or any(problem.field == "overlay" for problem in problems)
     try:
         plan = parse_plan(
-            form.fields, upload.format if upload else None, settings.max_operations, has_overlay=has_overlay
+            presets.form_fields(form.fields),
+            upload.format if upload else None,
+            settings.max_operations,
+            has_overlay=has_overlay,
         )
         if upload is not None and upload.size is not None:
             check_plan_sizes(plan, upload.size, settings.limits)

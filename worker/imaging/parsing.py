@@ -33,11 +33,12 @@ class InvalidParameters(Exception):
 
 
 def parse_plan(
-    fields: Mapping[str, str], source: InputFormat | None, max_operations: int, *, has_overlay: bool = False
+    fields: Mapping[str, str], source: InputFormat | None, max_operations: int, *, has_overlay: bool | None = False
 ) -> Plan:
     """Build the plan for an upload in the format `source`, or raise `InvalidParameters` with every problem.
 
     `source` is None where the upload itself was refused: the fields are still checked, so that one answer names all.
+    `has_overlay` is None where it is not known yet whether a second picture will come.
     """
     parser = _Parser(source, max_operations)
     if "variants" in fields:
@@ -47,7 +48,7 @@ def parse_plan(
     else:
         variants = {"": parser.single(fields)}
     plan = Plan(variants)
-    if not parser.problems:
+    if not parser.problems and has_overlay is not None:
         parser.problems += _overlay_problems(plan, has_overlay)
     if parser.problems:
         raise InvalidParameters(parser.problems)
