@@ -153,13 +153,6 @@ def test_numbers_in_place_of_a_profile_and_of_xmp_do_no_harm() -> None:
             tried(tiff((8, 8), entry), Inspect())
 
 
-def test_a_tiff_made_of_a_tiff_has_none_of_its_tags() -> None:
-    data = tiff((8, 8), (315, 2, 8, 14 + 12 * 10), rest=b"SECRET!\0" + bytes(64))
-    assert b"SECRET" in data
-    assert b"SECRET" not in rendered(data)
-    assert b"SECRET" in rendered(data, metadata="copyright")
-
-
 def test_scans_without_number_are_refused() -> None:
     """Each goes over all pixels: a megabyte of them would take an hour on 64 megapixels."""
     for count in (200, 5000):

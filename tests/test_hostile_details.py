@@ -5,7 +5,6 @@ import struct
 import zlib
 
 import pytest
-from PIL import ExifTags, Image
 
 from tests.animations import animated
 from tests.hostile import (
@@ -21,8 +20,6 @@ from tests.pictures import decoded, drawing, encoded
 from tests.profiles import D50, DISPLAY_P3, cmyk_profile, gamma_curve, grey_profile, rgb_profile
 from tests.rendering import rendered, result
 from tests.test_formats import icon, mpo
-from worker.errors import PictureError
-from worker.imaging.formats import OutputFormat
 from worker.operations.inspect import Inspect
 from worker.operations.resize import Resize
 
@@ -122,29 +119,8 @@ def test_an_orientation_that_is_none_turns_nothing(kind: str) -> None:
     assert (made.width, made.height) == (64, 48)
 
 
-@pytest.mark.parametrize("target", set(OutputFormat) - {OutputFormat.GIF})
-@pytest.mark.parametrize("name", FORMATS)
-def test_the_exif_directory_is_kept_in_every_format_also_alone(name: str, target: OutputFormat) -> None:
-    exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2024:05:06 07:08:09"
-    exif[ExifTags.IFD.Exif] = exif.get_ifd(ExifTags.IFD.Exif)
-    written = exif.tobytes()
-    data = with_metadata(name, written)
-    kept = decoded(rendered(data, metadata="keep", format=target.value)).getexif().get_ifd(ExifTags.IFD.Exif)
-    assert kept[ExifTags.Base.DateTimeOriginal] == "2024:05:06 07:08:09"
-
-
 def test_a_heic_without_exif_keeps_none() -> None:
     assert not decoded(rendered(with_metadata("heic"), metadata="keep")).getexif()
-
-
-def test_more_metadata_than_a_jpeg_holds_is_told() -> None:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Artist] = "x" * 70_000
-    with pytest.raises(PictureError, match=r"the exif data has 70,\d+ bytes; jpeg holds at most 65,533"):
-        rendered(encoded(drawing(), "PNG", exif=exif), metadata="keep", format="jpeg")
-    with pytest.raises(PictureError, match=r"the xmp data has 70,000 bytes; jpeg holds at most 65,504"):
-        rendered(encoded(drawing(), "WEBP", xmp=b"x" * 70_000), metadata="keep", format="jpeg")
 
 
 def table_profile(space: bytes, grid: int, channels: int, size: int) -> bytes:

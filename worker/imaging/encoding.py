@@ -18,6 +18,7 @@ from worker.imaging.formats import OutputFormat
 from worker.imaging.gif import gif_frames
 from worker.imaging.pipeline import Picture
 from worker.imaging.plan import Output
+from worker.imaging.tiff_tags import with_exif
 from worker.pixels.colours import rgba
 from worker.pixels.modes import in_modes
 from worker.pixels.profiles import fits, to_srgb
@@ -71,7 +72,7 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
     frames = [_writable(frame, output, target) for frame in frames]
     for frame in frames:
         frame.info = {}  # Pillow writes some of it unasked, such as the profile that a conversion left there
-    options = {**_encoder_options(frames, output, target), **metadata}
+    options = {**metadata, **_encoder_options(frames, output, target)}
     if profile is not None and fits(profile, frames[0].mode):
         options["icc_profile"] = profile
     if picture.timing is not None:
@@ -79,11 +80,14 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
     if target is OutputFormat.GIF:
         frames, gif_options = gif_frames(frames)
         options |= gif_options
-    return _within(output.max_bytes, output, target, partial(_saved, frames, target, options))
+    exif = options.pop("exif", None) if target is OutputFormat.TIFF else None
+    save = partial(_saved, frames, target, options)
+    return _within(output, target, save if exif is None else lambda: with_exif(save(), exif))
 
 
-def _within(max_bytes: int | None, output: Output, target: OutputFormat, save: Callable[..., bytes]) -> bytes:
+def _within(output: Output, target: OutputFormat, save: Callable[..., bytes]) -> bytes:
     """Save once, or, where a size is asked for, with the best quality that keeps to it."""
+    max_bytes = output.max_bytes
     if target.default_quality is None or output.lossless:
         data = save()
         if max_bytes is not None and len(data) > max_bytes:

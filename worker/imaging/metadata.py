@@ -28,7 +28,7 @@ MAX_JPEG_BYTES = {"exif": 65_533, "xmp": 65_504}
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 """What is kept beside the main directory."""
 
-STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote)
+STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote, ExifTags.IFD.Interop)
 """What the Exif directory says of the old file; a maker's note holds offsets into it, often a preview too."""
 
 
@@ -37,8 +37,8 @@ def kept(
 ) -> dict[str, Any]:
     """Return Pillow's options for saving in the format `target` with the Exif and XMP data that are to stay.
 
-    Without thumbnails, which stand in a directory of their own and would show the picture as it was. Raises
-    `PictureError` when the data cannot be written again.
+    For TIFF, `exif` is what `worker.imaging.tiff_tags` writes. Without thumbnails, which stand in a directory of their
+    own and would show the picture as it was. Raises `PictureError` when the data cannot be written again.
     """
     if choice == "strip":
         return {}
@@ -48,16 +48,17 @@ def kept(
         chosen, xmp = (_described(exif), _xmp(info)) if choice == "keep" else (_picked(exif, COPYRIGHT), b"")
         if xmp and target is OutputFormat.TIFF:
             chosen[Tag.XMLPacket] = xmp
-        options: dict[str, Any] = {"exif": chosen.tobytes()} if len(chosen) else {}
+        written = chosen.tobytes() if len(chosen) else b""
     except Exception as exc:  # whatever a damaged directory makes Pillow raise
         raise PictureError("the Exif data is damaged and cannot be kept; leave metadata at strip") from exc
+    if target is OutputFormat.TIFF:
+        return {"exif": chosen} if written else {}
+    options: dict[str, Any] = {"exif": written} if written else {}
     if xmp and target is OutputFormat.PNG:
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
     elif xmp:
         options["xmp"] = xmp
-    if target is OutputFormat.TIFF and any(directory in chosen for directory in DIRECTORIES):
-        options["compression"] = "raw"  # libtiff, which compresses, is given no other directory by Pillow
     if target is OutputFormat.JPEG:
         _check_jpeg(options)
     return options
@@ -66,21 +67,29 @@ def kept(
 def _check_jpeg(options: Mapping[str, Any]) -> None:
     for name, most in MAX_JPEG_BYTES.items():
         if len(options.get(name, b"")) > most:
-            raise PictureError(f"the {name} data has {len(options[name]):,} bytes; jpeg holds at most {most:,}")
+            raise PictureError(
+                f"the {name} data has {len(options[name]):,} bytes; jpeg holds at most {most:,}; "
+                "leave metadata at strip, or choose another format"
+            )
 
 
 def _picked(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:
     chosen = Image.Exif()
     for tag in tags:
         if tag in exif:
-            chosen[tag] = exif[tag]
+            chosen[tag] = _as_written(exif[tag])
     return chosen
+
+
+def _as_written(value: Any) -> Any:
+    """Return a text with more than ASCII, which Pillow reads as Latin-1 and would not write, as the bytes it was."""
+    return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
 
 def _described(exif: Image.Exif) -> Image.Exif:
     chosen = _picked(exif, DESCRIPTIVE)
     for directory in DIRECTORIES:
-        entries = {tag: value for tag, value in exif.get_ifd(directory).items() if tag not in STALE}
+        entries = {tag: _as_written(value) for tag, value in exif.get_ifd(directory).items() if tag not in STALE}
         if entries:
             chosen[directory] = entries
     return chosen
