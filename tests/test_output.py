@@ -17,6 +17,7 @@ from tests.animations import animated
 from tests.pictures import decoded, drawing, encoded, mean_difference
 from tests.rendering import LIMITS, rendered, upload
 from worker.errors import PictureError
+from worker.imaging.fitting import best_that_fits
 from worker.imaging.formats import InputFormat, OutputFormat
 from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.imaging.render import render
@@ -241,6 +242,28 @@ def test_a_quality_is_the_upper_limit_of_what_fits(target: OutputFormat) -> None
     lower = rendered(photograph(), format=target.value, max_bytes=len(files[60]) - 1, quality=60)
     assert len(lower) < len(files[60])
     assert lower in files.values()
+
+
+@pytest.mark.parametrize("best", [1, 2, 37, 80, 100])
+@pytest.mark.parametrize("leap", [1, 2, 5, 50, 90, 99])
+def test_few_files_are_written_however_sizes_grow(leap: int, best: int) -> None:
+    """Among them those that leap, such as from a drawing's one quality to the next."""
+    for size in (lambda quality: quality * 100, lambda quality: 10 if quality <= leap else 10_000):
+        for max_bytes in (9, 10, 11, 99, 100, 1234, 9_999, 10_000):
+            tried: list[int] = []
+
+            def save(quality: int, tried: list[int] = tried, size: Callable[[int], int] = size) -> bytes:
+                tried.append(quality)
+                return bytes(size(quality))
+
+            fitting = [quality for quality in range(1, best + 1) if size(quality) <= max_bytes]
+            if fitting:
+                assert len(best_that_fits(save, best, max_bytes)) == size(max(fitting))
+                assert max(fitting) in tried
+            else:
+                with pytest.raises(PictureError, match=f"has {size(1):,} bytes at the lowest quality"):
+                    best_that_fits(save, best, max_bytes)
+            assert len(tried) == len(set(tried)) <= 8
 
 
 @pytest.mark.parametrize("target", list(OutputFormat))
