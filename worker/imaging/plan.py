@@ -8,6 +8,7 @@ from worker.fields import Problem
 from worker.imaging.formats import InputFormat, OutputFormat
 from worker.operations import AnyOperation
 from worker.pixels.colours import Colour
+from worker.pixels.opaque import translucent_problems
 
 if TYPE_CHECKING:
     FormatName = str
@@ -75,8 +76,9 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Literal["strip", "keep", "copyright"],
         Meta(
             description=(
-                "strip leaves out Exif and XMP, which tell camera, place and author; keep keeps them, but for the "
-                "thumbnail and the orientation, which is applied; copyright keeps the Exif fields Artist and Copyright."
+                "strip leaves out Exif and XMP, which tell camera, place and author; keep keeps them, but for "
+                "thumbnails, the notes that makers leave in a form of their own, and the orientation, which is "
+                "applied; copyright keeps the Exif fields Artist and Copyright."
             )
         ),
     ] = "strip"
@@ -90,7 +92,12 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         ),
     ] = "keep"
     background: Annotated[
-        Colour, Meta(description="Colour under a transparent picture in a format without transparency.")
+        Colour,
+        Meta(
+            description=(
+                "Colour under a transparent picture in a format without transparency, where it may not be translucent."
+            )
+        ),
     ] = "white"
     frame: (
         Annotated[
@@ -118,6 +125,8 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             for name in self.__struct_fields__
             if name in specific - target.options and getattr(self, name) != _DEFAULTS[name]
         ]
+        if target is OutputFormat.JPEG:  # elsewhere it may be meant for an operation of the same form
+            problems += translucent_problems(background=self.background)
         if self.lossless and self.quality is not None:
             problems.append(Problem("quality", "a lossless picture has none; give one of the two"))
         return problems
