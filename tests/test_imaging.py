@@ -182,6 +182,16 @@ def test_the_pixel_limit_is_held_from_the_header() -> None:
     )  # its header goes on; `render` sees it
 
 
+@pytest.mark.parametrize("target", ["png", "webp", "tiff"])
+def test_the_grey_that_a_16_bit_png_calls_transparent_is(target: str) -> None:
+    key = 257 * 90
+    image = Image.new("I;16", (9, 1), key)
+    for x, value in enumerate((0, key - 1, key + 1, 65_535)):
+        image.putpixel((x, 0), value)
+    result = run(encoded(image, "PNG", transparency=key), format=target)
+    assert list(result.convert("RGBA").getchannel("A").tobytes()) == [255] * 4 + [0] * 5
+
+
 def test_a_side_that_the_format_cannot_hold_is_told() -> None:
     data = encoded(Image.new("L", (20_000, 10)), "PNG")
     with pytest.raises(PictureError, match="the result would be 20000 x 10 pixels; webp holds at most 16383 on a side"):

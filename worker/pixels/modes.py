@@ -1,6 +1,6 @@
 """The modes of pictures: from whatever a file holds to those that operations know, and between them."""
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from worker.errors import PictureError
 from worker.pixels.profiles import SRGB, to_srgb
@@ -17,6 +17,8 @@ def normalised(image: Image.Image) -> Image.Image:
     # A palette or a colour key (PNG's tRNS) holds transparency outside the mode.
     has_alpha = image.has_transparency_data
     match image.mode:
+        case "I;16" if has_alpha:
+            return _keyed_out(image)
         case "LA" | "RGBA" | "CMYK" | "I;16":
             return image
         case "L" | "RGB" if not has_alpha:
@@ -36,6 +38,17 @@ def normalised(image: Image.Image) -> Image.Image:
                 raise PictureError("the picture's LAB colours cannot be converted")
             return converted
     return image.convert("RGBA" if has_alpha else "RGB")
+
+
+def _keyed_out(image: Image.Image) -> Image.Image:
+    """Return a 16-bit picture, in 8 bits, without the grey that its file calls transparent: no mode has both."""
+    # Pillow compares no 16-bit pixels: those over and under the key are found in floats, clipped to L.
+    floats, key = image.convert("F"), image.info["transparency"]
+    over = floats.point(lambda value: value * 1 - key).convert("L")
+    under = floats.point(lambda value: value * -1 + key).convert("L")
+    grey = in_modes(image, ("LA",), None)
+    grey.putalpha(ImageChops.lighter(over, under).point([0] + [255] * 255))
+    return grey
 
 
 def in_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) -> Image.Image:
