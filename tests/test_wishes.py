@@ -118,6 +118,10 @@ async def test_a_wrong_step_is_named(api: Client) -> None:
                 "variants.a.size": None,
             },
         ),
+        (
+            {"variants": {"a": {"operations": None}}},
+            {"variants.a.operations": 'null is not allowed; give a list like [{"operation": "grayscale"}]'},
+        ),
         ({"variants": {"a": {"format": "png", "quality": 5}}}, {"variants.a.quality": None}),
         (
             {"operation": "watermark"},

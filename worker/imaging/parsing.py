@@ -101,9 +101,8 @@ class _Parser:
         for name in fields:
             if name not in ("operations", *_OUTPUT):
                 self._add(name, "does not go with operations; give each operation its parameters there")
-        return self._variant(
-            self._steps(self._json("operations", fields["operations"], list), "operations"), output, ""
-        )
+        given = self._json("operations", fields["operations"], list)
+        return self._variant(() if given is None else self._steps(given, "operations"), output, "")
 
     def variants(self, fields: Mapping[str, str]) -> dict[str, Variant]:
         """Read `variants`, a JSON object in a field: name -> operations, format, quality, ..."""
@@ -145,8 +144,6 @@ class _Parser:
         return Output(**values)
 
     def _steps(self, given: Any, name: str) -> tuple[Operation, ...]:
-        if given is None:
-            return ()
         if not isinstance(given, list) or not all(isinstance(step, dict) for step in given):
             self._add(name, f'{shortened(given)} is not allowed; give a list like [{{"operation": "grayscale"}}]')
             return ()
