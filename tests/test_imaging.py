@@ -15,8 +15,10 @@ from worker.imaging import decoding
 from worker.imaging.decoding import TooManyPixels, check_header
 from worker.imaging.formats import InputFormat, OutputFormat, sniff
 from worker.operations.base import Operation
+from worker.operations.crop import Crop
 from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize
+from worker.operations.trim import Trim
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -180,6 +182,17 @@ def test_the_pixel_limit_is_held_from_the_header() -> None:
     assert (
         check_header(data[:100], InputFormat.JPEG, small, is_whole=False) is None
     )  # its header goes on; `render` sees it
+
+
+@pytest.mark.parametrize("first", [(), (Resize(width=200, height=150),)])
+def test_a_step_that_turns_out_to_be_impossible_is_named(first: tuple[Operation, ...]) -> None:
+    """Only trim can tell how much it leaves for those after it."""
+    paper = Image.new("RGB", (800, 600), "white")
+    paper.paste("red", (0, 0, 400, 600))
+    data = encoded(paper, "JPEG", quality=95)
+    crop = Crop(left=0, width=150)
+    with pytest.raises(PictureError, match=rf"^operation {len(first) + 3}: the box to crop reaches to 150 x \d+"):
+        rendered(data, *first, Trim(), Resize(width=100, enlarge=False), crop, Grayscale())
 
 
 @pytest.mark.parametrize("target", ["png", "webp", "tiff"])

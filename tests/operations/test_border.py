@@ -2,7 +2,7 @@ import pytest
 
 from tests.pictures import drawing
 from tests.rendering import transform
-from worker.imaging.decoding import TooManyPixels
+from worker.errors import PictureError
 from worker.operations.base import WORKING_MODES
 from worker.operations.border import Border
 
@@ -40,5 +40,5 @@ def test_the_border_has_the_colour_that_was_asked_for(mode: str, color: str, res
 
 
 def test_a_border_over_the_limit_is_refused() -> None:
-    with pytest.raises(TooManyPixels):
+    with pytest.raises(PictureError, match="pixels are too many"):
         transform(drawing((20, 20)), [Border(width=5000)], LIMIT)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from tests.pictures import drawing
 from tests.rendering import transform
-from worker.imaging.decoding import TooManyPixels
+from worker.errors import PictureError
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES
@@ -95,5 +95,5 @@ def test_parameters_that_do_not_go_together_are_named(fields: dict[str, str], me
 
 
 def test_padding_over_the_limit_is_refused() -> None:
-    with pytest.raises(TooManyPixels):
+    with pytest.raises(PictureError, match="pixels are too many"):
         padded(drawing((200, 200)), aspect_ratio="99999:1")

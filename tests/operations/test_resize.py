@@ -9,8 +9,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from tests.pictures import Size, alpha_of, decoded, drawing, encoded, mean_difference
 from tests.rendering import LIMITS, rendered, transform
+from worker.errors import PictureError
 from worker.imaging import decoding
-from worker.imaging.decoding import TooManyPixels
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import WORKING_MODES, Assets
@@ -339,5 +339,5 @@ def test_resize_does_not_bleed_hidden_colours_through_the_edge_of_transparency()
     "step", [Resize(width=16_383), Resize(width=1, height=16_383, fit="outside")], ids=["in proportion", "outside"]
 )
 def test_no_operation_makes_a_picture_over_the_pixel_limit(step: Resize) -> None:
-    with pytest.raises(TooManyPixels, match="pixels are too many; a picture may have 1,000,000 pixels in all"):
+    with pytest.raises(PictureError, match="pixels are too many; a picture may have 1,000,000 pixels in all"):
         transform(drawing((100, 90)), [step], 1_000_000)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from tests.pictures import drawing, mean_difference
 from tests.rendering import transform
-from worker.imaging.decoding import TooManyPixels
+from worker.errors import PictureError
 from worker.operations.base import WORKING_MODES
 from worker.operations.rotate import Rotate
 
@@ -145,5 +145,5 @@ def test_the_smallest_pictures_can_be_turned(mode: str, size: tuple[int, int], a
 
 
 def test_a_turn_that_grows_over_the_limit_is_refused() -> None:
-    with pytest.raises(TooManyPixels):
+    with pytest.raises(PictureError, match="pixels are too many"):
         rotated(Image.new("L", (999, 999)), angle=45)

@@ -77,14 +77,17 @@ def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits
             raise ImpossibleStep(number, len(operations), exc) from exc
 
 
-def transformed(picture: Picture, operations: Sequence[Operation], work: Work) -> Picture:
-    """Apply `operations` in order, none of which may give more pixels than the limit."""
-    for operation in operations:
+def transformed(picture: Picture, operations: Sequence[Operation], work: Work, done: int = 0) -> Picture:
+    """Apply `operations` in order, which follow on `done` others; none may give more pixels than the limit.
+
+    Raises `ImpossibleStep` for one that the picture, as the steps before have left it, does not allow.
+    """
+    for number, operation in enumerate(operations, start=done):
         work.check_stop()
-        check_pixels(operation.output_size(picture.size), len(picture.frames), work.limits.max_output_pixels)
-        picture = in_modes_of(operation, picture)
-        change = operation.prepare(picture.frames, work.assets)
-        picture = replace(picture, frames=[_changed(frame, change, work) for frame in picture.frames])
+        try:
+            picture = _stepped(picture, operation, work)
+        except PictureError as exc:
+            raise ImpossibleStep(number, done + len(operations), exc) from exc
         work.step_done(operation)
     return picture
 
@@ -97,6 +100,13 @@ def in_modes_of(operation: Operation, picture: Picture) -> Picture:
     frames = [in_modes(frame, operation.modes, picture.profile) for frame in picture.frames]
     # CMYK has gone through its profile.
     return replace(picture, frames=frames, profile=None if mode == "CMYK" else picture.profile)
+
+
+def _stepped(picture: Picture, operation: Operation, work: Work) -> Picture:
+    check_pixels(operation.output_size(picture.size), len(picture.frames), work.limits.max_output_pixels)
+    picture = in_modes_of(operation, picture)
+    change = operation.prepare(picture.frames, work.assets)
+    return replace(picture, frames=[_changed(frame, change, work) for frame in picture.frames])
 
 
 def _changed(frame: Image.Image, change: Callable[[Image.Image], Image.Image], work: Work) -> Image.Image:

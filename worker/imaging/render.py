@@ -120,9 +120,10 @@ class _Renderer:
         decoded = self._decoded_for(variant)
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
         picture, steps = self._begun(variant, decoded)
+        done = len(variant.operations) - len(steps)
         if variant.is_report:
             *steps, last = steps
-            picture = in_modes_of(last, transformed(picture, steps, self._work))
+            picture = in_modes_of(last, transformed(picture, steps, self._work, done))
             size = decoded.size if last is variant.operations[0] else picture.size
             report = last.report(picture.frames[0], size, self._source())
             self._work.step_done(last)
@@ -131,7 +132,7 @@ class _Renderer:
         options = metadata.kept(
             self._file.getexif(), decoded.info, variant.output.metadata, variant.output.target(self._upload.format)
         )
-        return self._written(transformed(picture, steps, self._work), variant, options)
+        return self._written(transformed(picture, steps, self._work, done), variant, options)
 
     def _written(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
         self._work.check_stop()
