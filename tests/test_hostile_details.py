@@ -123,6 +123,13 @@ def test_a_heic_without_exif_keeps_none() -> None:
     assert not decoded(rendered(with_metadata("heic"), metadata="keep")).getexif()
 
 
+@pytest.mark.parametrize(
+    "beginning", [b"<xmp:Thumbnails ", b"<xmp:Thumbnails></xap:Thumbnails>", b"<tiff:Orientation>"]
+)
+def test_xmp_that_only_begins_takes_no_time(beginning: bytes) -> None:
+    assert tried(encoded(drawing(), "WEBP", xmp=beginning * 500_000), metadata="keep") is None
+
+
 def table_profile(space: bytes, grid: int, channels: int, size: int) -> bytes:
     """Return a profile whose table claims a grid of so many points in each of its channels."""
     made = cmyk_profile(lambda *inks: (255 - 60 * sum(inks), 128, 128))

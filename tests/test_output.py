@@ -10,7 +10,7 @@ from typing import Any
 
 import pillow_heif
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from tests.animations import animated
@@ -190,6 +190,22 @@ def test_animations_keep_what_is_asked_for() -> None:
             assert told(result) == {ARTIST, COPYRIGHT}
             assert decoded(result).n_frames == 4  # type: ignore[attr-defined]
             assert told(rendered(data, format=target)) == set()
+
+
+@pytest.mark.parametrize("target", [OutputFormat.WEBP, OutputFormat.PNG, OutputFormat.JPEG])
+@pytest.mark.parametrize("is_animated", [False, True])
+def test_xmp_neither_turns_the_result_again_nor_shows_what_was(is_animated: bool, target: OutputFormat) -> None:
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/>THE XMP'
+        b"<tiff:Orientation>6</tiff:Orientation><xmp:Thumbnails><rdf:Alt>\nTHE THUMBNAIL</rdf:Alt></xmp:Thumbnails>"
+        b"</x:xmpmeta>"
+    )
+    options: dict[str, Any] = {"xmp": xmp, "exif": exif()}
+    data = animated("WEBP", **options) if is_animated else encoded(drawing((40, 30)), "JPEG", **options)
+    assert told(data) > {b"THE THUMBNAIL"}
+    result = rendered(data, format=target.value, metadata="keep")
+    assert told(result) == KEPT
+    assert ImageOps.exif_transpose(decoded(result)).size == (30, 40)
 
 
 @pytest.mark.parametrize("target", WITH_METADATA)

@@ -1,5 +1,6 @@
 """Exif and XMP: what of them goes with a result."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -30,6 +31,13 @@ DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote, ExifTags.IFD.Interop)
 """What the Exif directory says of the old file; a maker's note holds offsets into it, often a preview too."""
+
+STALE_XMP = re.compile(
+    rb"""tiff:Orientation=["']\d["']|<tiff:Orientation>\d</tiff:Orientation>"""
+    rb"|<(xmp|xap):Thumbnails\b.*?(?:</\1:Thumbnails>|\Z)",  # without the last, a file of beginnings would take hours
+    re.DOTALL,
+)
+"""The same in XMP: how the picture lay, and how it looked."""
 
 
 def kept(
@@ -98,5 +106,5 @@ def _described(exif: Image.Exif) -> Image.Exif:
 def _xmp(info: Mapping[Any, Any]) -> bytes:
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     if isinstance(xmp, str):
-        return xmp.encode()
-    return xmp if isinstance(xmp, bytes) else b""  # TIFF may have numbers there
+        xmp = xmp.encode()
+    return STALE_XMP.sub(b"", xmp) if isinstance(xmp, bytes) else b""  # TIFF may have numbers there
