@@ -31,7 +31,15 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         "keep"
     )
     quality: (
-        Annotated[int, Meta(ge=1, le=100, description=f"Encoder quality. Not given: {_DEFAULT_QUALITIES}.")] | None
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=100,
+                description=f"Encoder quality: the more, the better and larger. Not given: {_DEFAULT_QUALITIES}.",
+            ),
+        ]
+        | None
     ) = None
     lossless: Annotated[bool, Meta(description="Whether WebP keeps every pixel as it is; PNG and TIFF always do.")] = (
         False
@@ -54,7 +62,10 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             Meta(
                 ge=1,
                 le=9,
-                description="Time that the PNG, WebP or AVIF encoder takes for a smaller file. Not given: a little.",
+                description=(
+                    "How hard the PNG, WebP or AVIF encoder tries to make the file small: 1 is the fastest, 9 the "
+                    "smallest. Not given: a little."
+                ),
             ),
         ]
         | None

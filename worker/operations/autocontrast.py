@@ -19,7 +19,7 @@ class Autocontrast(Operation, frozen=True, tag="autocontrast"):
         Meta(
             ge=0,
             lt=50,
-            description="Per cent of the pixels, at either end, that may be lost to black and to white.",
+            description="Per cent of the darkest and of the brightest pixels that may be lost to black or white.",
         ),
     ] = 0.0
     preserve_tone: Annotated[

@@ -22,7 +22,8 @@ class Quantize(Operation, frozen=True, tag="quantize"):
 
     colors: Annotated[int, Meta(ge=2, le=256, description="The most colours that the result has.")] = 256
     dither: Annotated[
-        bool, Meta(description="Whether other colours are imitated by patterns of those; else there are plain areas.")
+        bool,
+        Meta(description="Whether colours in between are imitated by patterns of dots; else there are plain areas."),
     ] = True
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002

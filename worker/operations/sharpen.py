@@ -14,7 +14,7 @@ class Sharpen(Operation, frozen=True, tag="sharpen"):
 
     radius: Annotated[
         float,
-        Meta(ge=0.1, le=100, description="Standard deviation of that blur in pixels: how wide the edges are."),
+        Meta(ge=0.1, le=100, description="Standard deviation of that blur in pixels: how far from an edge it is felt."),
     ] = 2.0
     percent: Annotated[
         int, Meta(ge=0, le=1000, description="How much is added, in per cent of the difference; 0 changes nothing.")
@@ -24,7 +24,9 @@ class Sharpen(Operation, frozen=True, tag="sharpen"):
         Meta(
             ge=0,
             le=255,
-            description=("Difference, 0 to 255, that must be exceeded; higher ones spare noise and soft gradients."),
+            description=(
+                "Difference to the blur, 0 to 255, up to which nothing is added: spares noise and soft gradients."
+            ),
         ),
     ] = 3
 

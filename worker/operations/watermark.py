@@ -24,7 +24,7 @@ _ANY_HUE = "red"
 
 
 class Watermark(Operation, frozen=True, tag="watermark"):
-    """Lay a text, or without one the picture sent as overlay, over the picture, once or all over it."""
+    """Lay a text, or without one the picture sent as a second file `overlay`, over the picture, once or all over it."""
 
     text: (
         Annotated[

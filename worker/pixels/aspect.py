@@ -12,6 +12,7 @@ AspectRatio = Annotated[
         pattern=rf"^{_ABOVE_ZERO}(:{_ABOVE_ZERO})?$",
         max_length=21,
         description="Width to height, as 16:9 or as 1.5.",
+        examples=["16:9", "1.5"],
         extra={"allowed": "width:height like 16:9, or a number above 0 like 1.5, each below 100000"},
     ),
 ]

@@ -25,6 +25,7 @@ Colour = Annotated[
     str,
     Meta(
         pattern=r"^(#[0-9a-fA-F]{3,4}|#[0-9a-fA-F]{6}|#[0-9a-fA-F]{8}|[a-z]+)$",
+        examples=["white", "transparent", "#f80", "#ff880080"],
         extra_json_schema={"format": "color"},
         # The pattern leaves open which names there are.
         extra={"allowed": "a CSS colour name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa", "check": rgba},
