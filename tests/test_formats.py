@@ -1,5 +1,6 @@
 """Every format that is read, into every format that is written: the right picture."""
 
+import json
 import struct
 from collections.abc import AsyncIterator
 from functools import cache
@@ -11,14 +12,18 @@ import pillow_heif
 import pytest
 from arq.connections import ArqRedis
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, serving, working
 from tests.pictures import decoded, drawing, encoded, mean_difference
-from tests.rendering import LIMITS, rendered
+from tests.profiles import ADOBE_RGB, DISPLAY_P3
+from tests.rendering import LIMITS, rendered, upload
 from worker.errors import PictureError
 from worker.imaging.decoding import TooManyPixels, check_header
 from worker.imaging.formats import InputFormat, OutputFormat, sniff
+from worker.imaging.parsing import parse_plan
+from worker.imaging.render import render
 from worker.operations.resize import Resize
 
 SECOND_HUE = 70
@@ -190,6 +195,24 @@ def test_each_page_of_a_tiff_can_be_had_in_its_own_size_and_mode() -> None:
     assert decoded(rendered(data)).tobytes() == pages[0].tobytes()
     with pytest.raises(PictureError, match="the picture has no frame 4; the first is 0"):
         rendered(data, frame=4)
+
+
+def test_each_page_of_a_tiff_has_its_own_profile_and_metadata() -> None:
+    """In whatever order variants ask for them."""
+    told = [("one", DISPLAY_P3), ("two", ADOBE_RGB), ("three", None)]
+    file = BytesIO()
+    with AppendingTiffWriter(file) as writer:
+        for artist, profile in told:
+            drawing((60, 40)).save(writer, "TIFF", artist=artist, **({"icc_profile": profile} if profile else {}))
+            writer.newFrame()
+    asked = (0, 1, 2, 0, 1)
+    wishes = {
+        f"at{place}": {"frame": page, "format": "png", "metadata": "copyright"} for place, page in enumerate(asked)
+    }
+    plan = parse_plan({"variants": json.dumps(wishes)}, InputFormat.TIFF, 20)
+    results = [decoded(made.data) for made in render(upload(file.getvalue()), plan, LIMITS).values()]
+    found = [(image.getexif()[ExifTags.Base.Artist], image.info.get("icc_profile")) for image in results]
+    assert found == [told[page] for page in asked]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -148,9 +148,12 @@ def test_sub_directories_that_are_their_own_are_not_followed() -> None:
 def test_numbers_in_place_of_a_profile_and_of_xmp_do_no_harm() -> None:
     for tag in (700, 34_675):
         for entry in ((tag, 4, 1, 2**32 - 1), (tag, 3, 2, 2**32 - 1), (tag, 2, 4, b"abc\0"), (tag, 11, 1, 0)):
+            page = tiff((8, 8), entry)
+            pages = tiff((8, 8), following=14 + 12 * 9, rest=page[8:])
             for target in ("tiff", "png", "webp"):
-                tried(tiff((8, 8), entry), metadata="keep", format=target)
-            tried(tiff((8, 8), entry), Inspect())
+                assert tried(page, metadata="keep", format=target) is None
+                assert tried(pages, metadata="keep", format=target, frame=1) is None
+            assert tried(page, Inspect()) is None
 
 
 def test_scans_without_number_are_refused() -> None:

@@ -75,6 +75,7 @@ class Decoded:
     """Where the picture lies in a reduced frame, whose last row and column may reach over it; None if not reduced."""
     timing: Timing | None
     """None for a still."""
+    exif: Image.Exif
     info: dict[Any, Any]
     """What Pillow found in the file beside pixels, which the frames no longer have: it writes some of it unasked."""
 
@@ -103,10 +104,16 @@ def opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
         raise _UnreadableHeader(source) from exc
     if 0 in image.size:
         raise PictureError("the picture has no pixels")
-    if not isinstance(image.info.get("icc_profile", b""), bytes):
-        del image.info["icc_profile"]  # TIFF may have numbers there
+    _forget_numbers(image)
     check_pixels(image.size, 1, limits.max_pixels)
     return image
+
+
+def _forget_numbers(image: Image.Image) -> None:
+    """Leave out what should be bytes: a TIFF may have numbers there."""
+    for name in ("icc_profile", "xmp"):
+        if not isinstance(image.info.get(name, b""), bytes):
+            del image.info[name]
 
 
 def _opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
@@ -180,7 +187,7 @@ def still(image: Image.Image, first_operations: Iterable[Operation | None]) -> D
         if getattr(image, "is_animated", False) or image.format == "TIFF":
             frame = frame.copy()  # as a file, it would be written from its first frame, or with all its tags
         frame.info = {}
-        return Decoded((frame,), image.size if box is None else size, box, None, info)
+        return Decoded((frame,), image.size if box is None else size, box, None, image.getexif(), info)
 
 
 def _drafted(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Operation | None]) -> Box | None:
@@ -223,7 +230,8 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
         for frame in frames:
             frame.info = {}
         timing = Timing(tuple(durations), _loops(image))
-    return Decoded(frames, frames[0].size, None, timing if len(frames) > 1 else None, dict(image.info))
+        exif = image.getexif()
+    return Decoded(frames, frames[0].size, None, timing if len(frames) > 1 else None, exif, dict(image.info))
 
 
 def seek(image: Image.Image, frame: int, limits: Limits) -> None:
@@ -232,6 +240,8 @@ def seek(image: Image.Image, frame: int, limits: Limits) -> None:
         raise PictureError(f"frame {frame} is too far; {limits.max_frames} frames are allowed")
     # An animation's earlier frames are decoded on the way.
     check_pixels(image.size, frame + 1, limits.max_pixels)
+    if image.format == "TIFF":
+        image.info.pop("icc_profile", None)  # else a page that has none would have that of the page before
     try:
         image.seek(frame)
     except EOFError as exc:
@@ -240,6 +250,7 @@ def seek(image: Image.Image, frame: int, limits: Limits) -> None:
         raise
     except Exception as exc:  # see `opened`
         raise PictureError("the picture data is damaged or ends too early") from exc
+    _forget_numbers(image)
     check_pixels(image.size, 1, limits.max_pixels)  # pages may differ
 
 

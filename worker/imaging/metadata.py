@@ -105,6 +105,4 @@ def _described(exif: Image.Exif) -> Image.Exif:
 
 def _xmp(info: Mapping[Any, Any]) -> bytes:
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    return STALE_XMP.sub(b"", xmp) if isinstance(xmp, bytes) else b""  # TIFF may have numbers there
+    return STALE_XMP.sub(b"", xmp.encode() if isinstance(xmp, str) else xmp)

@@ -99,7 +99,6 @@ class _Renderer:
         self._work = work
         self._plan = plan
         self._file = opened(upload.data, upload.format, work.limits)
-        self._profile: bytes | None = self._file.info.get("icc_profile")
         self._decoded: dict[int | None, Decoded] = {}
         self._size = upright_size(self._file)
         for variant in self._plan.variants.values():
@@ -129,9 +128,8 @@ class _Renderer:
             self._work.step_done(last)
             data = msgspec.json.format(msgspec.json.encode(report))
             return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
-        options = metadata.kept(
-            self._file.getexif(), decoded.info, variant.output.metadata, variant.output.target(self._upload.format)
-        )
+        target = variant.output.target(self._upload.format)
+        options = metadata.kept(decoded.exif, decoded.info, variant.output.metadata, target)
         return self._written(transformed(picture, steps, self._work, done), variant, options)
 
     def _written(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
@@ -145,7 +143,7 @@ class _Renderer:
     def _begun(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
         """Do the first step, if it can do with a reduced picture and there is one; return what is left to do."""
         steps = list(variant.operations)
-        picture = Picture(decoded.frames, decoded.timing, self._profile)
+        picture = Picture(decoded.frames, decoded.timing, decoded.info.get("icc_profile"))
         is_shared = len(self._plan.variants) > 1 and decoded.timing is None
         scaled = steps[0].scaled_size(decoded.size) if steps and (decoded.box is not None or is_shared) else None
         if scaled is None:
@@ -205,7 +203,7 @@ class _Renderer:
                 frames=self._frame_count(file),
                 has_alpha=file.has_transparency_data,
                 exif=file.getexif(),
-                icc_profile=self._profile,
+                icc_profile=file.info.get("icc_profile"),
             )
 
     def _frame_count(self, file: Image.Image) -> int:
