@@ -2,6 +2,7 @@
 
 import zlib
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -129,6 +130,30 @@ def test_a_png_is_compressed_by_what_it_shows() -> None:
         result = rendered(encoded(image, "PNG"))
         assert (result == encoded(image, "PNG", compress_type=zlib.Z_RLE)) is runs_only
         assert len(result) <= len(encoded(image, "PNG")) * 1.02
+
+
+@pytest.mark.parametrize("colours", [2, 16, 256, 257])
+def test_a_png_of_few_colours_gets_a_palette_and_keeps_its_pixels(colours: int) -> None:
+    image = Image.new("RGB", (257, 40))
+    for x in range(257):
+        image.paste((x % colours // 2, 255 - x % colours % 256, 9), (x, 0, x + 1, 40))
+    result = run(encoded(image, "PNG", icc_profile=SRGB))
+    assert result.mode == ("P" if colours <= 256 else "RGB")
+    assert result.convert("RGB").tobytes() == image.tobytes()
+    assert result.info["icc_profile"] == SRGB
+
+
+def test_what_was_indexed_does_not_grow() -> None:
+    photograph = decoded((Path(__file__).parent / "photographs" / "coffee.jpg").read_bytes())
+    for image in (photograph.quantize(256), photograph.quantize(16), photograph.convert("1")):
+        for source in ("PNG", "BMP"):
+            result = rendered(encoded(image, source))
+            assert len(result) < len(encoded(image, "PNG")) * 1.2
+            assert decoded(result).convert("RGB").tobytes() == image.convert("RGB").tobytes()
+
+
+def test_a_tiny_png_needs_no_palette() -> None:
+    assert run(encoded(drawing((3, 2)), "PNG")).mode == "RGB"
 
 
 @pytest.mark.parametrize("target", set(OutputFormat) - {OutputFormat.GIF})

@@ -231,7 +231,7 @@ async def test_a_second_picture_is_laid_over_the_first(service: Client) -> None:
         margin="0",
     )
     assert view["status"] == "SUCCESS", view
-    result = decoded((await service.get("/" + view["result"])).content)
+    result = decoded((await service.get("/" + view["result"])).content).convert("RGB")
     assert result.getpixel((10, 10)) == (255, 255, 255)
     assert result.getpixel((90, 90)) == (0, 0, 0)
 

@@ -15,7 +15,7 @@ from worker.errors import PictureError
 from worker.imaging.decoding import Timing
 from worker.imaging.fitting import best_that_fits
 from worker.imaging.formats import OutputFormat
-from worker.imaging.gif import gif_frames
+from worker.imaging.gif import COLOURS, gif_frames
 from worker.imaging.pipeline import Picture
 from worker.imaging.plan import Output
 from worker.imaging.tiff_tags import with_exif
@@ -72,8 +72,11 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
     frames = [_writable(frame, output, target) for frame in frames]
     for frame in frames:
         frame.info = {}  # Pillow writes some of it unasked, such as the profile that a conversion left there
+    is_fitting = profile is not None and fits(profile, frames[0].mode)
+    if target is OutputFormat.PNG and picture.timing is None:
+        frames = [_compact(frames[0])]
     options = {**metadata, **_encoder_options(frames, output, target)}
-    if profile is not None and fits(profile, frames[0].mode):
+    if is_fitting:
         options["icc_profile"] = profile
     if picture.timing is not None:
         options |= _animation_options(picture.timing, target)
@@ -109,7 +112,7 @@ def _encoder_options(frames: Sequence[Image.Image], output: Output, target: Outp
         case OutputFormat.JPEG:
             pixels = frames[0].width * frames[0].height
             options["progressive"] = pixels <= PROGRESSIVE_PIXELS if output.progressive is None else output.progressive
-        case OutputFormat.PNG:
+        case OutputFormat.PNG if frames[0].mode not in ("1", "P"):  # whose rows are not filtered
             options["compress_type"] = _png_strategy(frames[0])
         case OutputFormat.WEBP:
             options["lossless"] = output.lossless
@@ -151,6 +154,17 @@ def _memory_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):  # Linux
         return os.fdopen(os.memfd_create("picture"), "w+b")
     return TemporaryFile()
+
+
+def _compact(image: Image.Image) -> Image.Image:
+    """Return the same pixels with a palette, or in single bits, where that is enough: a half to a sixth of the size."""
+    # A palette has three bytes for each colour, and saves up to two for each pixel before compression.
+    worthwhile = min(COLOURS, image.width * image.height // 4)
+    if image.mode == "RGB" and image.getcolors(worthwhile) is not None:
+        return image.quantize(COLOURS, Image.Quantize.MEDIANCUT)  # exact, as there are no more
+    if image.mode == "L" and not any(image.histogram()[1:255]):
+        return image.convert("1")
+    return image
 
 
 def _png_strategy(image: Image.Image) -> int:

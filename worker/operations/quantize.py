@@ -17,7 +17,8 @@ SAMPLED_PIXELS = 65_536
 class Quantize(Operation, frozen=True, tag="quantize"):
     """Reduce the picture to a few colours, chosen from what is visible and the same in all frames.
 
-    A picture that has no more of them stays as it is. Transparency stays, and its shades are not counted.
+    A picture that has no more of them stays as it is. Transparency stays, and its shades are not counted. An opaque PNG
+    of few colours is written with a palette, which makes it small.
     """
 
     colors: Annotated[int, Meta(ge=2, le=256, description="The most colours that the result has.")] = 256
