@@ -277,6 +277,15 @@ async def test_the_setting_narrows_and_widens_what_is_read(narrow_and_wide: tupl
         assert mean_difference(result, picture.convert("RGBA").transpose(Image.Transpose.FLIP_LEFT_RIGHT)) < 6
 
 
+def test_a_small_result_of_a_heic_is_made_of_its_picture_and_not_of_its_thumbnail() -> None:
+    """The thumbnail that libheif makes has every second column: it is black, and a program's own may show anything."""
+    columns = Image.frombytes("L", (512, 384), b"\0\xff" * (256 * 384)).convert("RGB")
+    buffer = BytesIO()
+    pillow_heif.from_pillow(columns).save(buffer, quality=90, thumbnails=[256])
+    made = decoded(rendered(buffer.getvalue(), Resize(width=40), format="png")).convert("L")
+    assert mean_difference(made, Image.new("L", (40, 30), 128)) < 5
+
+
 async def test_heic_is_not_read_unless_asked_for(api: Client) -> None:
     upload = {"file": ("photo.heic", files()["heic"][0], "image/heic")}
     assert (await api.post("/process-image/", files=upload, data={"operation": "flip"})).status_code == 415

@@ -89,7 +89,8 @@ class Decoded:
 def _heif_is_known() -> None:
     import pillow_heif  # noqa: PLC0415 - an extra, and 10 MB of memory
 
-    pillow_heif.register_heif_opener()
+    # An embedded thumbnail, otherwise taken for smaller results, may show anything.
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
