@@ -10,11 +10,12 @@ from io import BytesIO
 from typing import Any
 
 from msgspec import Struct
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
 from worker.errors import PictureError
 from worker.imaging.formats import InputFormat
 from worker.imaging.icons import icon_size
+from worker.imaging.orientation import orientation_of, set_upright, turned, turned_box
 from worker.imaging.scales import Scales
 from worker.imaging.scans import check_scans
 from worker.imaging.screen import BoundedGif
@@ -32,9 +33,6 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
 """Whose frames are an animation; those of TIFF and of phones' JPEGs are pictures of their own."""
-
-SWAPPED, MIRRORED_X, MIRRORED_Y = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
-"""The EXIF orientations whose correction swaps the sides, moves the left edge to the right, the upper one down."""
 
 
 class Limits(Struct, frozen=True):
@@ -75,7 +73,8 @@ class Decoded:
     """Where the picture lies in a reduced frame, whose last row and column may reach over it; None if not reduced."""
     timing: Timing | None
     """None for a still."""
-    exif: Image.Exif
+    exif: Image.Exif | None
+    """Of a TIFF, where they are part of the directory; those of other formats are in `info`."""
     info: dict[Any, Any]
     """What Pillow found in the file beside pixels, which the frames no longer have: it writes some of it unasked."""
 
@@ -171,24 +170,25 @@ def check_pixels(size: Size, frames: int, max_pixels: int) -> None:
 
 def upright_size(image: Image.Image) -> Size:
     with damage_told():
-        return _turned(image.size, _orientation(image))
+        return turned(image.size, orientation_of(image))
 
 
 def still(image: Image.Image, first_operations: Iterable[Operation | None]) -> Decoded:
     """Decode the frame at which an opened picture stands, a JPEG no further than all of `first_operations` need."""
     with damage_told():
-        orientation = _orientation(image)
-        size = _turned(image.size, orientation)
+        orientation = orientation_of(image)
+        size = turned(image.size, orientation)
         draft = _drafted(image, size, orientation, tuple(first_operations))
         image.load()
-        reach = image.size
-        ImageOps.exif_transpose(image, in_place=True)
-        box = None if draft is None or image.size == size else _turned_box(draft, reach, orientation)
-        info, frame = dict(image.info), normalised(image)
+        reach, info = image.size, dict(image.info)
+        set_upright(image, orientation)
+        box = None if draft is None or image.size == size else turned_box(draft, reach, orientation)
+        frame = normalised(image)
         if getattr(image, "is_animated", False) or image.format == "TIFF":
             frame = frame.copy()  # as a file, it would be written from its first frame, or with all its tags
         frame.info = {}
-        return Decoded((frame,), image.size if box is None else size, box, None, image.getexif(), info)
+        exif = image.getexif() if image.format == "TIFF" else None
+        return Decoded((frame,), image.size if box is None else size, box, None, exif, info)
 
 
 def _drafted(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Operation | None]) -> Box | None:
@@ -202,7 +202,7 @@ def _drafted(image: Image.Image, size: Size, orientation: int, firsts: Sequence[
         gap = kept_gap(DECODER_GAP, (width, height))
         least = math.ceil(width * gap), math.ceil(height * gap)
     # For other formats, or without reason, it does nothing.
-    draft = image.draft(modes.pop() if len(modes) == 1 else None, least and _turned(least, orientation))
+    draft = image.draft(modes.pop() if len(modes) == 1 else None, least and turned(least, orientation))
     return draft and draft[1]
 
 
@@ -217,12 +217,13 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
     frames: list[Image.Image] = []
     durations: list[float] = []
     with damage_told():
+        orientation = orientation_of(image)
         for frame in _each_frame(image):
             _check_frames(image, len(frames) + 1, limits)
             durations.append(float(frame.info.get("duration", 0)))
             # A GIF's frame may reach over the screen, and Pillow makes that larger; browsers cut it off, as this does.
             upright = frame.crop((0, 0, *size))
-            ImageOps.exif_transpose(upright, in_place=True)
+            set_upright(upright, orientation)
             frames.append(normalised(upright))
         modes = {frame.mode for frame in frames}
         if len(modes) > 1:
@@ -231,8 +232,7 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
         for frame in frames:
             frame.info = {}
         timing = Timing(tuple(durations), _loops(image))
-        exif = image.getexif()
-    return Decoded(frames, frames[0].size, None, timing if len(frames) > 1 else None, exif, dict(image.info))
+    return Decoded(frames, frames[0].size, None, timing if len(frames) > 1 else None, None, dict(image.info))
 
 
 def seek(image: Image.Image, frame: int, limits: Limits) -> None:
@@ -291,22 +291,3 @@ def _loops(image: Image.Image) -> int:
         repetitions: int | None = image.info.get("loop")
         return 1 if repetitions is None else repetitions and repetitions + 1
     return int(image.info.get("loop", 0))  # AVIF has no word on it
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return what `ImageOps.exif_transpose` will apply; Pillow's TIFF decoder does so by itself."""
-    return 1 if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
-
-
-def _turned(size: Size, orientation: int) -> Size:
-    return (size[1], size[0]) if orientation in SWAPPED else size
-
-
-def _turned_box(box: Box, reach: Size, orientation: int) -> Box:
-    """Return where a box from the upper left corner of a picture of `reach` pixels lies once the picture is upright."""
-    (width, height), (reach_x, reach_y) = box[2:], reach
-    if orientation in SWAPPED:
-        width, height, reach_x, reach_y = height, width, reach_y, reach_x
-    left = reach_x - width if orientation in MIRRORED_X else 0
-    upper = reach_y - height if orientation in MIRRORED_Y else 0
-    return left, upper, left + width, upper + height

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from worker.errors import PictureError
 from worker.imaging.formats import OutputFormat
+from worker.imaging.plan import Output
 
 Tag = ExifTags.Base
 
@@ -40,20 +41,21 @@ STALE_XMP = re.compile(
 """The same in XMP: how the picture lay, and how it looked."""
 
 
-def kept(
-    exif: Image.Exif, info: Mapping[Any, Any], choice: Literal["strip", "keep", "copyright"], target: OutputFormat
-) -> dict[str, Any]:
+def kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat) -> dict[str, Any]:
     """Return Pillow's options for saving in the format `target` with the Exif and XMP data that are to stay.
 
+    Without `exif`, `info` has them, as Pillow found them in the file.
     For TIFF, `exif` is what `worker.imaging.tiff_tags` writes. Without thumbnails, which stand in a directory of their
     own and would show the picture as it was. Raises `PictureError` when the data cannot be written again.
     """
-    if choice == "strip":
+    if output.metadata == "strip":
         return {}
     if len(info.get("exif") or b"") > MAX_EXIF_BYTES:
         raise PictureError(f"the Exif data has more than {MAX_EXIF_BYTES:,} bytes and cannot be kept")
     try:
-        chosen, xmp = (_described(exif), _xmp(info)) if choice == "keep" else (_picked(exif, COPYRIGHT), b"")
+        exif = _read(info) if exif is None else exif
+        is_whole = output.metadata == "keep"
+        chosen, xmp = (_described(exif), _xmp(info)) if is_whole else (_picked(exif, COPYRIGHT), b"")
         if xmp and target is OutputFormat.TIFF:
             chosen[Tag.XMLPacket] = xmp
         written = chosen.tobytes() if len(chosen) else b""
@@ -79,6 +81,13 @@ def _check_jpeg(options: Mapping[str, Any]) -> None:
                 f"the {name} data has {len(options[name]):,} bytes; jpeg holds at most {most:,}; "
                 "leave metadata at strip, or choose another format"
             )
+
+
+def _read(info: Mapping[Any, Any]) -> Image.Exif:
+    """Read Exif data, or raise; the picture itself may have swallowed what is wrong with them when it was opened."""
+    carrier = Image.Image()
+    carrier.info = dict(info)
+    return carrier.getexif()
 
 
 def _picked(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:

@@ -25,6 +25,7 @@ from worker.imaging.decoding import (
 )
 from worker.imaging.encoding import encode
 from worker.imaging.formats import InputFormat
+from worker.imaging.orientation import readable_exif
 from worker.imaging.pipeline import Picture, Work, check_sizes, in_modes_of, never, nobody, transformed
 from worker.imaging.plan import Plan, Variant
 from worker.imaging.tiff import page_count
@@ -129,7 +130,7 @@ class _Renderer:
             data = msgspec.json.format(msgspec.json.encode(report))
             return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
         target = variant.output.target(self._upload.format)
-        options = metadata.kept(decoded.exif, decoded.info, variant.output.metadata, target)
+        options = metadata.kept(decoded.exif, decoded.info, variant.output, target)
         return self._written(transformed(picture, steps, self._work, done), variant, options)
 
     def _written(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
@@ -202,7 +203,7 @@ class _Renderer:
                 size=upright_size(file),
                 frames=self._frame_count(file),
                 has_alpha=file.has_transparency_data,
-                exif=file.getexif(),
+                exif=readable_exif(file),
                 icc_profile=file.info.get("icc_profile"),
             )
 
