@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tests.animations import animated
 from tests.pictures import decoded, drawing, encoded, mean_difference
+from tests.profiles import DISPLAY_P3
 from tests.rendering import LIMITS, rendered, upload
 from worker.errors import PictureError
 from worker.imaging.fitting import best_that_fits
@@ -152,6 +153,19 @@ def test_a_place_or_a_lens_is_kept_where_nothing_else_is_said(directory: int, ta
     result = rendered(data, format=target.value, metadata="keep")
     assert told(result) == told(data) - DROPPED != set()
     assert told(rendered(data, format=target.value, metadata="copyright")) == set()
+
+
+@pytest.mark.parametrize("target", WITH_METADATA)
+@pytest.mark.parametrize("colorspace", ["keep", "srgb"])
+def test_colours_that_were_converted_are_no_longer_said_to_be_others(colorspace: str, target: OutputFormat) -> None:
+    """Exif 2.32, 4.6.5: 1 is sRGB, 65535 another one."""
+    wide = exif()
+    wide[ExifTags.IFD.Exif] = {Tag.ColorSpace: 65_535, Tag.LensModel: "THE LENS"}
+    data = encoded(drawing((60, 40)), "JPEG", exif=wide, icc_profile=DISPLAY_P3)
+    result = decoded(rendered(data, format=target.value, metadata="keep", colorspace=colorspace))
+    is_kept = colorspace == "keep"
+    assert (Tag.ColorSpace in result.getexif().get_ifd(ExifTags.IFD.Exif)) is is_kept
+    assert ("icc_profile" in result.info) is is_kept
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])

@@ -55,7 +55,7 @@ def kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, targe
     try:
         exif = _read(info) if exif is None else exif
         is_whole = output.metadata == "keep"
-        chosen, xmp = (_described(exif), _xmp(info)) if is_whole else (_picked(exif, COPYRIGHT), b"")
+        chosen, xmp = (_described(exif, output), _xmp(info)) if is_whole else (_picked(exif, COPYRIGHT), b"")
         if xmp and target is OutputFormat.TIFF:
             chosen[Tag.XMLPacket] = xmp
         written = chosen.tobytes() if len(chosen) else b""
@@ -103,10 +103,11 @@ def _as_written(value: Any) -> Any:
     return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
 
-def _described(exif: Image.Exif) -> Image.Exif:
+def _described(exif: Image.Exif, output: Output) -> Image.Exif:
     chosen = _picked(exif, DESCRIPTIVE)
+    stale = {*STALE, Tag.ColorSpace} if output.colorspace == "srgb" else STALE
     for directory in DIRECTORIES:
-        entries = {tag: _as_written(value) for tag, value in exif.get_ifd(directory).items() if tag not in STALE}
+        entries = {tag: _as_written(value) for tag, value in exif.get_ifd(directory).items() if tag not in stale}
         if entries:
             chosen[directory] = entries
     return chosen
