@@ -172,7 +172,7 @@ def as_text(setting: object) -> str:
         case float():
             return f"{setting:g}"
         case tuple():
-            return ",".join(str(member.value) for member in setting)
+            return ",".join(str(getattr(member, "value", member)) for member in setting)
     return str(setting).lower() if isinstance(setting, bool) else str(setting)
 
 

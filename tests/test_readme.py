@@ -58,7 +58,7 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"}
     for name, shown in rows.items():
         default = getattr(settings, name.lower())
-        assert shown == computed.get(name, "none" if default is None else f"`{as_text(default)}`"), name
+        assert shown == computed.get(name, "none" if default in (None, ()) else f"`{as_text(default)}`"), name
 
 
 def test_the_settings_table_says_what_the_settings_say() -> None:

@@ -58,7 +58,7 @@ def unknown_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefi
 
 def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, list[Problem]]:
     info = inspect.type_info(kind)
-    if is_text and _is_enum_list(info):
+    if is_text and _is_word_list(info):
         value = [part.strip() for part in value.split(",")]
     if (items := _struct_items(info)) is not None:
         if is_text:
@@ -98,12 +98,12 @@ def _struct_items(info: inspect.Type) -> inspect.StructType | None:
     return None
 
 
-def _is_enum_list(info: inspect.Type) -> bool:
+def _is_word_list(info: inspect.Type) -> bool:
     """Whether text gives the values with commas between them."""
     match info:
         case inspect.Metadata(type=inner):
-            return _is_enum_list(inner)
-        case inspect.VarTupleType(item_type=inspect.EnumType()):
+            return _is_word_list(inner)
+        case inspect.VarTupleType(item_type=inspect.EnumType() | inspect.StrType()):
             return True
     return False
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 from worker.fields import convert_fields
 from worker.imaging.decoding import Limits
 from worker.imaging.formats import InputFormat
+from worker.outbound import networks
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
@@ -66,6 +67,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Annotated[str, Meta(description="TrueType or OpenType file for the texts of watermarks; Pillow's own if none.")]
         | None
     ) = None
+    outbound_allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks that `url` and `callback_url` may lead to although they are not public, with commas.",
+            extra={"allowed": "networks such as 10.0.0.0/8 or fd00::/8, with commas", "check": networks},
+        ),
+    ] = ()
     task_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest processing of one task in seconds, waiting not counted.")
     ] = 60.0

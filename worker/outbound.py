@@ -1,0 +1,204 @@
+"""Connections to where clients point: pictures by URL, webhooks. They must not reach this machine or its network.
+
+An address is checked as it is dialled, a literal one already in the form; so a name that resolves to another address
+the second time gains nothing, and each redirect is a request of its own here. Only http and https, no proxies.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import version
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import httpx2
+
+# It logs every URL at INFO, which may carry a secret.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+"""From a host's name and a port to its addresses; raises `OSError` for a name that has none."""
+
+MAX_URL_LENGTH = 2048
+MAX_REDIRECTS = 3
+MAX_ADDRESSES = 4
+"""How many addresses of one name are tried."""
+
+CONNECT_TIMEOUT_S = 5.0
+"""For a name to be resolved, and again for each address to answer."""
+
+# IANA's registries of special-purpose addresses (RFC 6890), without the few of them that are public.
+NOT_PUBLIC: tuple[Network, ...] = tuple(
+    ip_network(network)
+    for network in (
+        "0.0.0.0/8",  # this host, or none
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # private, RFC 1918
+        "100.64.0.0/10",  # between a provider and its customers (CGNAT), RFC 6598
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local; where clouds tell a machine its credentials
+        "192.0.0.0/24",  # protocol assignments
+        *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),  # documentation
+        "192.88.99.0/24",  # 6to4 relays, RFC 7526
+        "198.18.0.0/15",  # benchmarks
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+        "2001::/23",  # protocol assignments: Teredo (RFC 4380), ORCHID, benchmarks
+        *("2001:db8::/32", "3fff::/20"),  # documentation
+        "2002::/16",  # 6to4, RFC 3056
+    )
+)
+
+IPV6_UNICAST = IPv6Network("2000::/3")
+"""All that is given out of IPv6 (RFC 4291, 2.4). Outside: ::1, fc00::/7, fe80::/10, ff00::/8, and most that carry IPv4:
+::ffff:0:0/96 (mapped), ::/96 (compatible), 64:ff9b::/96 and 64:ff9b:1::/48 (NAT64, RFC 6052 and 8215)."""
+
+ISATAP = {0x0000_5EFE, 0x0200_5EFE}
+"""What stands before an IPv4 address in the last 64 bits of an IPv6 one, behind any prefix (RFC 5214, 6.1)."""
+
+# A pool of its own: lookups that hang must not keep those for Redis and storage waiting.
+_LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="lookup")
+
+
+class Refused(Exception):
+    """We do not connect there; the text is a sentence for the person who gave the address."""
+
+
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Read networks such as 10.0.0.0/8; raises `ValueError`."""
+    return tuple(ip_network(text) for text in texts)
+
+
+def is_public(address: Address) -> bool:
+    """Tell whether an address belongs to the open Internet, and carries no other one inside."""
+    if isinstance(address, IPv6Address) and (address not in IPV6_UNICAST or int(address) >> 32 & 0xFFFF_FFFF in ISATAP):
+        return False
+    return not any(address in network for network in NOT_PUBLIC)
+
+
+def check_url(text: str, allow: Iterable[str]) -> None:
+    """Raise `Refused` for a URL that can be told from its text alone to lead nowhere or where it must not."""
+    if len(text) > MAX_URL_LENGTH:
+        raise Refused(f"has {len(text):,} characters; give at most {MAX_URL_LENGTH:,}")
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL as exc:
+        raise Refused(f"is no URL: {exc}") from exc
+    _check_form(url, networks(allow))
+
+
+def _check_form(url: httpx2.URL, allow: Sequence[Network]) -> None:
+    if url.scheme not in ("http", "https"):
+        raise Refused("is not an address of the web; give one that begins with http:// or https://")
+    if url.userinfo:
+        raise Refused("has a user name or a password in it; give it without")
+    host, port = url.raw_host.decode("ascii"), 80 if url.port is None else url.port
+    if not host or "%" in host or not 0 < port < 2**16:
+        raise Refused("has no host, or a host or port that cannot be")
+    literal = _literal(host)
+    if literal is not None:
+        _dialable([str(literal)], host, allow)
+
+
+def _literal(host: str) -> Address | None:
+    """Read an address, in every way in which the system's resolver does: 127.1, 0x7f.1, 2130706433."""
+    host = host.removesuffix(".")
+    try:
+        return ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, UnicodeError):
+        return None
+
+
+def _dialable(addresses: Iterable[str], host: str, allow: Sequence[Network]) -> list[Address]:
+    """Return the addresses that may be dialled, or raise `Refused`, which does not tell what a name resolves to."""
+    known = [ip_address(address) for address in dict.fromkeys(addresses)]
+    found = [each for each in known if any(each in network for network in allow) or is_public(each)]
+    if not found:
+        raise Refused(f"{host[:100]} is not on the public Internet, where alone connections are made (OUTBOUND_ALLOW)")
+    return found[:MAX_ADDRESSES]
+
+
+async def resolved(host: str, port: int) -> list[str]:
+    """Ask the system for a name's addresses, in the order in which it would try them."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        found = await loop.run_in_executor(
+            _LOOKUPS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        )
+    return [str(entry[4][0]) for entry in found]
+
+
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """Resolves names itself and dials only the addresses that it has checked; raises `Refused` where none is left."""
+
+    def __init__(self, allow: Sequence[Network], resolve: Resolver) -> None:
+        self._allow = allow
+        self._resolve = resolve
+        # No connection is kept: by its address alone, one could be taken for another name's, unverified.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+        self._inner = httpx2.AsyncHTTPTransport(limits=limits)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        _check_form(request.url, self._allow)
+        answer = await self._sent(request, await self._addresses(request.url))
+        if not answer.has_redirect_location:
+            return answer
+        # httpx2 would read its body, whatever the length, before it goes on.
+        await answer.aclose()
+        return httpx2.Response(answer.status_code, headers={"Location": answer.headers["Location"]})
+
+    async def _sent(self, request: httpx2.Request, addresses: Sequence[Address]) -> httpx2.Response:
+        *others, last = addresses
+        for address in others:
+            try:
+                return await self._inner.handle_async_request(_dialling(request, address))
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                continue
+        return await self._inner.handle_async_request(_dialling(request, last))
+
+    async def _addresses(self, url: httpx2.URL) -> list[Address]:
+        host = url.raw_host.decode("ascii")
+        literal = _literal(host)
+        if literal is not None:
+            return _dialable([str(literal)], host, self._allow)
+        try:
+            found = await self._resolve(host, url.port or (443 if url.scheme == "https" else 80))
+        except (OSError, UnicodeError) as exc:  # a `TimeoutError` is one
+            raise httpx2.ConnectError(f"{host[:100]} cannot be resolved") from exc
+        return _dialable(found, host, self._allow)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _dialling(request: httpx2.Request, address: Address) -> httpx2.Request:
+    """Return the request to an address; Host, SNI and the name in the certificate stay those of the URL."""
+    return httpx2.Request(
+        request.method,
+        request.url.copy_with(host=str(address)),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
+    )
+
+
+def outbound_client(allow: Iterable[str], resolve: Resolver = resolved) -> httpx2.AsyncClient:
+    """Make the client for all that goes out; `allow` are networks that are reached although they are not public.
+
+    Beside httpx2's errors its calls raise `Refused`. It bounds connecting alone: callers set a deadline for the whole.
+    """
+    return httpx2.AsyncClient(
+        transport=GuardedTransport(networks(allow), resolve),
+        trust_env=False,  # proxies and ~/.netrc; the transport still takes SSL_CERT_FILE
+        timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
+        max_redirects=MAX_REDIRECTS,
+        headers={"User-Agent": f"darkroom/{version('darkroom')}", "Accept-Encoding": "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # tasks tell one another nothing
+    )
