@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.state import Request
 from worker.errors import PictureError
 from worker.fields import Problem
-from worker.imaging.decoding import check_header
+from worker.imaging.decoding import HEAD_BYTES, check_header
 from worker.imaging.formats import InputFormat, sniff
 from worker.pixels.geometry import Size
 from worker.states import overlay_path, upload_path
@@ -25,9 +25,6 @@ from worker.storage import Storage
 
 T = TypeVar("T")
 AnyReader = TypeVar("AnyReader", bound=FormReader)
-
-HEAD_BYTES = 64 * 1024
-"""How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """What a form may have beside its file before it is refused by its Content-Length alone."""
@@ -53,7 +50,10 @@ class Upload(Struct, frozen=True):
 
 
 class Form(Struct, frozen=True):
-    """A form as received. `problems` holds what is wrong already; `upload` is None only if one of them is its own."""
+    """A form as received.
+
+    `problems` holds what is wrong already; `upload` is None only if one of them is its own, or the form has a `url`.
+    """
 
     fields: dict[str, str]
     upload: Upload | None
@@ -139,7 +139,10 @@ async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str
         except _FileProblem as exc:
             problems.append(Problem(part.name, str(exc)))
             await _drain(part, settings.max_upload_bytes)
-    if "file" not in uploads and not any(problem.field == "file" for problem in problems):
+    has_file = "file" in uploads or any(problem.field == "file" for problem in problems)
+    if "url" in fields and (has_file or "file" in fields):
+        problems.append(Problem("url", "does not go with a file; give one of the two"))
+    if not has_file and ("url" not in fields or "file" in fields):
         problems.append(_no_file(fields.pop("file", None)))
     if "overlay" in fields:
         problems.append(Problem("overlay", _IS_TEXT))
@@ -161,7 +164,7 @@ async def _drain(part: Part, max_bytes: int) -> None:
 
 def _no_file(text: str | None) -> Problem:
     if text is None:
-        return Problem("file", "is missing; send the picture in the form field 'file'")
+        return Problem("file", "is missing; send the picture in the form field 'file', or its address in 'url'")
     return Problem("file", _IS_TEXT)
 
 

@@ -58,8 +58,9 @@ def _file(spec: Spec) -> dict[str, Any]:
     width, height = spec.size or (None, None)
     return {
         "name": spec.name,
-        "format": spec.source.value,
-        "bytes": spec.bytes,
+        **({} if spec.url is None else {"url": spec.url}),
+        "format": None if spec.source is None else spec.source.value,
+        "bytes": spec.bytes or None,
         "width": width,
         "height": height,
     }

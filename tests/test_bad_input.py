@@ -43,7 +43,7 @@ async def post(api: Client, file: bytes | None, **fields: str) -> httpx2.Respons
 
 async def test_no_file(api: Client) -> None:
     assert problem_fields(await post(api, None, operation="grayscale")) == {
-        "file": "is missing; send the picture in the form field 'file'"
+        "file": "is missing; send the picture in the form field 'file', or its address in 'url'"
     }
 
 
@@ -109,7 +109,8 @@ async def test_a_parameter_that_the_operation_does_not_have(api: Client) -> None
 
 
 @pytest.mark.parametrize(
-    ("file", "message"), [(None, "is missing; send the picture in the form field 'file'"), (b"", "is empty")]
+    ("file", "message"),
+    [(None, "is missing; send the picture in the form field 'file', or its address in 'url'"), (b"", "is empty")],
 )
 async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, message: str) -> None:
     answer = await post(

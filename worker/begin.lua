@@ -1,10 +1,11 @@
--- Begin due tasks for one worker: those whose lease has lapsed, then the queue's, the oldest first.
+-- Begin due tasks for one worker: those whose lease has lapsed, then the queues', the oldest first.
 -- KEYS[1]  the queue: ids scored with the time from which each is due (Unix ms)
 -- KEYS[2]  the leases: ids of running tasks scored with the time at which each is free for others (Unix ms)
 -- KEYS[3]  what this very call has begun, should the client repeat it because the reply was lost
+-- KEYS[4]  the fetch queue: the same for tasks whose uploads are yet to be fetched
 -- ARGV     1 how many, 2 length of a lease (ms), 3 life of an unfinished task (ms), 4 the call's token, 5 how many events
---          are kept, 6 prefix of arq's locks, 7 prefix of job keys, 8 the worker's name, 9... ids of the tasks that it
---          runs
+--          are kept, 6 prefix of arq's locks, 7 prefix of job keys, 8 the worker's name, 9 how many of the fetch queue,
+--          10... ids of the tasks that it runs
 -- Returns id, hash, id, hash, ... of the tasks begun, each hash as field, value, field, value, ...
 -- Leases go by the server's clock: the workers' may differ, and a call may have waited long for a frozen server.
 local count, lease, ttl, token, events_kept = unpack(ARGV, 1, 5)
@@ -21,10 +22,10 @@ if #repeated > 0 then
   return begun
 end
 
-local function begin(id)
+local function begin(id, queue)
   local hash = 'task:' .. id
   local status = redis.call('HGET', hash, 'status')
-  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZREM', queue, id)
   if status ~= 'PENDING' and status ~= 'STARTED' then
     redis.call('ZREM', KEYS[2], id)
     redis.call('DEL', ARGV[7] .. id)
@@ -41,14 +42,14 @@ local function begin(id)
 end
 
 local mine = {}
-for i = 9, #ARGV do
+for i = 10, #ARGV do
   mine[ARGV[i]] = true
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, count + #ARGV)) do
   if mine[id] then
     redis.call('ZADD', KEYS[2], lapse, id) -- its worker, or Redis, was frozen
   elseif #begun < 2 * count then
-    begin(id)
+    begin(id, KEYS[1])
   end
 end
 
@@ -58,21 +59,27 @@ local function is_left(id)
     or redis.call('ZSCORE', KEYS[2], id)
 end
 
-local left, batch = 0, 2 * count
-while #begun < 2 * count do
-  local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', left, batch)
-  for _, id in ipairs(due) do
-    if #begun == 2 * count then
-      return begun
+-- Begin tasks of one queue until there are `most` entries in `begun`, two for each task.
+local function begin_due(queue, most)
+  local left, batch = 0, most - #begun
+  while #begun < most do
+    local due = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', left, batch)
+    for _, id in ipairs(due) do
+      if #begun == most then
+        return
+      end
+      if is_left(id) then
+        left = left + 1
+      else
+        begin(id, queue)
+      end
     end
-    if is_left(id) then
-      left = left + 1
-    else
-      begin(id)
+    if #due < batch then
+      return
     end
-  end
-  if #due < batch then
-    break
   end
 end
+
+begin_due(KEYS[1], 2 * count)
+begin_due(KEYS[4], #begun + 2 * ARGV[9])
 return begun

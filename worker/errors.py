@@ -8,6 +8,8 @@ class ErrorCode(StrEnum):
 
     PICTURE = "picture"
     """The picture cannot be read, or not be processed as asked."""
+    FETCH = "fetch"
+    """There is no picture to be had at its URL."""
     UPLOAD_GONE = "upload_gone"
     TIMEOUT = "timeout"
     QUEUE_TIMEOUT = "queue_timeout"
@@ -20,3 +22,15 @@ class ErrorCode(StrEnum):
 
 class PictureError(Exception):
     """The picture cannot be processed; the text is a sentence for the person who sent it."""
+
+
+class TaskFailed(Exception):
+    """The task ends as FAILURE with this sentence for its client."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TaskStopped(Exception):
+    """The task was cancelled while it ran."""

@@ -14,12 +14,16 @@ from typing import Any
 
 from arq import cron
 from arq.connections import RedisSettings
+from arq.constants import health_check_key_suffix
 from arq.cron import CronJob
 from arq.worker import Worker
 
+from worker.fetch import Fetcher
 from worker.heartbeat import Heartbeat
+from worker.outbound import outbound_client
 from worker.process import Processor, worker_name
 from worker.queue import (
+    FETCH_QUEUE,
     HEALTH_INTERVAL_S,
     HEALTH_KEY,
     WAKE_CHANNEL,
@@ -47,6 +51,9 @@ FALLBACK_POLL_S = 0.5
 LONGEST_REPLY_S = 2.0
 """How long a stopping worker waits to hear which tasks it has just begun; if in vain, their leases lapse."""
 
+FETCHES = 16
+"""Uploads that a worker fetches at once, about 10 MB of memory each."""
+
 CRON_CLAIM_S = 3600
 """How long it is remembered that a cron job's turn has been taken."""
 
@@ -71,11 +78,14 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["slots"] = Slots(settings.worker_threads, stop)
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)
-        ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], ctx["slots"])
+        ctx["outbound"] = outbound_client(settings.outbound_allow)
+        fetcher = Fetcher(settings, ctx["storage"], ctx["outbound"])
+        ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], ctx["slots"], fetcher)
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
         await ctx["heartbeat"].stop()
+        await ctx["outbound"].aclose()
         slots: Slots = ctx["slots"]
         slots.close()
         if slots.lost:
@@ -103,10 +113,19 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
+def fetch_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings of a worker for arq's own loop that takes the tasks with a `url`: a loop has one queue."""
+    health_key = FETCH_QUEUE + health_check_key_suffix
+    return {**worker_settings(settings), "queue_name": FETCH_QUEUE, "cron_jobs": [], "health_check_key": health_key}
+
+
+ARQ_SETTINGS = {"WorkerSettings": worker_settings, "FetchSettings": fetch_settings}
+
+
 def __getattr__(name: str) -> dict[str, Any]:
-    # `WorkerSettings` is made when arq asks for it, so that importing this module reads no environment.
-    if name == "WorkerSettings":
-        return worker_settings(read_settings(Settings))
+    # They are made when arq asks for them, so that importing this module reads no environment.
+    if name in ARQ_SETTINGS:
+        return ARQ_SETTINGS[name](read_settings(Settings))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -122,7 +141,8 @@ class EventWorker(Worker):
         self.cron_runs: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._in_slots: set[str] = set()
-        """The tasks whose pictures wait for a slot or are in one; the others of `tasks` are being stored."""
+        """The tasks whose pictures wait for a slot or are in one; the others of `tasks` are being fetched or stored."""
+        self._fetching: set[str] = set()
         self._waits_for_room = False
         self._beginning: asyncio.Task[None] | None = None
 
@@ -147,16 +167,17 @@ class EventWorker(Worker):
         """Begin as many due tasks as there are free slots, in one round trip where arq takes five for each."""
         slots: Slots = self.ctx["slots"]
         # Results are stored while the next pictures are made; no more of them than that, should storage be slow.
-        free, room = slots.count - slots.lost - len(self._in_slots), 2 * slots.count - len(self.tasks)
+        free = slots.count - slots.lost - len(self._in_slots)
+        room = 2 * slots.count - (len(self.tasks) - len(self._fetching))
         self._waits_for_room = room < free
-        free = min(free, room)
-        if free > 0:
-            self._beginning = asyncio.create_task(self._begin(free))
+        free, fetches = max(0, min(free, room)), max(0, FETCHES - len(self._fetching))
+        if free or fetches:
+            self._beginning = asyncio.create_task(self._begin(free, fetches))
             await asyncio.shield(self._beginning)
 
-    async def _begin(self, count: int) -> None:
-        for task in await self.ctx["tasks"].begin(count, self.tasks, worker=worker_name()):
-            self._in_slots.add(task.id)
+    async def _begin(self, count: int, fetches: int) -> None:
+        for task in await self.ctx["tasks"].begin(count, self.tasks, worker=worker_name(), fetches=fetches):
+            (self._fetching if task.fetch else self._in_slots).add(task.id)
             work = self.ctx["processor"].process(task, partial(self._leave_slot, task.id))
             self.tasks[task.id] = self.loop.create_task(work)
             self.tasks[task.id].add_done_callback(partial(self._ended, task.id))
@@ -166,6 +187,9 @@ class EventWorker(Worker):
         self._wake.set()
 
     def _ended(self, task_id: str, run: asyncio.Task[None]) -> None:
+        if task_id in self._fetching:
+            self._fetching.discard(task_id)
+            self._wake.set()
         if task_id in self._in_slots or self._waits_for_room:
             self._leave_slot(task_id)
         del self.tasks[task_id]

@@ -1,11 +1,11 @@
 -- Move one task to another state if that is allowed, with its index entries and its event, in one atomic step.
--- KEYS[1]  the task's hash    KEYS[2]  its job key    KEYS[3]  the queue    KEYS[4]  the leases
+-- KEYS[1]  the task's hash    KEYS[2]  its job key    KEYS[3]  the queue    KEYS[4]  the leases    KEYS[5]  the fetch queue
 -- ARGV     1 task id, 2 target state, 3 now (Unix ms), 4 time to live from now (ms),
 --          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
 --          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10 when it is due if it becomes
 --          PENDING (Unix ms), 11 steps done that nobody was told of (JSON, '' for none), 12... field, value pairs to set;
 --          the first pair of a move to STARTED is the name and value of the move's own token
--- A task that becomes PENDING is queued, one that ends leaves the queue.
+-- A task that becomes PENDING is queued, with `fetch` in the fetch queue; one that ends leaves both.
 -- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
 local hash, id, target, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local status, attempt = unpack(redis.call('HMGET', hash, 'status', 'attempt'))
@@ -29,11 +29,12 @@ if target == 'PENDING' then
   end
   redis.call('ZREM', KEYS[4], id)
   redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[4])
-  redis.call('ZADD', KEYS[3], ARGV[10], id)
+  redis.call('ZADD', redis.call('HGET', hash, 'fetch') == '1' and KEYS[5] or KEYS[3], ARGV[10], id)
   redis.call('PUBLISH', ARGV[8], '')
 elseif target ~= 'STARTED' then
   redis.call('DEL', KEYS[2])
   redis.call('ZREM', KEYS[3], id)
   redis.call('ZREM', KEYS[4], id)
+  redis.call('ZREM', KEYS[5], id)
 end
 return redis.call('HGETALL', hash)

@@ -121,7 +121,7 @@ def _dialable(addresses: Iterable[str], host: str, allow: Sequence[Network]) -> 
     known = [ip_address(address) for address in dict.fromkeys(addresses)]
     found = [each for each in known if any(each in network for network in allow) or is_public(each)]
     if not found:
-        raise Refused(f"{host[:100]} is not on the public Internet, where alone connections are made (OUTBOUND_ALLOW)")
+        raise Refused(f"leads to {host[:100]}, which is not on the public Internet (OUTBOUND_ALLOW opens more)")
     return found[:MAX_ADDRESSES]
 
 

@@ -6,14 +6,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from types import MappingProxyType
 
 import msgspec
 from redis.exceptions import RedisError
 
-from worker.errors import ErrorCode, PictureError
+from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
+from worker.fetch import Fetcher
+from worker.imaging.formats import InputFormat
 from worker.imaging.pipeline import Stopped
 from worker.imaging.plan import Plan
 from worker.imaging.render import Rendered, Upload, render
@@ -44,26 +47,15 @@ class _StorageAway(Exception):
     """The task itself is not at fault and is put off."""
 
 
-class TaskFailed(Exception):
-    """The task ends as FAILURE with this sentence for its client."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class TaskStopped(Exception):
-    """The task was cancelled while it ran."""
-
-
 class Processor:
     """Runs tasks; one per worker process."""
 
-    def __init__(self, settings: Settings, tasks: Tasks, storage: Storage, slots: Slots) -> None:
+    def __init__(self, settings: Settings, tasks: Tasks, storage: Storage, slots: Slots, fetcher: Fetcher) -> None:
         self._settings = settings
         self._tasks = tasks
         self._storage = storage
         self._slots = slots
+        self._fetcher = fetcher
         self.stops: dict[str, threading.Event] = {}
         """The tasks running here; a set event stops its task at the next step."""
         self.done = self.failed = 0
@@ -71,17 +63,20 @@ class Processor:
     async def begin_and_process(self, task_id: str) -> None:
         """Begin a queued task, if it is still to be begun, and take it to its end."""
         await self._tasks.renew_lease(task_id)  # and shorten arq's lock, an hour long, to the lease's length
+        begin = partial(self._tasks.move, task_id, Status.STARTED, fields={"worker": worker_name(), "progress": 0})
         try:
-            task = await self._tasks.move(task_id, Status.STARTED, fields={"worker": worker_name(), "progress": 0})
+            task = await begin()
+            await self.process(task)
+            if task.fetch:  # arq would take the job that was queued now for the one that has just run
+                await self.process(await begin(sources=(Status.PENDING,)))
         except (TaskNotFound, WrongState) as exc:
             logger.info("%s not begun: %s", task_id, exc)
-        else:
-            await self.process(task)
 
     async def process(self, task: Task, on_rendered: Callable[[], None] = lambda: None) -> None:
         """Take a task that was begun here to its end, or hand it back: PENDING again, this attempt not counted.
 
-        That is when storage is away (the task is put off), or when this is cancelled (the worker stops).
+        That is when storage is away (the task is put off), when this is cancelled (the worker stops), or when its
+        upload has been fetched: it waits for its turn then, as if it had been sent.
         `on_rendered` is called when the picture is made and its slot free, but the result still to be stored.
         """
         try:
@@ -97,14 +92,20 @@ class Processor:
             raise
 
     def stop(self, task_id: str) -> None:
-        """Let a task that runs here stop at its next step."""
+        """Let a task that runs here stop: at once while its upload is fetched, else at its next step."""
         if task_id in self.stops:
             self.stops[task_id].set()
+            self._fetcher.stop(task_id)
 
     async def _finish(self, task: Task, run: "_Run", on_rendered: Callable[[], None]) -> None:
         began = time.monotonic()
         try:
-            outputs = await self._run(task, run, on_rendered)
+            spec = self._check(task)
+            if task.fetch:
+                await self._fetch(task, spec)
+                logger.info("%s fetched in %.3f s", task.id, time.monotonic() - began)
+                return
+            outputs = await self._run(task, spec, run, on_rendered)
         except TaskFailed as exc:
             self.failed += 1
             await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
@@ -118,12 +119,22 @@ class Processor:
             size_bytes = sum(output.bytes for output in outputs.values())
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
-    async def _run(self, task: Task, run: "_Run", on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
+    async def _fetch(self, task: Task, spec: Spec) -> None:
+        """Fetch the upload and queue the task again, for the rest."""
+        try:
+            fetched = await self._fetcher.fetch(task, spec)
+        except StorageUnavailable as exc:
+            raise _StorageAway(exc) from exc
+        found: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
+        await through_outage(lambda: self._hand_back(task, task.created_ms, found))
+
+    async def _run(
+        self, task: Task, spec: Spec, run: "_Run", on_rendered: Callable[[], None]
+    ) -> dict[str, OutputRecord]:
         """Make and store the results; return what there is to know of them."""
-        spec = self._check(task)
         run.progress = Progress(spec.plan)
-        upload = Upload(await self._read(task.upload_path), spec.source)
-        overlay = Upload(await self._read(overlay_path(task.id)), spec.overlay) if spec.overlay is not None else None
+        upload = await self._upload(task.upload_path, spec.source)
+        overlay = None if spec.overlay is None else await self._upload(overlay_path(task.id), spec.overlay)
         results = await self._render(spec, upload, overlay, run)
         on_rendered()
         paths, records = task.result_paths, {}
@@ -153,9 +164,11 @@ class Processor:
             message = f"this version of the worker does not understand the task: {exc}"
             raise TaskFailed(ErrorCode.UNSUPPORTED_TASK, message) from exc
 
-    async def _read(self, path: str) -> bytes:
+    async def _upload(self, path: str, image_format: InputFormat | None) -> Upload:
+        if image_format is None:
+            raise TypeError("a task whose upload is yet to be fetched was begun as one that has it")
         try:
-            return await self._storage.read(path)
+            return Upload(await self._storage.read(path), image_format)
         except FileNotFoundError as exc:
             raise TaskFailed(ErrorCode.UPLOAD_GONE, "the upload is gone from storage") from exc
         except StorageUnavailable as exc:
@@ -219,14 +232,17 @@ class Processor:
         except StorageUnavailable as exc:
             logger.warning("%s: its upload stays until its time is over: %s", task.id, exc)
 
-    async def _hand_back(self, task: Task, due_ms: int) -> None:
-        fields, sources = {"handed_back": task.handed_back + 1}, (Status.STARTED,)
+    async def _hand_back(self, task: Task, due_ms: int, found: Mapping[str, str | int] = MappingProxyType({})) -> None:
+        fields, sources = {"handed_back": task.handed_back + 1, **found}, (Status.STARTED,)
         try:
             await self._tasks.move(
                 task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fields, due_ms=due_ms
             )
-        except (TaskNotFound, WrongState) as exc:
+        except WrongState as exc:
             logger.warning("%s not handed back: %s", task.id, exc)
+        except TaskNotFound:
+            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
+            await self._storage.delete(task.upload_path)  # which it may have fetched since
 
     @asynccontextmanager
     async def _attended(self, task: Task) -> AsyncIterator["_Run"]:
@@ -246,7 +262,7 @@ class Processor:
                 await asyncio.sleep(PROGRESS_INTERVAL_S)
                 if not run.progress.is_told:
                     await self._tell(task, run.progress)
-            if not await self._renew(task, run.stop):
+            if not await self._renew(task):
                 return
 
     async def _tell(self, task: Task, progress: Progress) -> None:
@@ -255,12 +271,12 @@ class Processor:
         except RedisError as exc:
             logger.warning("%s: progress not told: %s", task.id, exc)
 
-    async def _renew(self, task: Task, stop: threading.Event) -> bool:
+    async def _renew(self, task: Task) -> bool:
         """Keep the lease, and look whether the task is to stop; return False when there is nothing to keep."""
         try:
             now = await self._tasks.get(task.id)
             if now.cancel or now.attempt != task.attempt:
-                stop.set()
+                self.stop(task.id)
             if now.attempt != task.attempt:
                 return False  # a newer attempt has its own lease
             await self._tasks.renew_lease(task.id)

@@ -31,6 +31,9 @@ PROCESS_TASK = "process_task"
 WAKE_CHANNEL = "darkroom:wake"
 """Hears of a task that is queued where none waited (an empty message) and of one that is to stop (its id)."""
 
+FETCH_QUEUE = default_queue_name + ":fetch"
+"""Where tasks wait whose uploads are yet to be fetched: behind one that answers slowly, no other task stands."""
+
 HEALTH_KEY = default_queue_name + health_check_key_suffix
 HEALTH_INTERVAL_S = 5  # `arq --check` fails 6 s after the last worker's end
 
@@ -105,8 +108,8 @@ async def through_outage(action: Callable[[], Awaitable[T]]) -> T:
 
 
 def job_keys(task_id: str) -> list[str]:
-    """Return the keys by which a task waits and runs: its job's, the queue's and the leases'."""
-    return [job_key_prefix + task_id, default_queue_name, LEASES]
+    """Return the keys by which a task waits and runs: its job's, the queue's, the leases' and the fetch queue's."""
+    return [job_key_prefix + task_id, default_queue_name, LEASES, FETCH_QUEUE]
 
 
 def job_for(task_id: str, at_ms: int) -> bytes:
@@ -121,8 +124,8 @@ def job_for(task_id: str, at_ms: int) -> bytes:
 
 
 def begin_keys(token: str) -> list[str]:
-    """Return the keys with which begin.lua takes tasks from the queue, in a call of its own token."""
-    return [default_queue_name, LEASES, f"tasks:begun:{token}"]
+    """Return the keys with which begin.lua takes tasks from the queues, in a call of its own token."""
+    return [default_queue_name, LEASES, f"tasks:begun:{token}", FETCH_QUEUE]
 
 
 def lease_keys(task_id: str) -> list[str]:
@@ -130,22 +133,23 @@ def lease_keys(task_id: str) -> list[str]:
 
 
 async def rank(redis: Redis, task_id: str) -> int | None:
-    """Return how many jobs are due before a task's; None when it is not in the queue."""
+    """Return how many jobs are due before a task's in its queue; None when it is in none."""
     found: int | None = await redis.zrank(default_queue_name, task_id)
-    return found
+    return await redis.zrank(FETCH_QUEUE, task_id) if found is None else found
 
 
 async def held(redis: Redis, task_ids: list[str]) -> set[str]:
-    """Return those of the tasks that are in the queue (waiting, put off) or run under a lease that has not lapsed."""
+    """Return those of the tasks that are in a queue (waiting, put off) or run under a lease that has not lapsed."""
     if not task_ids:
         return set()
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zmscore(default_queue_name, task_ids)
+        pipe.zmscore(FETCH_QUEUE, task_ids)
         pipe.zmscore(LEASES, task_ids)
-        waiting, running = await pipe.execute()
+        waiting, to_fetch, running = await pipe.execute()
     now = now_ms()
     return {
         task_id
-        for task_id, due, lapse in zip(task_ids, waiting, running, strict=True)
-        if due is not None or (lapse is not None and lapse > now)
+        for task_id, *due, lapse in zip(task_ids, waiting, to_fetch, running, strict=True)
+        if due != [None, None] or (lapse is not None and lapse > now)
     }

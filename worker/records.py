@@ -32,6 +32,7 @@ def decoded(task_id: str, record: Mapping[bytes, bytes]) -> Task:
     fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
     fields["spec_json"] = record[b"spec"]
     fields["outputs_json"] = record.get(b"outputs", b"{}")
+    fields["fetched_json"] = record.get(b"fetched", b"")
     return msgspec.convert({"id": task_id, **fields}, Task, strict=False)
 
 

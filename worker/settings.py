@@ -51,6 +51,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     worker_max_rss_mb: Annotated[
         int, Meta(ge=0, description="Resident memory in MB from which a worker does the same; 0 for never.")
     ] = 4000
+    max_upload_bytes: Annotated[
+        int, Meta(ge=1, description="Largest picture file in bytes that is taken in, or fetched.")
+    ] = 32 * 1024 * 1024
+    upload_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Longest time in seconds for one upload to arrive (it gets 408 after that), or to be fetched.",
+        ),
+    ] = 120.0
     input_formats: Annotated[
         tuple[InputFormat, ...],
         Meta(min_length=1, description="Formats that are read, with commas; `heic` needs `pip install '.[heif]'`."),

@@ -1,5 +1,6 @@
 """The task: its record, its states and the one table of moves between them."""
 
+import math
 import time
 from enum import StrEnum
 
@@ -36,7 +37,8 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was accepted; never changes."""
 
     plan: Plan
-    source: InputFormat
+    source: InputFormat | None
+    """The upload's format; None if it is yet to be fetched from `url`."""
     stem: str
     """The upload's file name, made safe, without its extension."""
     overlay: InputFormat | None = None
@@ -47,6 +49,8 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """The upload's size."""
     size: Size | None = None
     """The upright picture's, where the file's first bytes told it."""
+    url: str | None = None
+    """Where the upload comes from, if not with the request; what it is, is not known here then."""
 
     @property
     def operations(self) -> set[str]:
@@ -56,11 +60,22 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def file_names(self) -> dict[str, str]:
-        """Name of each variant -> name of its file."""
+        """Name of each variant -> name of its file; none while the upload's format is unknown."""
+        if self.source is None:
+            return {}
         return {
             name: f"{self.stem}{name and '-'}{name}.{variant.extension(self.source)}"
             for name, variant in self.plan.variants.items()
         }
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What an upload turned out to be that was fetched."""
+
+    source: InputFormat
+    bytes: int
+    size: Size | None
+    """Of the upright picture, where the file's first bytes told it."""
 
 
 class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,11 +116,22 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     error_code: ErrorCode | None = None
     outputs_json: bytes = b"{}"
+    fetch: bool = False
+    """Whether the upload is yet to be fetched; the task waits in a queue of its own for that."""
+    fetched_json: bytes = b""
+    """A `Fetched`, once there is one."""
 
     @property
     def spec(self) -> Spec:
-        """Decode what was accepted; raises `msgspec.DecodeError` for what another version of Darkroom wrote."""
-        return msgspec.json.decode(self.spec_json, type=Spec)
+        """Decode what was accepted, with what a fetch has found.
+
+        Raises `msgspec.DecodeError` for what another version of Darkroom wrote.
+        """
+        spec = msgspec.json.decode(self.spec_json, type=Spec)
+        if not self.fetched_json:
+            return spec
+        fetched = msgspec.json.decode(self.fetched_json, type=Fetched)
+        return msgspec.structs.replace(spec, source=fetched.source, bytes=fetched.bytes, size=fetched.size)
 
     @property
     def outputs(self) -> dict[str, OutputRecord]:
@@ -156,12 +182,23 @@ class TaskNotFound(Exception):
         super().__init__(f"there is no task {task_id[:64]!r}: the id is wrong, or the task was removed after its time")
 
 
+UNKNOWN_RETRY_S = 30
+"""What a client is asked to wait when nothing has ended lately to measure a rate by."""
+
+
 class QueueFull(Exception):
     """As many tasks wait as may; `retry_after_s` is an estimate of when there is room again."""
 
-    def __init__(self, waiting: int, retry_after_s: int) -> None:
-        super().__init__(f"the queue is full, {waiting:,} tasks wait; try again in {retry_after_s} s")
-        self.retry_after_s = retry_after_s
+    def __init__(self, waiting: int, ended_in_10_s: int) -> None:
+        self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
+        super().__init__(f"the queue is full, {waiting:,} tasks wait; try again in {self.retry_after_s} s")
+
+
+def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
+    """Estimate when a tenth of the queue will have been worked off, at the rate of the last 10 s: 1 to 60 s."""
+    if ended_in_10_s == 0:
+        return UNKNOWN_RETRY_S
+    return max(1, min(60, math.ceil(waiting / 10 / (ended_in_10_s / 10))))
 
 
 class TaskRunning(Exception):

@@ -5,7 +5,6 @@ state) are sorted sets of ids scored in Unix milliseconds; every change goes thr
 """
 
 import logging
-import math
 import time
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -28,9 +27,6 @@ logger = logging.getLogger(__name__)
 
 FULL_REMEMBERED_S = 1.0
 """How long uploads are refused unread after the queue was found full."""
-
-UNKNOWN_RETRY_S = 30
-"""What a client is asked to wait when nothing has ended lately to measure a rate by."""
 
 UPLOAD_ABANDONED_MS = 3_600_000
 """Longer than any upload takes."""
@@ -86,13 +82,14 @@ class Tasks:
                 self._queue_limit,
                 EVENTS_KEPT,
                 *((kept.claim, kept.record, kept.ttl_ms) if kept else ("", "", "")),
+                int(spec.source is None),
                 *indices.of_new(spec),
             ],
         )
         if waiting is None:
             raise KeyInUse
         if ended:
-            full = QueueFull(waiting, _retry_after_s(waiting, ended[0]))
+            full = QueueFull(waiting, ended[0])
             self._full = time.monotonic() + FULL_REMEMBERED_S, full
             raise full
 
@@ -118,10 +115,12 @@ class Tasks:
         rank: int | None = await queue.rank(self._redis, task_id)
         return None if rank is None else rank + 1
 
-    async def begin(self, count: int, running: Collection[str] = (), *, worker: str = "") -> list[Task]:
+    async def begin(
+        self, count: int, running: Collection[str] = (), *, worker: str = "", fetches: int = 0
+    ) -> list[Task]:
         """Move up to `count` due tasks to STARTED for a worker, each with a lease of `LEASE_S`; return them.
 
-        In one round trip.
+        And up to `fetches` of those whose uploads are yet to be fetched. In one round trip.
 
         Those whose worker let its lease lapse come first; a lapsed lease of `running`, the caller's own, is renewed.
         """
@@ -136,6 +135,7 @@ class Tasks:
                 EVENTS_KEPT,
                 *queue.BEGIN_PREFIXES,
                 worker,
+                fetches,
                 *running,
             ],
         )
@@ -226,9 +226,12 @@ class Tasks:
             if await self._mark(keys=[records.task_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
                 return await self.get(task_id)
 
-    async def retry(self, task: Task) -> Task:
-        """Queue a failed or revoked task again, as if it had never been begun; raise `WrongState` for any other."""
-        fresh: dict[str, str | int] = {"handed_back": task.attempt, "cancel": 0, "error": ""}
+    async def retry(self, task: Task, *, fetch: bool = False) -> Task:
+        """Queue a failed or revoked task again, as if it had never been begun; raise `WrongState` for any other.
+
+        With `fetch` its upload is fetched again.
+        """
+        fresh: dict[str, str | int] = {"handed_back": task.attempt, "cancel": 0, "error": "", "fetch": int(fetch)}
         return await self.move(
             task.id, Status.PENDING, attempt=task.attempt, sources=(Status.FAILURE, Status.REVOKED), fields=fresh
         )
@@ -283,16 +286,8 @@ class Tasks:
 
         Nobody can try it again from here on; `forget_upload` says that the files are gone.
         """
-        return bool(
-            await self._retire(keys=[records.task_key(task_id), *queue.job_keys(task_id)], args=[task_id, *indices.ALL])
-        )
-
-
-def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
-    """Estimate when a tenth of the queue will have been worked off, at the rate of the last 10 s: 1 to 60 s."""
-    if ended_in_10_s == 0:
-        return UNKNOWN_RETRY_S
-    return max(1, min(60, math.ceil(waiting / 10 / (ended_in_10_s / 10))))
+        keys = [records.task_key(task_id), *queue.job_keys(task_id)]
+        return bool(await self._retire(keys=keys, args=[task_id, *indices.ALL]))
 
 
 def _source(script: str) -> str:

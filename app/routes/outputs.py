@@ -33,8 +33,8 @@ async def output(request: Request) -> Response:
 
 def prefers_picture(request: Request, task: Task) -> bool:
     """Tell whether the client would rather have the task's result than JSON about it."""
-    variants = task.spec.plan.variants
-    media_type = next(iter(variants.values())).media_type(task.spec.source)
+    variant, source = next(iter(task.spec.plan.variants.values())), task.spec.source
+    media_type = "image/*" if source is None else variant.media_type(source)  # None: it could not be fetched
     return prefers(request.headers.get("accept", "*/*"), media_type, "application/json")
 
 

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from app.addresses import address_problems, file_name
 from app.errors import NoResult
 from app.events import ended
 from app.idempotency import Once, made_once
@@ -14,7 +15,7 @@ from app.responses import json_response
 from app.routes.outputs import prefers_picture, send_picture
 from app.settings import Settings
 from app.state import Request
-from app.uploads import Form, form_reader, received_form
+from app.uploads import MAX_SHOWN_NAME, Form, form_reader, received_form, safe_stem
 from app.views import status_view
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
 from worker.states import Spec, Status, Task
@@ -58,11 +59,13 @@ async def _outcome(request: Request, task: Task, headers: dict[str, str]) -> Res
 
 def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
     """Check the whole form; raise `InvalidParameters` with all its problems at once."""
-    problems, upload, overlay = list(form.problems), form.upload, form.overlay
+    fields, upload, overlay = dict(form.fields), form.upload, form.overlay
+    problems = [*form.problems, *address_problems(fields, ("url",), settings)]
+    url = fields.pop("url", None)
     has_overlay = overlay is not None or any(problem.field == "overlay" for problem in problems)
     try:
         plan = parse_plan(
-            presets.form_fields(form.fields),
+            presets.form_fields(fields),
             upload.format if upload else None,
             settings.max_operations,
             has_overlay=has_overlay,
@@ -72,14 +75,10 @@ def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
     except InvalidParameters as exc:
         problems += exc.problems
     else:
+        overlay_format = overlay.format if overlay is not None else None
+        if url is not None and not problems:
+            name = file_name(url)
+            return Spec(plan, None, safe_stem(name), overlay_format, name[:MAX_SHOWN_NAME], url=url)
         if upload is not None and not problems:
-            return Spec(
-                plan,
-                upload.format,
-                upload.stem,
-                overlay.format if overlay is not None else None,
-                upload.name,
-                upload.bytes,
-                upload.size,
-            )
+            return Spec(plan, upload.format, upload.stem, overlay_format, upload.name, upload.bytes, upload.size)
     raise InvalidParameters(problems)

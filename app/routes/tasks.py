@@ -56,14 +56,22 @@ async def cancel(request: Request) -> Response:
 
 
 async def retry(request: Request) -> Response:
-    """Queue a failed or revoked task again; 410 when its upload is gone."""
-    tasks, storage = request.state["tasks"], request.state["storage"]
+    """Queue a failed or revoked task again; 410 when its upload is gone and cannot be fetched from a URL again."""
+    tasks = request.state["tasks"]
     task = await tasks.get(request.path_params["task_id"])
+    fetch = task.spec.source is None or not await _is_stored(request, task)
+    if fetch and task.spec.url is None:
+        raise HTTPException(410, "the upload of this task is gone; send the picture again")
+    task = await tasks.retry(task, fetch=fetch)
+    return json_response(status_view(task), 202, {"Location": f"/task-status/{task.id}"})
+
+
+async def _is_stored(request: Request, task: Task) -> bool:
     try:
-        await storage.head(task.upload_path)
+        await request.state["storage"].head(task.upload_path)
     except FileNotFoundError:
-        raise HTTPException(410, "the upload of this task is gone; send the picture again") from None
-    return json_response(status_view(await tasks.retry(task)), 202, {"Location": f"/task-status/{task.id}"})
+        return False
+    return True
 
 
 async def delete(request: Request) -> Response:

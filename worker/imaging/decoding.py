@@ -34,6 +34,9 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
 """Whose frames are an animation; those of TIFF and of phones' JPEGs are pictures of their own."""
 
+HEAD_BYTES = 64 * 1024
+"""How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""
+
 
 class Limits(Struct, frozen=True):
     """What a picture may have; pixels are counted over all frames that are decoded or written."""

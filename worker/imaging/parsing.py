@@ -37,7 +37,8 @@ def parse_plan(
 ) -> Plan:
     """Build the plan for an upload in the format `source`, or raise `InvalidParameters` with every problem.
 
-    `source` is None where the upload itself was refused: the fields are still checked, so that one answer names all.
+    `source` is None where the upload is yet to be fetched, or was refused: the fields are still checked, so that one
+    answer names all.
     `has_overlay` is None where it is not known yet whether a second picture will come.
     """
     parser = _Parser(source, max_operations)
@@ -134,8 +135,7 @@ class _Parser:
             for name in _OUTPUT:
                 if name != "frame" and getattr(output, name) != getattr(Output(), name):
                     self._add(f"{prefix}{name}", "the result is JSON, no picture; leave it out")
-        elif self._source is not None:
-            self.problems += [Problem(prefix + each.field, each.message) for each in output.problems(self._source)]
+        self.problems += [Problem(prefix + each.field, each.message) for each in variant.problems(self._source)]
         return variant
 
     def _output(self, given: Mapping[str, Any], prefix: str, *, is_text: bool) -> Output:

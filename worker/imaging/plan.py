@@ -124,11 +124,18 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         | None
     ) = None
 
-    def target(self, source: InputFormat) -> OutputFormat:
-        return source.kept_as if self.format == "keep" else _OUTPUT_FORMATS[self.format]
+    def target(self, source: InputFormat | None) -> OutputFormat:
+        """Return the format of the result; raises `TypeError` when it depends on a source that is not known yet."""
+        if self.format != "keep":
+            return _OUTPUT_FORMATS[self.format]
+        if source is None:
+            raise TypeError("the upload's format is not known")
+        return source.kept_as
 
-    def problems(self, source: InputFormat) -> list[Problem]:
-        """Return a problem for each option that is given and that the format does not have."""
+    def problems(self, source: InputFormat | None) -> list[Problem]:
+        """Return a problem for each option that is given and that the format, if it is known, does not have."""
+        if source is None and self.format == "keep":
+            return []
         target = self.target(source)
         specific = frozenset[str]().union(*(choice.options for choice in OutputFormat))
         problems = [
@@ -159,10 +166,14 @@ class Variant(Struct, frozen=True):
         """Whether the result is JSON."""
         return bool(self.operations) and self.operations[-1].is_report
 
+    def problems(self, source: InputFormat | None) -> list[Problem]:
+        """Return what does not go together in its form; a report has none."""
+        return [] if self.is_report else self.output.problems(source)
+
     def extension(self, source: InputFormat) -> str:
         return "json" if self.is_report else self.output.target(source).extension
 
-    def media_type(self, source: InputFormat) -> str:
+    def media_type(self, source: InputFormat | None) -> str:
         return "application/json" if self.is_report else self.output.target(source).media_type
 
     def takes_all_frames(self, source: InputFormat) -> bool:

@@ -1,0 +1,26 @@
+"""The addresses in a form, checked as far as their text tells; where they lead is checked as they are dialled."""
+
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from app.settings import Settings
+from worker.fields import Problem
+from worker.outbound import Refused, check_url
+from worker.words import shortened
+
+
+def address_problems(fields: Mapping[str, str], names: tuple[str, ...], settings: Settings) -> list[Problem]:
+    """Return a problem for each of the fields `names` that holds what no connection is made to."""
+    problems = []
+    for name in names:
+        try:
+            if name in fields:
+                check_url(fields[name], settings.outbound_allow)
+        except Refused as exc:
+            problems.append(Problem(name, f"{shortened(fields[name])} is not allowed: it {exc}"))
+    return problems
+
+
+def file_name(url: str) -> str:
+    """Return the name that a browser would give what lies there: the path's last part."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
