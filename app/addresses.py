@@ -8,11 +8,15 @@ from worker.fields import Problem
 from worker.outbound import Refused, check_url
 from worker.words import shortened
 
+ADDRESSES = ("url", "callback_url")
 
-def address_problems(fields: Mapping[str, str], names: tuple[str, ...], settings: Settings) -> list[Problem]:
-    """Return a problem for each of the fields `names` that holds what no connection is made to."""
+
+def address_problems(fields: Mapping[str, str], settings: Settings) -> list[Problem]:
+    """Return a problem for each of `ADDRESSES` to which no connection is made."""
     problems = []
-    for name in names:
+    if "callback_url" in fields and not settings.webhook_secrets:
+        problems.append(Problem("callback_url", "is refused: this server has no WEBHOOK_SECRETS; leave it out"))
+    for name in ADDRESSES:
         try:
             if name in fields:
                 check_url(fields[name], settings.outbound_allow)

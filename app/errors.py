@@ -70,6 +70,12 @@ class NoResult(Exception):
         super().__init__(f"the task ended as {task.status}" + (f": {task.error}" if task.error else ""))
 
 
+class NoWebhook(Exception):
+    def __init__(self, task: Task) -> None:
+        reason = "it has no callback_url" if task.callback_url is None else "it has not ended, or that was long ago"
+        super().__init__(f"the task has no webhook to be sent again: {reason}")
+
+
 def problem(
     status: int, detail: str, *, problems: list[Problem] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -126,6 +132,7 @@ EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     UploadTooSlow: _answer(408),
     NotFinished: _answer(409, RETRY_AFTER),
     NoResult: _answer(409),
+    NoWebhook: _answer(409),
     SeveralResults: _answer(406),
     KeyInUse: _answer(409, RETRY_AFTER),
     WrongState: _answer(409),

@@ -16,6 +16,7 @@ from worker.queue import connect
 from worker.settings import read_settings
 from worker.storage import Storage
 from worker.tasks import Tasks
+from worker.webhooks import Webhooks
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> Starlette:
                 redis=redis,
                 storage=Storage(settings.storage_url),
                 tasks=Tasks(redis, settings),
+                webhooks=Webhooks(redis),
                 events=events,
             )
         finally:

@@ -11,6 +11,7 @@ from app.presets import Presets
 from app.settings import Settings
 from worker.storage import Storage
 from worker.tasks import Tasks
+from worker.webhooks import Webhooks
 
 
 class State(TypedDict):
@@ -20,6 +21,7 @@ class State(TypedDict):
     redis: Redis
     storage: Storage
     tasks: Tasks
+    webhooks: Webhooks
     events: Events
 
 

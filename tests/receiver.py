@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from http import HTTPStatus
 @dataclass(frozen=True)
 class Answer:
     status: int = 200
+    """0 for not a word."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Sequence[bytes] = b""
     """What is sent; a sequence goes out chunk by chunk, without a Content-Length."""
@@ -25,6 +27,7 @@ class Received:
     headers: Mapping[str, str]
     """By name in small letters."""
     body: bytes
+    at_s: float = field(default_factory=time.time)
 
 
 class Receiver:
@@ -62,7 +65,8 @@ class Receiver:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.received.append(Received(method, target, headers, body))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        await self._send(answer, writer)
+        if answer.status:
+            await self._send(answer, writer)
         if answer.is_held:
             await reader.read()
 

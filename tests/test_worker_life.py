@@ -17,8 +17,8 @@ from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, working
 from tests.pictures import jpeg
 from worker.heartbeat import Beat
-from worker.main import NEVER_TRIES, worker_settings
-from worker.queue import LEASES
+from worker.main import worker_settings
+from worker.queue import LEASES, NEVER_TRIES
 
 
 async def test_every_setting_is_one_that_arq_knows(settings: Settings) -> None:

@@ -3,8 +3,8 @@
 -- KEYS[6]  the key whose one task this is, if it has one
 -- ARGV     1 task id, 2 now (Unix ms), 3 life of an unfinished task (ms), 4 spec (JSON), 5 job, 6 wake-up channel,
 --          7 how many may wait, 8 how many events are kept, 9 the claim to KEYS[6], 10 what is kept there from now on,
---          11 for how long (ms), 12 whether the upload is yet to be fetched (0 or 1), 13... indices by which the task is
---          found beside those of its state
+--          11 for how long (ms), 12 whether the upload is yet to be fetched (0 or 1), 13 where a webhook is sent at its
+--          end, '' for none, 14... indices by which the task is found beside those of its state
 -- Returns {waiting}, {waiting, ended in the last 10 s} when the queue is full, or {nil} when another has KEYS[6].
 local id, now, ttl, queue = ARGV[1], ARGV[2], ARGV[3], KEYS[3]
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -30,7 +30,10 @@ if ARGV[12] == '1' then
   redis.call('HSET', KEYS[1], 'fetch', 1)
   queue = KEYS[5]
 end
-for i = 13, #ARGV do
+if ARGV[13] ~= '' then
+  redis.call('HSET', KEYS[1], 'callback_url', ARGV[13])
+end
+for i = 14, #ARGV do
   redis.call('ZADD', ARGV[i], now, id)
 end
 enter(id, '', 'PENDING', 0, now, ttl, ARGV[8])

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -18,6 +19,7 @@ from arq.constants import health_check_key_suffix
 from arq.cron import CronJob
 from arq.worker import Worker
 
+from worker.delivery import WebhookWorker, webhook_settings
 from worker.fetch import Fetcher
 from worker.heartbeat import Heartbeat
 from worker.outbound import outbound_client
@@ -26,10 +28,13 @@ from worker.queue import (
     FETCH_QUEUE,
     HEALTH_INTERVAL_S,
     HEALTH_KEY,
+    NEVER_S,
+    NEVER_TRIES,
     WAKE_CHANNEL,
     connect,
     decode_job,
     encode_job,
+    messages,
     through_outage,
 )
 from worker.settings import Settings, read_settings
@@ -39,11 +44,6 @@ from worker.sweep import sweep
 from worker.tasks import Tasks
 
 logger = logging.getLogger(__name__)
-
-NEVER_S = 3600.0
-"""arq's own job timeout, out of the way: it would take the job from the queue and leave the task without an end."""
-NEVER_TRIES = 1_000_000
-"""arq's own `max_tries`: it would fail the job without calling us. Ours is `max_attempts`."""
 
 FALLBACK_POLL_S = 0.5
 """How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
@@ -119,7 +119,11 @@ def fetch_settings(settings: Settings) -> dict[str, Any]:
     return {**worker_settings(settings), "queue_name": FETCH_QUEUE, "cron_jobs": [], "health_check_key": health_key}
 
 
-ARQ_SETTINGS = {"WorkerSettings": worker_settings, "FetchSettings": fetch_settings}
+ARQ_SETTINGS: dict[str, Callable[[Settings], dict[str, Any]]] = {
+    "WorkerSettings": worker_settings,
+    "FetchSettings": fetch_settings,
+    "WebhookSettings": webhook_settings,
+}
 
 
 def __getattr__(name: str) -> dict[str, Any]:
@@ -217,15 +221,11 @@ class EventWorker(Worker):
 
     async def _listen(self) -> None:
         """Hear of tasks that are queued or cancelled; whatever is missed, polls and lease renewals find later."""
-        async with self.pool.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(WAKE_CHANNEL)
-            while True:
-                # Without a time of its own it would end with the connection's, which is meant for commands.
-                message = await channel.get_message(timeout=60)
-                if message and message["data"] and "processor" in self.ctx:
-                    self.ctx["processor"].stop(message["data"].decode())
-                elif message:
-                    self._wake.set()
+        async for message in messages(self.pool, WAKE_CHANNEL):
+            if message and "processor" in self.ctx:
+                self.ctx["processor"].stop(message)
+            else:
+                self._wake.set()
 
     async def wind_down(self, grace_s: float) -> None:
         """Let running tasks finish for `grace_s`, hand back the rest, and release what the worker holds."""
@@ -254,15 +254,17 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    worker = EventWorker(**worker_settings(settings))
-    main = asyncio.create_task(worker.main())
+    workers: list[EventWorker | WebhookWorker] = [EventWorker(**worker_settings(settings))]
+    if settings.webhook_secrets:
+        workers.append(WebhookWorker(**webhook_settings(settings)))
+    mains = [asyncio.create_task(worker.main()) for worker in workers]
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    main.cancel()
+    await asyncio.wait({*mains, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for each in (*mains, stopped):
+        each.cancel()
     try:
-        await main
+        await asyncio.gather(*mains)
     except asyncio.CancelledError:
         logger.info("stopping")
     finally:
-        await worker.wind_down(settings.shutdown_grace_s)
+        await asyncio.gather(*(worker.wind_down(settings.shutdown_grace_s) for worker in workers))

@@ -5,7 +5,7 @@ arq's own words (job, queue, in-progress) live here and in `worker.main` only.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ from arq.connections import ArqRedis
 from arq.constants import default_queue_name, health_check_key_suffix, in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -33,6 +34,21 @@ WAKE_CHANNEL = "darkroom:wake"
 
 FETCH_QUEUE = default_queue_name + ":fetch"
 """Where tasks wait whose uploads are yet to be fetched: behind one that answers slowly, no other task stands."""
+
+WEBHOOK_QUEUE = default_queue_name + ":webhooks"
+WEBHOOK_CHANNEL = "darkroom:webhooks"
+"""Hears of a message that is to be delivered now."""
+
+DELIVER_WEBHOOK = "deliver_webhook"
+"""The name under which the arq function is registered."""
+
+MESSAGE_TTL_MS = 7 * 86_400_000
+"""How long a message is kept after its last attempt; far longer than any pause."""
+
+NEVER_S = 3600.0
+"""arq's own job timeout, out of the way: it would take the job from the queue and leave it without an end."""
+NEVER_TRIES = 1_000_000
+"""arq's own `max_tries`: it would fail the job without calling us. Ours are `max_attempts` and a schedule."""
 
 HEALTH_KEY = default_queue_name + health_check_key_suffix
 HEALTH_INTERVAL_S = 5  # `arq --check` fails 6 s after the last worker's end
@@ -117,10 +133,50 @@ def job_for(task_id: str, at_ms: int) -> bytes:
 
     Our scripts store it together with the task's record, and without arq's three round trips to see whether it is new.
     """
-    job = serialize_job(PROCESS_TASK, (task_id,), {}, None, at_ms, serializer=encode_job)
+    return _job(PROCESS_TASK, task_id, at_ms)
+
+
+def _job(function: str, argument: str, at_ms: int) -> bytes:
+    job = serialize_job(function, (argument,), {}, None, at_ms, serializer=encode_job)
     if job is None:
         raise TypeError("arq could not serialise the job")
     return job
+
+
+WEBHOOK_JOB = _job(DELIVER_WEBHOOK, "MESSAGE_ID", 0)
+"""The job that delivers a message, with a word in the place of the id, which move.lua makes."""
+
+
+def move_keys(task_id: str) -> list[str]:
+    """Return the keys of `job_keys`, and the queue of webhooks."""
+    return [*job_keys(task_id), WEBHOOK_QUEUE]
+
+
+WEBHOOK_ARGS: list[str | bytes | int] = [WEBHOOK_JOB, job_key_prefix, WEBHOOK_CHANNEL, MESSAGE_TTL_MS]
+"""What move.lua needs to queue the delivery of a message."""
+
+
+def queue_delivery(pipe: Pipeline, message_id: str, at_ms: int) -> None:
+    """Add to a transaction what makes a message's delivery due at once."""
+    pipe.set(job_key_prefix + message_id, _job(DELIVER_WEBHOOK, message_id, at_ms), px=MESSAGE_TTL_MS)
+    pipe.zadd(WEBHOOK_QUEUE, {message_id: at_ms})
+    pipe.publish(WEBHOOK_CHANNEL, "")
+
+
+def lock_key(job_id: str) -> str:
+    """Return the key by which arq knows that a job runs."""
+    return in_progress_key_prefix + job_id
+
+
+async def messages(redis: Redis, channel: str) -> AsyncIterator[str]:
+    """Yield what is published on a channel."""
+    async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
+        await subscription.subscribe(channel)
+        while True:
+            # Without a time of its own it would end with the connection's, which is meant for commands.
+            message = await subscription.get_message(timeout=60)
+            if message:
+                yield message["data"].decode()
 
 
 def begin_keys(token: str) -> list[str]:
@@ -129,7 +185,7 @@ def begin_keys(token: str) -> list[str]:
 
 
 def lease_keys(task_id: str) -> list[str]:
-    return [LEASES, in_progress_key_prefix + task_id]
+    return [LEASES, lock_key(task_id)]
 
 
 async def rank(redis: Redis, task_id: str) -> int | None:

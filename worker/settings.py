@@ -12,6 +12,7 @@ from worker.fields import convert_fields
 from worker.imaging.decoding import Limits
 from worker.imaging.formats import InputFormat
 from worker.outbound import networks
+from worker.signatures import secret_key
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
@@ -84,6 +85,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             extra={"allowed": "networks such as 10.0.0.0/8 or fd00::/8, with commas", "check": networks},
         ),
     ] = ()
+    webhook_secrets: Annotated[
+        tuple[str, ...],
+        Meta(description="What signs webhooks: `whsec_` and base64 of 24 to 64 bytes; two, with a comma, in a change."),
+    ] = ()
     task_timeout_s: Annotated[
         float, Meta(gt=0, description="Longest processing of one task in seconds, waiting not counted.")
     ] = 60.0
@@ -115,6 +120,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if InputFormat.HEIC in self.input_formats and find_spec("pillow_heif") is None:
             raise InvalidSettings("INPUT_FORMATS: heic needs the package pillow-heif: pip install '.[heif]'")
+        try:
+            keys = [secret_key(secret) for secret in self.webhook_secrets]
+        except ValueError as exc:  # not what was given: it may be a secret
+            raise InvalidSettings(f"WEBHOOK_SECRETS: {exc}") from None
+        if len(keys) > 2:
+            raise InvalidSettings("WEBHOOK_SECRETS: give one secret, or two while one takes over from the other")
         if self.font_path is not None and not Path(self.font_path).is_file():
             raise InvalidSettings(f"FONT_PATH: {self.font_path!r} is no file")
 

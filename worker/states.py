@@ -120,6 +120,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the upload is yet to be fetched; the task waits in a queue of its own for that."""
     fetched_json: bytes = b""
     """A `Fetched`, once there is one."""
+    callback_url: str | None = None
+    """Where a webhook is sent at its end."""
+    message_id: str | None = None
+    """The webhook of its last end."""
 
     @property
     def spec(self) -> Spec:

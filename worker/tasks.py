@@ -64,10 +64,11 @@ class Tasks:
         if self._full is not None and time.monotonic() < self._full[0]:
             raise self._full[1]
 
-    async def create(self, task_id: str, spec: Spec, kept: Kept | None = None) -> None:
+    async def create(self, task_id: str, spec: Spec, kept: Kept | None = None, callback_url: str | None = None) -> None:
         """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`.
 
-        With `kept`, which is kept in the same step, it is the one task of a key; or raise `KeyInUse`.
+        With `kept`, which is kept in the same step, it is the one task of a key; or raise `KeyInUse`. At each of its
+        ends a webhook is sent to `callback_url`.
         """
         at_ms = now_ms()
         waiting, *ended = await self._create(
@@ -83,6 +84,7 @@ class Tasks:
                 EVENTS_KEPT,
                 *((kept.claim, kept.record, kept.ttl_ms) if kept else ("", "", "")),
                 int(spec.source is None),
+                callback_url or "",
                 *indices.of_new(spec),
             ],
         )
@@ -118,11 +120,10 @@ class Tasks:
     async def begin(
         self, count: int, running: Collection[str] = (), *, worker: str = "", fetches: int = 0
     ) -> list[Task]:
-        """Move up to `count` due tasks to STARTED for a worker, each with a lease of `LEASE_S`; return them.
+        """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
 
-        And up to `fetches` of those whose uploads are yet to be fetched. In one round trip.
-
-        Those whose worker let its lease lapse come first; a lapsed lease of `running`, the caller's own, is renewed.
+        And up to `fetches` of those whose uploads are yet to be fetched. Tasks whose worker let its lease lapse come
+        first; a lapsed lease of `running`, the caller's own, is renewed.
         """
         token = uuid4().hex
         reply: list[Any] = await self._begin(
@@ -193,7 +194,7 @@ class Tasks:
         ttl_ms = self._ttl_ms if target in ENDS else UNFINISHED_TTL_MS
         parts = [part for pair in fields.items() for part in pair]
         reply: list[bytes] = await self._move(
-            keys=[records.task_key(task_id), *queue.job_keys(task_id)],
+            keys=[records.task_key(task_id), *queue.move_keys(task_id)],
             args=[
                 task_id,
                 target,
@@ -206,6 +207,7 @@ class Tasks:
                 EVENTS_KEPT,
                 at_ms if due_ms is None else due_ms,
                 msgspec.json.encode(steps) if steps else b"",
+                *queue.WEBHOOK_ARGS,
                 *parts,
             ],
         )

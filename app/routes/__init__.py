@@ -10,6 +10,7 @@ from app.routes.listing import list_tasks
 from app.routes.outputs import output
 from app.routes.process import process_image
 from app.routes.tasks import cancel, delete, record, retry, task_result, task_status
+from app.routes.webhooks import resend
 from app.state import Request
 
 
@@ -31,6 +32,7 @@ ROUTES = [
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
     Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
     Route("/tasks/{task_id}/events", task_events),
+    Route("/tasks/{task_id}/webhook", resend, methods=["POST"]),
     Route("/events", all_events),
     Route("/operations", operations),
     Route("/presets", presets),

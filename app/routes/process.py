@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from app.addresses import address_problems, file_name
+from app.addresses import ADDRESSES, address_problems, file_name
 from app.errors import NoResult
 from app.events import ended
 from app.idempotency import Once, made_once
@@ -33,7 +33,8 @@ async def _make(request: Request, once: Once | None) -> str:
     reader = form_reader(request, FormReader) if once is None else once.reader
     async with received_form(request, task_id, reader) as form:
         spec = _spec(form, request.state["settings"], request.state["presets"])
-        await request.state["tasks"].create(task_id, spec, None if once is None else once.keeping(task_id))
+        kept = None if once is None else once.keeping(task_id)
+        await request.state["tasks"].create(task_id, spec, kept, form.fields.get("callback_url"))
     return task_id
 
 
@@ -60,8 +61,8 @@ async def _outcome(request: Request, task: Task, headers: dict[str, str]) -> Res
 def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
     """Check the whole form; raise `InvalidParameters` with all its problems at once."""
     fields, upload, overlay = dict(form.fields), form.upload, form.overlay
-    problems = [*form.problems, *address_problems(fields, ("url",), settings)]
-    url = fields.pop("url", None)
+    problems = [*form.problems, *address_problems(fields, settings)]
+    url, _ = (fields.pop(name, None) for name in ADDRESSES)
     has_overlay = overlay is not None or any(problem.field == "overlay" for problem in problems)
     try:
         plan = parse_plan(

@@ -8,6 +8,7 @@ from app.events import ended
 from app.preferences import applied, wait_s
 from app.responses import json_response
 from app.routes.outputs import prefers_picture, send_picture
+from app.routes.webhooks import webhook_view
 from app.state import Request
 from app.views import record_view, results, status_view
 from worker.states import Status, Task, TaskRunning
@@ -25,7 +26,7 @@ async def record(request: Request) -> Response:
     tasks = request.state["tasks"]
     task = await tasks.get(request.path_params["task_id"])
     position = await tasks.position(task.id) if task.status is Status.PENDING else None
-    return json_response({**record_view(task), "position": position})
+    return json_response({**record_view(task), "position": position, **await webhook_view(request, task)})
 
 
 async def task_result(request: Request) -> Response:
