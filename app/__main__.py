@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ import uvloop
 from app.local import STOP_SIGNALS, CannotStart, check_redis, claimed, embedded_valkey, listening_socket, serve
 from app.presets import read_presets
 from app.settings import Settings
+from worker import logs
 from worker.settings import InvalidSettings, read_settings
 from worker.storage import Storage, StorageUnavailable
 
@@ -31,7 +31,6 @@ Ctrl-C stops everything; tasks and pictures stay in the data directory."""
 
 def main() -> None:
     options = _options()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for number in STOP_SIGNALS:  # until the server takes them over; what has been started is stopped then
         signal.signal(number, signal.default_int_handler)
     try:
@@ -59,6 +58,7 @@ def _run(options: argparse.Namespace) -> None:
     environ = dict(os.environ)
     environ.setdefault("STORAGE_URL", (data_dir / "storage").as_uri())
     settings = read_settings(Settings, environ)
+    logs.configure(settings.log_format)
     with ExitStack() as stack:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         stack.enter_context(claimed(data_dir))

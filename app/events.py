@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -94,7 +95,7 @@ class Events:
         async with self._starting:
             if self._reader is None:
                 self._last_id = await newest_id(self._redis)
-                self._reader = asyncio.create_task(self._read())
+                self._reader = asyncio.create_task(self._read(), context=Context())  # it is no request's
 
     async def _read(self) -> None:
         while not AppStatus.should_exit:  # set when the server is told to stop

@@ -1,17 +1,22 @@
 """The ASGI application, put together: `uvicorn app.main:app`."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from app.errors import EXCEPTION_HANDLERS
 from app.events import Events
 from app.presets import read_presets
+from app.request_id import RequestIds
 from app.routes import ROUTES
 from app.settings import Settings
 from app.state import State
+from worker import logs
+from worker.logs import LogFormat
 from worker.queue import connect
 from worker.settings import read_settings
 from worker.storage import Storage
@@ -19,7 +24,7 @@ from worker.tasks import Tasks
 from worker.webhooks import Webhooks
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings) -> ASGIApp:
     """Build the application; it connects to Redis and storage when it starts. Raises `InvalidSettings`."""
     presets = read_presets(settings)
 
@@ -44,11 +49,23 @@ def create_app(settings: Settings) -> Starlette:
             await listening.aclose(close_connection_pool=True)
             await redis.aclose(close_connection_pool=True)
 
-    return Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan)
+    return RequestIds(Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan))
 
 
-def __getattr__(name: str) -> Starlette:
+def __getattr__(name: str) -> ASGIApp:
     # `app` is made when a server asks for it, so that importing this module reads no environment.
     if name == "app":
-        return create_app(read_settings(Settings))
+        settings = read_settings(Settings)
+        logs.configure(settings.log_format)
+        if settings.log_format is LogFormat.JSON:
+            _take_over_log()
+        return create_app(settings)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _take_over_log() -> None:
+    """Let uvicorn's lines go our way: it has given its loggers a format of their own by now."""
+    for name in ("uvicorn", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True

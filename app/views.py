@@ -1,12 +1,12 @@
 """A task as JSON shows it."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from worker.imaging.plan import Plan, Variant
 from worker.states import Spec, Status, Task
+from worker.times import rfc3339
 
 
 def status_view(task: Task) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def record_view(task: Task) -> dict[str, Any]:
         "ran_s": None if task.ran_ms is None else round(task.ran_ms / 1000, 3),
         "attempts": task.attempt,
         "worker": task.worker,
+        "request_id": task.spec.request_id or None,
         "progress": 0 if task.status is Status.PENDING else task.progress,
         "outputs": [
             {**({"variant": name} if name else {}), **msgspec.to_builtins(output)}
@@ -48,10 +49,7 @@ def record_view(task: Task) -> dict[str, Any]:
 
 
 def timestamp(at_ms: int | None) -> str | None:
-    """Write a time as RFC 3339 has it, in UTC and to the millisecond."""
-    if at_ms is None:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at_ms is None else rfc3339(at_ms)
 
 
 def _file(spec: Spec) -> dict[str, Any]:

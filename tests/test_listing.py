@@ -31,6 +31,7 @@ async def test_the_record_says_all_there_is_to_know(service: Client) -> None:
     assert times == sorted(times)
     assert record.pop("waited_s") == pytest.approx((times[2] - times[1]).total_seconds())
     assert record.pop("ran_s") == pytest.approx((times[3] - times[2]).total_seconds())
+    assert re.fullmatch(r"[0-9a-f]{32}", record.pop("request_id"))
     [output] = record.pop("outputs")
     assert (output["path"], output["width"], output["height"]) == (view["result"], 80, 60)
     [operation] = record.pop("operations")

@@ -6,19 +6,20 @@ import sys
 
 import uvloop
 
+from worker import logs
 from worker.main import run
 from worker.settings import InvalidSettings, Settings, read_settings
 from worker.storage import StorageUnavailable
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # arq logs each job twice at INFO; `worker.process` says the same once, with the task's id first.
-    logging.getLogger("arq").setLevel(logging.WARNING)
     try:
         settings = read_settings(Settings)
     except InvalidSettings as exc:
         sys.exit(f"darkroom: {exc}")
+    logs.configure(settings.log_format)
+    # arq logs each job twice at INFO; `worker.process` says the same once, with the task's id first.
+    logging.getLogger("arq").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(run(settings))

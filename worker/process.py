@@ -14,6 +14,7 @@ from types import MappingProxyType
 import msgspec
 from redis.exceptions import RedisError
 
+from worker import logs
 from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
 from worker.fetch import Fetcher
 from worker.imaging.formats import InputFormat
@@ -79,6 +80,9 @@ class Processor:
         upload has been fetched: it waits for its turn then, as if it had been sent.
         `on_rendered` is called when the picture is made and its slot free, but the result still to be stored.
         """
+        logs.task_id.set(task.id)
+        with suppress(msgspec.DecodeError):
+            logs.request_id.set(task.spec.request_id)
         try:
             async with self._attended(task) as run:
                 await self._finish(task, run, on_rendered)

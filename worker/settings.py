@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 from worker.fields import convert_fields
 from worker.imaging.decoding import Limits
 from worker.imaging.formats import InputFormat
+from worker.logs import LogFormat
 from worker.outbound import networks
 from worker.signatures import secret_key
 
@@ -113,6 +114,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether an upload stays as long as its task; if not, it goes once it is processed."),
     ] = True
+    log_format: Annotated[
+        LogFormat, Meta(description="How the log is written: lines of text, or JSON, one object a line.")
+    ] = LogFormat.TEXT
     shutdown_grace_s: Annotated[
         float, Meta(ge=0, description="Seconds that a stopping worker gives to running tasks; the rest is handed back.")
     ] = 30.0

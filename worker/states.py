@@ -51,6 +51,8 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """The upright picture's, where the file's first bytes told it."""
     url: str | None = None
     """Where the upload comes from, if not with the request; what it is, is not known here then."""
+    request_id: str = msgspec.field(default="", name="rid")
+    """The request that sent it, as in the log; a short name, as every waiting task has it."""
 
     @property
     def operations(self) -> set[str]:

@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.state import Request
 from app.uploads import MAX_SHOWN_NAME, Form, form_reader, received_form, safe_stem
 from app.views import status_view
+from worker import logs
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
 from worker.states import Spec, Status, Task
 from worker.tasks import new_task_id
@@ -30,6 +31,7 @@ async def _make(request: Request, once: Once | None) -> str:
     """Make a task, in the same step the one of its key if the request has one; return its id."""
     request.state["tasks"].check_room()
     task_id = new_task_id()
+    logs.task_id.set(task_id)
     reader = form_reader(request, FormReader) if once is None else once.reader
     async with received_form(request, task_id, reader) as form:
         spec = _spec(form, request.state["settings"], request.state["presets"])
@@ -76,10 +78,21 @@ def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
     except InvalidParameters as exc:
         problems += exc.problems
     else:
-        overlay_format = overlay.format if overlay is not None else None
+        overlay_format, request_id = overlay.format if overlay is not None else None, logs.request_id.get()
         if url is not None and not problems:
             name = file_name(url)
-            return Spec(plan, None, safe_stem(name), overlay_format, name[:MAX_SHOWN_NAME], url=url)
+            return Spec(
+                plan, None, safe_stem(name), overlay_format, name[:MAX_SHOWN_NAME], url=url, request_id=request_id
+            )
         if upload is not None and not problems:
-            return Spec(plan, upload.format, upload.stem, overlay_format, upload.name, upload.bytes, upload.size)
+            return Spec(
+                plan,
+                upload.format,
+                upload.stem,
+                overlay_format,
+                upload.name,
+                upload.bytes,
+                upload.size,
+                request_id=request_id,
+            )
     raise InvalidParameters(problems)

@@ -6,6 +6,7 @@ import statistics
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tests.benchmarks.cases import FIT_AVIF, HEAVY, RESIZE, TINY_RESIZE
 from tests.benchmarks.load import PATIENT, Connection, form, run, submit, wait
@@ -19,7 +20,9 @@ from worker.tasks import Tasks, new_task_id
 
 logger = logging.getLogger(__name__)
 
-SPEC = Spec(parse_plan(FIT_AVIF.fields, InputFormat.JPEG, 1), InputFormat.JPEG, "holiday-2026-0815")
+SPEC = Spec(
+    parse_plan(FIT_AVIF.fields, InputFormat.JPEG, 1), InputFormat.JPEG, "holiday-2026-0815", request_id=uuid4().hex
+)
 FILLING_AT_ONCE = 64
 
 

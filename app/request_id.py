@@ -1,0 +1,36 @@
+"""X-Request-ID: each request has an id, the client's or one made here, that stands in the answer and in the log."""
+
+import re
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker import logs
+
+HEADER = b"x-request-id"
+
+_SANE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,64}")
+"""Harmless in a header, in a line of the log and in JSON; short, because every task's record keeps it."""
+
+
+class RequestIds:
+    """ASGI middleware, around everything else: answers to errors carry the id too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == HEADER), b"")
+        request_id = given if _SANE.fullmatch(given) else uuid4().hex.encode()
+        # Never reset: the server logs the request, and what broke it, after the application is done with it.
+        logs.request_id.set(request_id.decode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
