@@ -1,14 +1,14 @@
 """Every error as `application/problem+json` (RFC 9457), in this one place."""
 
 import logging
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ExceptionHandler
 
 from app.responses import json_response
 from worker.claims import KeyInUse
@@ -16,9 +16,12 @@ from worker.fields import Problem
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
 from worker.states import QueueFull, Task, TaskNotFound, TaskRunning, WrongState
+from worker.stats import REFUSALS
 from worker.storage import StorageUnavailable
 
 logger = logging.getLogger(__name__)
+
+ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds that a client is asked to wait for a task to finish, or for Redis or storage to come back."""
@@ -124,7 +127,7 @@ async def _unexpected(_: Request, __: Exception) -> Response:
 
 
 # Every handler is async: Starlette would send a plain function through a thread pool, which overload fills.
-EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
+_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     MalformedForm: _answer(400),
     InvalidKey: _answer(400),
     ClientDisconnect: _answer(400),  # nobody is there to read it
@@ -149,3 +152,29 @@ EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
     # Starlette raises the error again after this answer, so the server logs its traceback.
     Exception: _unexpected,
 }
+
+
+def _reason(kind: type[Exception]) -> str:
+    """Return what an error is called where refusals are counted: `queue_full` for `QueueFull`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _counted(kind: type[Exception], handler: ExceptionHandler) -> ExceptionHandler:
+    reason = _reason(kind)
+
+    async def counted(request: Request, exc: Exception) -> Response:
+        response = await handler(request, exc)
+        # Starlette's own, and ours without a class, are told apart by their status: `not_found`.
+        known = HTTPStatus(response.status_code).name.lower() if kind in _BY_STATUS else reason
+        request.state["tasks"].stats.count(REFUSALS, known)
+        return response
+
+    return counted
+
+
+_BY_STATUS = {HTTPException, Exception}
+
+REASONS = sorted(_reason(kind) for kind in _HANDLERS if kind not in _BY_STATUS)
+"""Why requests are refused, beside what a status alone tells."""
+
+EXCEPTION_HANDLERS = {kind: _counted(kind, handler) for kind, handler in _HANDLERS.items()}

@@ -19,6 +19,7 @@ from worker import logs
 from worker.logs import LogFormat
 from worker.queue import connect
 from worker.settings import read_settings
+from worker.stats import Reporter
 from worker.storage import Storage
 from worker.tasks import Tasks
 from worker.webhooks import Webhooks
@@ -31,6 +32,8 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         redis = connect(settings.redis_url)
+        tasks = Tasks(redis, settings)
+        reporter = Reporter(tasks.stats, redis)
         listening = connect(settings.redis_url, patient=True)
         events = Events(listening)
         try:
@@ -40,12 +43,13 @@ def create_app(settings: Settings) -> ASGIApp:
                 presets=presets,
                 redis=redis,
                 storage=Storage(settings.storage_url),
-                tasks=Tasks(redis, settings),
+                tasks=tasks,
                 webhooks=Webhooks(redis),
                 events=events,
             )
         finally:
             await events.close()
+            await reporter.stop()
             await listening.aclose(close_connection_pool=True)
             await redis.aclose(close_connection_pool=True)
 

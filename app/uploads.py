@@ -61,6 +61,11 @@ class Form(Struct, frozen=True):
     """The picture to lay over the other."""
     problems: list[Problem]
 
+    @property
+    def bytes(self) -> int:
+        """Of its files."""
+        return sum(upload.bytes for upload in (self.upload, self.overlay) if upload is not None)
+
 
 def form_reader(request: Request, kind: type[AnyReader]) -> AnyReader:
     """Return the reader of the request's form; raises `UploadTooLarge` and `MalformedForm` for what its headers say."""

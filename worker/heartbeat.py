@@ -1,6 +1,7 @@
 """Each worker's sign of life in Redis, and its own decision when to be replaced.
 
-`worker:<name>` is a JSON record that lapses without renewal; `workers` is a sorted set of names by last beat (Unix ms).
+`workers` is a sorted set of names by last beat (Unix ms), those of the last day; `worker:<name>` is what each said then
+(JSON), kept for an hour after a worker is gone.
 """
 
 import asyncio
@@ -24,8 +25,12 @@ logger = logging.getLogger(__name__)
 
 BEAT_INTERVAL_S = 5
 BEAT_TTL_MS = 15_000
+"""How long a worker counts as alive without another beat."""
+RECORD_TTL_MS = 3_600_000
 FORGOTTEN_MS = 86_400_000
 """How long a worker that is gone stays in the index."""
+MOST_REMEMBERED = 1000
+"""Workers in the index, should one die and be started again all day."""
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -43,6 +48,17 @@ class Beat(msgspec.Struct, frozen=True):
     failed: int
     rss_bytes: int
     started_ms: int
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A worker of the last day."""
+
+    name: str
+    last_beat_ms: int
+    is_gone: bool
+    """Whether it has neither beaten lately nor said that it stops."""
+    beat: Beat | None
+    """What it said last; None when that was forgotten, or another version of Darkroom said it."""
 
 
 class Heartbeat:
@@ -101,9 +117,10 @@ class Heartbeat:
     async def _send(self, beat: Beat) -> None:
         at_ms = now_ms()
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(f"worker:{beat.name}", msgspec.json.encode(beat), px=BEAT_TTL_MS)
+            pipe.set(f"worker:{beat.name}", msgspec.json.encode(beat), px=RECORD_TTL_MS)
             pipe.zadd("workers", {beat.name: at_ms})
             pipe.zremrangebyscore("workers", "-inf", at_ms - FORGOTTEN_MS)
+            pipe.zremrangebyrank("workers", 0, -MOST_REMEMBERED - 1)
             await pipe.execute()
 
     def _look_at_wear(self, beat: Beat) -> None:
@@ -118,3 +135,23 @@ class Heartbeat:
 async def any_worker_alive(redis: Redis) -> bool:
     """Tell whether a worker has sent a beat that has not lapsed."""
     return bool(await redis.zcount("workers", now_ms() - BEAT_TTL_MS, "+inf"))
+
+
+async def workers(redis: Redis) -> list[Worker]:
+    """Return the living workers by name, then those that are gone."""
+    found: list[tuple[bytes, float]] = await redis.zrange("workers", 0, -1, withscores=True)
+    names = [name.decode() for name, _ in found]
+    records = await redis.mget([f"worker:{name}" for name in names]) if names else []
+    alive_from_ms = now_ms() - BEAT_TTL_MS
+    known = [
+        Worker(name, int(at_ms), at_ms < alive_from_ms, _readable(record))
+        for name, (_, at_ms), record in zip(names, found, records, strict=True)
+    ]
+    return sorted(known, key=lambda worker: (worker.is_gone, worker.name))
+
+
+def _readable(record: bytes | None) -> Beat | None:
+    try:
+        return None if record is None else msgspec.json.decode(record, type=Beat)
+    except msgspec.DecodeError:
+        return None

@@ -22,6 +22,7 @@ from arq.worker import Worker
 from worker.delivery import WebhookWorker, webhook_settings
 from worker.fetch import Fetcher
 from worker.heartbeat import Heartbeat
+from worker.history import sample
 from worker.outbound import outbound_client
 from worker.process import Processor, worker_name
 from worker.queue import (
@@ -39,6 +40,7 @@ from worker.queue import (
 )
 from worker.settings import Settings, read_settings
 from worker.slots import Slots
+from worker.stats import Reporter
 from worker.storage import Storage
 from worker.sweep import sweep
 from worker.tasks import Tasks
@@ -65,6 +67,7 @@ async def process_task(ctx: dict[str, Any], task_id: str) -> None:
 
 async def sweep_all(ctx: dict[str, Any]) -> None:
     """The arq cron job, once a minute."""
+    await sample(ctx["redis"], ctx["tasks"].stats)
     await sweep(ctx["tasks"], ctx["storage"])
 
 
@@ -81,11 +84,13 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["outbound"] = outbound_client(settings.outbound_allow)
         fetcher = Fetcher(settings, ctx["storage"], ctx["outbound"])
         ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], ctx["slots"], fetcher)
+        ctx["reporter"] = Reporter(ctx["tasks"].stats, ctx["redis"])
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
         await ctx["heartbeat"].stop()
         await ctx["outbound"].aclose()
+        await ctx["reporter"].stop()
         slots: Slots = ctx["slots"]
         slots.close()
         if slots.lost:

@@ -6,7 +6,8 @@
 --          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10 when it is due if it becomes
 --          PENDING (Unix ms), 11 steps done that nobody was told of (JSON, '' for none), 12 the job that delivers
 --          MESSAGE_ID, 13 prefix of job keys, 14 wake-up channel of webhooks, 15 life of a message (ms), 16... field,
---          value pairs to set; the first pair of a move to STARTED is the name and value of the move's own token
+--          value pairs to set; the first pair of a move to STARTED or to an end is the name and value of the move's own
+--          token
 -- A task that becomes PENDING is queued, with `fetch` in the fetch queue; one that ends leaves both, and with a
 -- `callback_url` a message of it is queued to be delivered.
 -- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
@@ -15,7 +16,7 @@ local status, attempt, callback = unpack(redis.call('HMGET', hash, 'status', 'at
 if not status then
   return {}
 end
-if target == 'STARTED' and redis.call('HGET', hash, 'token') == ARGV[17] then
+if target ~= 'PENDING' and redis.call('HGET', hash, 'token') == ARGV[17] then
   return redis.call('HGETALL', hash) -- the client repeats a command whose reply it lost
 end
 if not string.find(ARGV[6], ' ' .. status .. ' ', 1, true) or (ARGV[5] ~= '' and ARGV[5] ~= attempt) then
@@ -29,6 +30,7 @@ enter(id, status, target, attempt, now, ARGV[4], ARGV[9], ARGV[11])
 if target == 'PENDING' then
   if status ~= 'PENDING' then
     redis.call('HSET', hash, 'queued_ms', now)
+    redis.call('HDEL', hash, 'started_ms', 'ended_ms')
   end
   redis.call('ZREM', KEYS[4], id)
   redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[4])

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from types import MappingProxyType
+from uuid import uuid4
 
 import msgspec
 from redis.exceptions import RedisError
@@ -26,6 +27,7 @@ from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
 from worker.states import OutputRecord, Spec, Status, Task, TaskNotFound, WrongState, now_ms, overlay_path
+from worker.stats import BYTES_OUT, OPERATION
 from worker.storage import Storage, StorageUnavailable
 from worker.sweep import waited_too_long
 from worker.tasks import Tasks
@@ -121,6 +123,7 @@ class Processor:
             self.done += 1
             await self._end(task, run, Status.SUCCESS, outputs=msgspec.json.encode(outputs).decode())
             size_bytes = sum(output.bytes for output in outputs.values())
+            self._tasks.stats.count(BYTES_OUT, by=size_bytes)
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
     async def _fetch(self, task: Task, spec: Spec) -> None:
@@ -206,6 +209,8 @@ class Processor:
 
     async def _end(self, task: Task, run: "_Run", end: Status, **fields: str) -> None:
         """Record the outcome, however long Redis is away: nobody else can know it."""
+        for operation, took_s in list(run.progress.took_s):  # a thread that overran may still go on
+            self._tasks.stats.observe(OPERATION, operation, seconds=took_s)
         async with run.progress.telling:
             steps = run.progress.take()
         move = partial(
@@ -214,7 +219,7 @@ class Processor:
             end,
             attempt=task.attempt,
             sources=(Status.STARTED,),
-            fields={**fields, "progress": run.progress.share},
+            fields={"token": uuid4().hex, **fields, "progress": run.progress.share},
             steps=steps,
         )
         try:

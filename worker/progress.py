@@ -28,6 +28,8 @@ class Progress:
         self._total = sum(len(variant.operations) + 1 for variant in plan.variants.values())
         self._done = 0
         self._untold: deque[Step] = deque()
+        self.took_s: list[tuple[str, float]] = []
+        """The operations done, and how long each took."""
         self.telling = asyncio.Lock()
         """Held while steps are on their way to Redis, so that the task's end comes after them."""
 
@@ -39,8 +41,9 @@ class Progress:
     def share(self) -> Share:
         return round(self._done / self._total, 3) if self._total else 0
 
-    def operation_done(self, variant: str, operation: str) -> None:
+    def operation_done(self, variant: str, operation: str, took_s: float) -> None:
         self._done += 1
+        self.took_s.append((operation, took_s))
         self._untold.append(Step(self.share, operation=operation, variant=variant))
 
     def output_done(self, variant: str, path: str) -> None:

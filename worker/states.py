@@ -114,6 +114,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     progress: float = 0
     """How much of this attempt was done when its worker last said so, from 0 to 1."""
     started_ms: int | None = None
+    """When it was begun last; None when it waits, or ended while it did."""
     ended_ms: int | None = None
     error: str | None = None
     error_code: ErrorCode | None = None
@@ -155,8 +156,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def waited_ms(self) -> int:
-        """How long it has been in the queue, or was when it was begun last."""
-        return (now_ms() if self.started_ms is None else self.started_ms) - self.queued_ms
+        """How long it has been in the queue, or was when it was begun last, or ended there."""
+        until_ms = self.started_ms or self.ended_ms or now_ms()
+        return max(0, until_ms - self.queued_ms)  # two machines' clocks may differ
 
     @property
     def ran_ms(self) -> int | None:

@@ -7,7 +7,6 @@ state) are sorted sets of ids scored in Unix milliseconds; every change goes thr
 import logging
 import time
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from contextlib import suppress
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, cast
@@ -22,6 +21,7 @@ from worker.errors import ErrorCode
 from worker.progress import Progress, Step
 from worker.settings import Settings
 from worker.states import ENDS, TRANSITIONS, QueueFull, Spec, Status, Task, TaskNotFound, WrongState, now_ms
+from worker.stats import TASKS, Stats
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class Tasks:
         self._ttl_ms = settings.task_ttl_s * 1000
         self._queue_limit = settings.queue_limit
         self.queue_timeout_s = settings.queue_timeout_s
+        self.stats = Stats()
+        """What this process counts; for a `Reporter` to send."""
         self._full: tuple[float, QueueFull] | None = None
         self._create, self._begin, self._renew, self._tell, self._move, self._mark, self._retire = (
             redis.register_script(_source("enter") + _source(name))
@@ -153,8 +155,10 @@ class Tasks:
         except records.UNREADABLE as exc:
             logger.exception("%s has a record that cannot be read", task_id)
             fields = {"error": f"its record cannot be read: {exc}", "error_code": ErrorCode.INTERNAL}
-            with suppress(*records.UNREADABLE):  # it answers with the same record
+            try:
                 await self.move(task_id, Status.FAILURE, fields=fields)
+            except records.UNREADABLE:  # it answers with the same record
+                self.stats.count(TASKS, Status.FAILURE, ErrorCode.INTERNAL)
             return None
 
     async def renew_lease(self, task_id: str) -> None:
@@ -187,7 +191,7 @@ class Tasks:
         """
         at_ms = now_ms()
         if target in ENDS:
-            fields = {**fields, "ended_ms": at_ms}
+            fields = {"token": uuid4().hex, **fields, "ended_ms": at_ms}
         elif target is Status.STARTED:
             fields = {"token": uuid4().hex, **fields, "started_ms": at_ms}
         allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
@@ -215,7 +219,10 @@ class Tasks:
             raise TaskNotFound(task_id)
         if reply[0] == b"WRONG":
             raise WrongState(task_id, Status(reply[1].decode()), target)
-        return records.decoded(task_id, records.pairs(reply))
+        task = records.decoded(task_id, records.pairs(reply))
+        if target in ENDS:
+            self.stats.count_end(task)
+        return task
 
     async def cancel(self, task_id: str) -> Task:
         """Revoke a waiting task, mark a running one to stop at its next step, raise `WrongState` for an ended one."""

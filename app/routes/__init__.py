@@ -7,6 +7,7 @@ from app.routes.catalogue import operations, presets
 from app.routes.events import all_events, task_events
 from app.routes.health import livez, readyz
 from app.routes.listing import list_tasks
+from app.routes.monitoring import list_workers, metrics, statistics
 from app.routes.outputs import output
 from app.routes.process import process_image
 from app.routes.tasks import cancel, delete, record, retry, task_result, task_status
@@ -36,6 +37,9 @@ ROUTES = [
     Route("/events", all_events),
     Route("/operations", operations),
     Route("/presets", presets),
+    Route("/metrics", metrics),
+    Route("/stats", statistics),
+    Route("/workers", list_workers),
     Route("/livez", livez),
     Route("/readyz", readyz),
 ]

@@ -20,6 +20,7 @@ from app.views import status_view
 from worker import logs
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
 from worker.states import Spec, Status, Task
+from worker.stats import BYTES_IN
 from worker.tasks import new_task_id
 
 
@@ -37,6 +38,7 @@ async def _make(request: Request, once: Once | None) -> str:
         spec = _spec(form, request.state["settings"], request.state["presets"])
         kept = None if once is None else once.keeping(task_id)
         await request.state["tasks"].create(task_id, spec, kept, form.fields.get("callback_url"))
+    request.state["tasks"].stats.count(BYTES_IN, by=form.bytes)
     return task_id
 
 

@@ -1,6 +1,8 @@
 """The operations of one variant, one after the other."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from PIL import Image
@@ -16,7 +18,7 @@ def never() -> bool:
     return False
 
 
-def nobody(variant: str, operation: str) -> None:
+def nobody(variant: str, operation: str, took_s: float) -> None:
     """Tell nobody of a step."""
 
 
@@ -55,16 +57,21 @@ class Work:
     limits: Limits
     assets: Assets
     should_stop: Callable[[], bool] = never
-    on_step: Callable[[str, str], None] = nobody
-    """Told the variant's and the operation's name after each step."""
+    on_step: Callable[[str, str, float], None] = nobody
+    """Told the variant's and the operation's name after each step, and how many seconds it took."""
     variant: str = ""
 
     def check_stop(self) -> None:
         if self.should_stop():
             raise Stopped
 
-    def step_done(self, operation: Operation) -> None:
-        self.on_step(self.variant, str(operation.__struct_config__.tag))
+    @contextmanager
+    def step(self, operation: Operation) -> Iterator[None]:
+        """Begin a step, unless the work is to stop, and tell of it when it is done."""
+        self.check_stop()
+        began = time.perf_counter()
+        yield
+        self.on_step(self.variant, str(operation.__struct_config__.tag), time.perf_counter() - began)
 
 
 def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits: Limits) -> None:
@@ -83,12 +90,11 @@ def transformed(picture: Picture, operations: Sequence[Operation], work: Work, d
     Raises `ImpossibleStep` for one that the picture, as the steps before have left it, does not allow.
     """
     for number, operation in enumerate(operations, start=done):
-        work.check_stop()
         try:
-            picture = _stepped(picture, operation, work)
+            with work.step(operation):
+                picture = _stepped(picture, operation, work)
         except PictureError as exc:
             raise ImpossibleStep(number, done + len(operations), exc) from exc
-        work.step_done(operation)
     return picture
 
 

@@ -61,12 +61,12 @@ def render(  # noqa: PLR0913 - the wish, what it needs, its bounds
     overlay: Upload | None = None,
     font_path: str | None = None,
     should_stop: Callable[[], bool] = never,
-    on_step: Callable[[str, str], None] = nobody,
+    on_step: Callable[[str, str, float], None] = nobody,
 ) -> dict[str, Rendered]:
     """Decode the upload once and make every variant of it; raise `PictureError` when it does not allow that.
 
     `should_stop` is asked before each step and raises `Stopped`; a step itself cannot be stopped. `on_step` is told the
-    variant's and the operation's name after each. EXIF orientation is applied.
+    variant's and the operation's name after each, and its seconds. EXIF orientation is applied.
     """
     work = Work(limits, Assets(_decoded_overlay(overlay, limits), font_path), should_stop, on_step)
     work.check_stop()
@@ -123,10 +123,10 @@ class _Renderer:
         done = len(variant.operations) - len(steps)
         if variant.is_report:
             *steps, last = steps
-            picture = in_modes_of(last, transformed(picture, steps, self._work, done))
+            picture = transformed(picture, steps, self._work, done)
             size = decoded.size if last is variant.operations[0] else picture.size
-            report = last.report(picture.frames[0], size, self._source())
-            self._work.step_done(last)
+            with self._work.step(last):
+                report = last.report(in_modes_of(last, picture).frames[0], size, self._source())
             data = msgspec.json.format(msgspec.json.encode(report))
             return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
         target = variant.output.target(self._upload.format)
@@ -154,12 +154,11 @@ class _Renderer:
         if steps[0].is_report or box is None:
             return picture, steps
         first = steps.pop(0)
-        self._work.check_stop()
-        picture = in_modes_of(first, picture)
-        result = first.apply_reduced(picture.frames[0], box, decoded.size)
+        with self._work.step(first):
+            picture = in_modes_of(first, picture)
+            result = first.apply_reduced(picture.frames[0], box, decoded.size)
         if is_shared and first.gives_whole(decoded.size):
             decoded.scales.keep(result)
-        self._work.step_done(first)
         return replace(picture, frames=[result]), steps
 
     def _decoded_for(self, variant: Variant) -> Decoded:
