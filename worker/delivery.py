@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from worker.outbound import outbound_client
 from worker.queue import (
     HEALTH_INTERVAL_S,
+    LONGEST_REPLY_S,
     NEVER_S,
     NEVER_TRIES,
     WEBHOOK_CHANNEL,
@@ -84,6 +85,7 @@ class WebhookWorker(Worker):
         super().__init__(**settings, poll_delay=0, handle_signals=False)
         self.in_progress_timeout_s = LOCK_MS / 1000  # arq's own loop has the lock shortened when the job has begun
         self._wake = asyncio.Event()
+        self._poll: asyncio.Task[None] | None = None
 
     async def main(self) -> None:
         """Deliver until cancelled, through any absence of Redis."""
@@ -114,7 +116,9 @@ class WebhookWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         self._wake.clear()
-        await super()._poll_iteration()
+        # Cut off, it would leave a lock without a job that runs.
+        self._poll = asyncio.create_task(super()._poll_iteration())
+        await asyncio.shield(self._poll)
         with suppress(TimeoutError):
             async with asyncio.timeout(FALLBACK_POLL_S):
                 await self._wake.wait()
@@ -129,6 +133,10 @@ class WebhookWorker(Worker):
 
     async def wind_down(self, grace_s: float) -> None:
         """Let attempts finish for `grace_s`, leave the rest to others, and release what the worker holds."""
+        if self._poll is not None:
+            await asyncio.wait({self._poll}, timeout=LONGEST_REPLY_S)
+            self._poll.cancel()
+            await asyncio.gather(self._poll, return_exceptions=True)
         running = set(self.tasks.values())
         if running:
             _, late = await asyncio.wait(running, timeout=grace_s)

@@ -29,6 +29,7 @@ from worker.queue import (
     FETCH_QUEUE,
     HEALTH_INTERVAL_S,
     HEALTH_KEY,
+    LONGEST_REPLY_S,
     NEVER_S,
     NEVER_TRIES,
     WAKE_CHANNEL,
@@ -49,9 +50,6 @@ logger = logging.getLogger(__name__)
 
 FALLBACK_POLL_S = 0.5
 """How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
-
-LONGEST_REPLY_S = 2.0
-"""How long a stopping worker waits to hear which tasks it has just begun; if in vain, their leases lapse."""
 
 FETCHES = 16
 """Uploads that a worker fetches at once, about 10 MB of memory each."""

@@ -66,6 +66,9 @@ LEASE_S = 15
 """How long a task stays with a worker that no longer renews its lease."""
 LEASE_RENEWAL_S = 5
 
+LONGEST_REPLY_S = 2.0
+"""How long a stopping worker waits to hear what it has just begun; if in vain, the leases and locks of that lapse."""
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 """Between two tries to reach Redis."""
 
