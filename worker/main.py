@@ -86,16 +86,8 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
-        await ctx["heartbeat"].stop()
-        await ctx["outbound"].aclose()
-        await ctx["reporter"].stop()
-        slots: Slots = ctx["slots"]
-        slots.close()
-        if slots.lost:
-            # A running thread cannot be ended, and Python would wait for it at exit.
-            logger.error("exiting at once: %d threads still work on tasks that are no longer theirs", slots.lost)
-            logging.shutdown()
-            os._exit(1)
+        await _release(ctx)
+        ctx["slots"].leave()
 
     return {
         "functions": [process_task],
@@ -114,6 +106,13 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "job_serializer": encode_job,
         "job_deserializer": decode_job,
     }
+
+
+async def _release(ctx: dict[str, Any]) -> None:
+    await ctx["heartbeat"].stop()
+    await ctx["outbound"].aclose()
+    await ctx["reporter"].stop()
+    ctx["slots"].close()
 
 
 def fetch_settings(settings: Settings) -> dict[str, Any]:
@@ -246,8 +245,8 @@ class EventWorker(Worker):
         for cron_run in self.cron_runs:
             cron_run.cancel()
         await asyncio.gather(*self.cron_runs, return_exceptions=True)
-        if self.on_shutdown is not None and "heartbeat" in self.ctx:
-            await self.on_shutdown(self.ctx)
+        if "heartbeat" in self.ctx:
+            await _release(self.ctx)
         await self.pool.aclose(close_connection_pool=True)
 
 
@@ -257,7 +256,8 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    workers: list[EventWorker | WebhookWorker] = [EventWorker(**worker_settings(settings))]
+    pictures = EventWorker(**worker_settings(settings))
+    workers: list[EventWorker | WebhookWorker] = [pictures]
     if settings.webhook_secrets:
         workers.append(WebhookWorker(**webhook_settings(settings)))
     mains = [asyncio.create_task(worker.main()) for worker in workers]
@@ -271,3 +271,5 @@ async def run(settings: Settings) -> None:
         logger.info("stopping")
     finally:
         await asyncio.gather(*(worker.wind_down(settings.shutdown_grace_s) for worker in workers))
+        if "slots" in pictures.ctx:
+            pictures.ctx["slots"].leave()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -60,3 +61,10 @@ class Slots:
     def close(self) -> None:
         """Take no more work; does not wait for threads that overrun."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def leave(self) -> None:
+        """End this process at once if threads overrun: Python would wait for them at its exit."""
+        if self.lost:
+            logger.error("exiting at once: %d threads still work on tasks that are no longer theirs", self.lost)
+            logging.shutdown()
+            os._exit(1)
