@@ -10,6 +10,8 @@ from pathlib import Path
 
 import uvloop
 
+from app.access import is_of_this_machine
+from app.errors import OPENING
 from app.local import STOP_SIGNALS, CannotStart, check_redis, claimed, embedded_valkey, listening_socket, serve
 from app.presets import read_presets
 from app.settings import Settings
@@ -24,7 +26,7 @@ Darkroom is running at {url}
   Redis        {redis_url}
 
 Try it:
-  curl -F file=@photo.jpg -F operation=resize -F width=400 {url}/process-image/
+  curl{key} -F file=@photo.jpg -F operation=resize -F width=400 {url}/process-image/
 
 Ctrl-C stops everything; tasks and pictures stay in the data directory."""
 
@@ -61,6 +63,7 @@ def _run(options: argparse.Namespace) -> None:
     logs.configure(settings.log_format)
     with ExitStack() as stack:
         listener = stack.enter_context(listening_socket(options.host, options.port))
+        _check_access(settings, listener.getsockname()[0])
         stack.enter_context(claimed(data_dir))
         Storage(settings.storage_url)  # what cannot work is told before anything is started
         read_presets(settings)
@@ -71,9 +74,16 @@ def _run(options: argparse.Namespace) -> None:
             environ["REDIS_URL"], valkey = stack.enter_context(embedded_valkey(data_dir / "valkey"))
         settings = read_settings(Settings, environ)
         url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
-        banner = BANNER.format(url=url, data_dir=data_dir, redis_url=settings.redis_url)
+        key = " -H 'Authorization: Bearer <key>'" if settings.api_keys else ""
+        banner = BANNER.format(url=url, data_dir=data_dir, redis_url=settings.redis_url, key=key)
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
         runner.run(serve(settings, listener, environ, valkey, lambda: print(banner, flush=True)))  # noqa: T201
+
+
+def _check_access(settings: Settings, address: str) -> None:
+    """Raise `CannotStart` rather than let in whoever finds the address."""
+    if not (settings.api_keys or settings.allow_anyone or is_of_this_machine(address)):
+        raise CannotStart(f"other machines could reach {address}: {OPENING}")
 
 
 def _reachable(host: str) -> str:

@@ -27,6 +27,13 @@ RETRY_AFTER = {"Retry-After": "1"}
 """Seconds that a client is asked to wait for a task to finish, or for Redis or storage to come back."""
 
 
+CHALLENGE = 'Bearer realm="darkroom"'
+"""What `WWW-Authenticate` asks for (RFC 6750, 3)."""
+
+OPENING = "set API_KEYS (`python -m app.keys NAME` makes one), or ALLOW_ANYONE=true to let anyone do anything"
+"""What lets other machines in."""
+
+
 class MalformedForm(Exception):
     """The request body is not the multipart form that it should be."""
 
@@ -54,6 +61,28 @@ class InvalidKey(Exception):
 class KeyReused(Exception):
     def __init__(self) -> None:
         super().__init__("another request was accepted with this Idempotency-Key; give each a key of its own")
+
+
+class Unauthorized(Exception):
+    """There is no key, or none that is known: what was given is never repeated."""
+
+    def __init__(self, *, is_given: bool) -> None:
+        super().__init__(
+            "what Authorization gives is not a key of this server; give Authorization: Bearer <key>"
+            if is_given
+            else "a key is needed: Authorization: Bearer <key>"
+        )
+        self.challenge = CHALLENGE + (', error="invalid_token"' if is_given else "")
+
+
+class AdminOnly(Exception):
+    def __init__(self) -> None:
+        super().__init__("this needs a key with the admin right")
+
+
+class NotServedHere(Exception):
+    def __init__(self) -> None:
+        super().__init__(f"this server answers its own machine alone; to serve others, {OPENING}")
 
 
 class NotFinished(Exception):
@@ -116,6 +145,12 @@ async def _queue_full(_: Request, exc: Exception) -> Response:
     return problem(429, str(exc), headers={"Retry-After": str(exc.retry_after_s)})
 
 
+async def _unauthorized(_: Request, exc: Exception) -> Response:
+    if not isinstance(exc, Unauthorized):
+        raise exc
+    return problem(401, str(exc), headers={"WWW-Authenticate": exc.challenge})
+
+
 async def _http_error(_: Request, exc: Exception) -> Response:
     if not isinstance(exc, HTTPException):
         raise exc
@@ -131,6 +166,9 @@ _HANDLERS: dict[type[Exception], ExceptionHandler] = {
     MalformedForm: _answer(400),
     InvalidKey: _answer(400),
     ClientDisconnect: _answer(400),  # nobody is there to read it
+    Unauthorized: _unauthorized,
+    AdminOnly: _answer(403, {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope"'}),
+    NotServedHere: _answer(403),
     TaskNotFound: _answer(404),
     UploadTooSlow: _answer(408),
     NotFinished: _answer(409, RETRY_AFTER),
@@ -178,3 +216,8 @@ REASONS = sorted(_reason(kind) for kind in _HANDLERS if kind not in _BY_STATUS)
 """Why requests are refused, beside what a status alone tells."""
 
 EXCEPTION_HANDLERS = {kind: _counted(kind, handler) for kind, handler in _HANDLERS.items()}
+
+
+async def answer_to(exc: Exception, request: Request) -> Response:
+    """Answer what was raised before the routes, where Starlette does not look into the table."""
+    return await EXCEPTION_HANDLERS[type(exc)](request, exc)

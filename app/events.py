@@ -27,6 +27,21 @@ MOST_UNREAD = 1000
 """Events kept for a slow listener before it is dropped; a browser comes back by itself and says where it was."""
 
 
+Topic = tuple[str, str]
+"""What a client listens for."""
+
+EVERYTHING: Topic = ("everything", "")
+
+
+def of_task(task_id: str) -> Topic:
+    return ("task", task_id)
+
+
+def of_owner(name: str) -> Topic:
+    """Return the topic of all tasks of an owner."""
+    return ("owner", name)
+
+
 class Listener:
     """What one client has still to hear."""
 
@@ -64,24 +79,23 @@ class Events:
     def __init__(self, redis: Redis) -> None:
         """`redis` is a client of its own, whose answers may take longer than `READ_WAIT_MS`."""
         self._redis = redis
-        self._listeners: dict[str | None, set[Listener]] = defaultdict(set)
-        """By the task that they listen for; None for all."""
+        self._listeners: dict[Topic, set[Listener]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._last_id = BEGINNING
 
     @asynccontextmanager
-    async def listening(self, task_id: str | None = None) -> AsyncIterator[Listener]:
-        """Hear every event of a task, or of all, from now on. Raises redis-py's errors when Redis is away."""
+    async def listening(self, topic: Topic) -> AsyncIterator[Listener]:
+        """Hear every event of a topic from now on. Raises redis-py's errors when Redis is away."""
         listener = Listener()
-        self._listeners[task_id].add(listener)
+        self._listeners[topic].add(listener)
         try:
             await self._start()
             yield listener
         finally:
-            self._listeners[task_id].discard(listener)
-            if not self._listeners[task_id]:
-                del self._listeners[task_id]
+            self._listeners[topic].discard(listener)
+            if not self._listeners[topic]:
+                del self._listeners[topic]
             if not self._listeners:
                 await self.close()
 
@@ -107,17 +121,22 @@ class Events:
                 continue
             for event in events:
                 self._last_id = event.id
-                for key in (event.task_id, None):
-                    for listener in self._listeners.get(key, ()):
+                for topic in _topics(event):
+                    for listener in self._listeners.get(topic, ()):
                         listener.hear(event)
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.drop()
 
 
+def _topics(event: Event) -> list[Topic]:
+    topics = [EVERYTHING, of_task(event.task_id)]
+    return topics if event.owner is None else [*topics, of_owner(event.owner)]
+
+
 async def ended(task_id: str, tasks: Tasks, events: Events, timeout_s: float) -> Task:
     """Return the task as soon as it has ended, or as it is after `timeout_s`; raises `TaskNotFound`."""
-    async with events.listening(task_id) as listener:
+    async with events.listening(of_task(task_id)) as listener:
         task = await tasks.get(task_id)
         if task.is_finished:
             return task

@@ -112,6 +112,6 @@ def _parsed(values: list[str]) -> str:
     return key
 
 
-def _claim_key(request: Request, key: str) -> str:  # noqa: ARG001 - whose key it is will be the request's
-    """Return the name in Redis; keys of callers who must not meet differ here."""
-    return f"idempotency:{key}"
+def _claim_key(request: Request, key: str) -> str:
+    """Return the name in Redis: each caller has keys of their own."""
+    return f"idempotency:{request.state['caller'].name or ''}:{key}"

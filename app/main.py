@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
+from app.access import Access
 from app.errors import EXCEPTION_HANDLERS
 from app.events import Events
+from app.keys import ANYONE, NOBODY
 from app.presets import read_presets
 from app.request_id import RequestIds
 from app.routes import ROUTES
@@ -46,6 +49,7 @@ def create_app(settings: Settings) -> ASGIApp:
                 tasks=tasks,
                 webhooks=Webhooks(redis),
                 events=events,
+                caller=NOBODY if settings.api_keys else ANYONE,
             )
         finally:
             await events.close()
@@ -53,7 +57,19 @@ def create_app(settings: Settings) -> ASGIApp:
             await listening.aclose(close_connection_pool=True)
             await redis.aclose(close_connection_pool=True)
 
-    return RequestIds(Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan))
+    return RequestIds(
+        Starlette(
+            routes=ROUTES, middleware=_middleware(settings), exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan
+        )
+    )
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Return what stands before the routes, the outermost first; nothing that is not needed."""
+    layers = []
+    if settings.api_keys or not settings.allow_anyone:
+        layers.append(Middleware(Access, settings))
+    return layers
 
 
 def __getattr__(name: str) -> ASGIApp:

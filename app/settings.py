@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from app.keys import Keys
 from worker import settings as engine
 
 
@@ -29,9 +30,22 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether downloads are sent on to signed URLs of the object store, past the API."),
     ] = False
+    api_keys: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Keys without which nothing is answered, as `python -m app.keys NAME` prints them, with commas."
+        ),
+    ] = ()
+    allow_anyone: Annotated[
+        bool,
+        Meta(
+            description="Whether requests from other machines are answered without `API_KEYS`: anyone may do anything."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        Keys(self.api_keys)
         if self.only_presets and self.presets_file is None:
             raise engine.InvalidSettings("ONLY_PRESETS: 'true' needs a PRESETS_FILE; without one nothing could be done")
         if self.redirect_downloads and self.storage_url.startswith("file:"):

@@ -1,4 +1,4 @@
-"""What a request finds in `request.state`: made once by the lifespan in `app.main`."""
+"""What a request finds in `request.state`: made once by the lifespan in `app.main`, but for the caller."""
 
 import asyncio
 from typing import TypedDict
@@ -7,6 +7,7 @@ import starlette.requests
 from redis.asyncio import Redis
 
 from app.events import Events
+from app.keys import Caller
 from app.presets import Presets
 from app.settings import Settings
 from worker.storage import Storage
@@ -23,6 +24,8 @@ class State(TypedDict):
     tasks: Tasks
     webhooks: Webhooks
     events: Events
+    caller: Caller
+    """Whoever sends the request; set by `app.access`."""
 
 
 Request = starlette.requests.Request[State]

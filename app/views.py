@@ -29,6 +29,7 @@ def record_view(task: Task) -> dict[str, Any]:
     return {
         **status_view(task),
         "error_code": task.error_code if task.status is Status.FAILURE else None,
+        "owner": task.owner,
         "file": _file(task.spec),
         **wish_view(task.spec.plan),
         "created_at": timestamp(task.created_ms),

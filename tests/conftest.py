@@ -103,9 +103,9 @@ class TestServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[str]:
+async def serving(settings: Settings, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Run the API on a free port of this machine and yield its URL."""
-    server = TestServer(uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False))
+    server = TestServer(uvicorn.Config(create_app(settings), host=host, port=0, log_config=None, access_log=False))
     server.stop = asyncio.Event()
     task = asyncio.create_task(server.serve())
 

@@ -228,7 +228,7 @@ async def test_a_stream_that_cannot_be_is_refused(api: Client) -> None:
 
 async def test_a_slow_listener_is_dropped_and_slows_nobody() -> None:
     slow, quick = Listener(), Listener()
-    event = Event("1-0", "id", 1, Status.STARTED, None, [])
+    event = Event("1-0", "id", None, 1, Status.STARTED, None, [])
     for _ in range(MOST_UNREAD + 1):
         slow.hear(event)
         quick.hear(event)

@@ -29,6 +29,12 @@ def test_the_apis_probes_ask_its_own_routes_on_the_images_port() -> None:
     assert "/readyz" in paths
 
 
+def test_the_api_has_keys_because_it_is_reached_from_elsewhere() -> None:
+    [key] = API["env"]
+    assert key["name"] == "API_KEYS"
+    assert key["name"].lower() in Settings.__struct_fields__
+
+
 def test_the_workers_probe_names_what_arq_can_check() -> None:
     *_, target = WORKER["readinessProbe"]["exec"]["command"]
     module, _, name = target.rpartition(".")

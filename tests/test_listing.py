@@ -40,6 +40,7 @@ async def test_the_record_says_all_there_is_to_know(service: Client) -> None:
     assert record == {
         **view,
         "error_code": None,
+        "owner": None,
         "file": {
             "name": "Ferien 2026.jpeg",
             "format": "jpeg",

@@ -55,7 +55,7 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
     settings = read_settings(Settings, {})
     assert set(rows) == {name.upper() for name in Settings.__struct_fields__}
-    computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"}
+    computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"} | {"API_KEYS": "none"}
     for name, shown in rows.items():
         default = getattr(settings, name.lower())
         assert shown == computed.get(name, "none" if default in (None, ()) else f"`{as_text(default)}`"), name
@@ -84,6 +84,7 @@ def test_compose_passes_settings_that_exist_and_builds_one_image() -> None:
 
 def test_compose_has_one_address_for_any_number_of_apis() -> None:
     services = COMPOSE["services"]
+    assert services["app"]["environment"]["ALLOW_ANYONE"] == "true", "because of this:"
     assert services["balancer"]["ports"] == ["127.0.0.1:${PORT:-8000}:8000"]
     assert "ports" not in services["app"], "a second one could not have it too"
     assert [name for name, service in services.items() if "profiles" in service] == ["s3"]

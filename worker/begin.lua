@@ -24,7 +24,7 @@ end
 
 local function begin(id, queue)
   local hash = 'task:' .. id
-  local status = redis.call('HGET', hash, 'status')
+  local status, owner = unpack(redis.call('HMGET', hash, 'status', 'owner'))
   redis.call('ZREM', queue, id)
   if status ~= 'PENDING' and status ~= 'STARTED' then
     redis.call('ZREM', KEYS[2], id)
@@ -33,7 +33,7 @@ local function begin(id, queue)
   end
   local attempt = redis.call('HINCRBY', hash, 'attempt', 1)
   redis.call('HSET', hash, 'status', 'STARTED', 'token', token, 'started_ms', now, 'worker', ARGV[8], 'progress', 0)
-  enter(id, status, 'STARTED', attempt, now, ttl, events_kept)
+  enter(id, owner, status, 'STARTED', attempt, now, ttl, events_kept)
   redis.call('ZADD', KEYS[2], lapse, id)
   redis.call('RPUSH', KEYS[3], id)
   redis.call('PEXPIRE', KEYS[3], lease)

@@ -7,12 +7,13 @@ place, in the same step that makes the task.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib import resources
 from uuid import uuid4
 
 from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from worker.scripts import source
 
 LIFE_S = 15
 """How long the key of an API that died stays taken; a client asks again within this time."""
@@ -21,7 +22,7 @@ RENEWAL_S = 5
 _MARK = b"claim:"
 """Begins every claim and no record."""
 
-_RELEASE = resources.files("worker").joinpath("release.lua").read_text()
+_RELEASE = source("release")
 
 
 class KeyInUse(Exception):

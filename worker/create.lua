@@ -4,19 +4,24 @@
 -- ARGV     1 task id, 2 now (Unix ms), 3 life of an unfinished task (ms), 4 spec (JSON), 5 job, 6 wake-up channel,
 --          7 how many may wait, 8 how many events are kept, 9 the claim to KEYS[6], 10 what is kept there from now on,
 --          11 for how long (ms), 12 whether the upload is yet to be fetched (0 or 1), 13 where a webhook is sent at its
---          end, '' for none, 14... indices by which the task is found beside those of its state
--- Returns {waiting}, {waiting, ended in the last 10 s} when the queue is full, or {nil} when another has KEYS[6].
+--          end, '' for none, 14 its owner, '' for nobody, 15 how many of the owner's may wait, 16... indices by which the
+--          task is found beside those of its state
+-- Returns {waiting}, {waiting, ended in the last 10 s} when the queue is full, the same of the owner's and 1 when it is
+-- the owner that has as many in it as may wait, or {nil} when another has KEYS[6].
 local id, now, ttl, queue = ARGV[1], ARGV[2], ARGV[3], KEYS[3]
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {0} -- the client repeats a command whose reply it lost
 end
 local waiting = redis.call('ZCARD', 'tasks:PENDING')
 if waiting >= tonumber(ARGV[7]) then
-  local ended = 0
-  for _, status in ipairs({'SUCCESS', 'FAILURE', 'REVOKED'}) do
-    ended = ended + redis.call('ZCOUNT', 'tasks:' .. status, now - 10000, '+inf')
+  return {waiting, ended_lately(now, '')}
+end
+local owner = ARGV[14] ~= '' and ARGV[14]
+if owner then
+  local own = redis.call('ZCARD', 'tasks:PENDING:' .. owner)
+  if own >= tonumber(ARGV[15]) then
+    return {own, ended_lately(now, ':' .. owner), 1}
   end
-  return {waiting, ended}
 end
 if KEYS[6] then
   local held = redis.call('GET', KEYS[6])
@@ -33,10 +38,14 @@ end
 if ARGV[13] ~= '' then
   redis.call('HSET', KEYS[1], 'callback_url', ARGV[13])
 end
-for i = 14, #ARGV do
+if owner then
+  redis.call('HSET', KEYS[1], 'owner', owner)
+  redis.call('SADD', 'tasks:owners', owner)
+end
+for i = 16, #ARGV do
   redis.call('ZADD', ARGV[i], now, id)
 end
-enter(id, '', 'PENDING', 0, now, ttl, ARGV[8])
+enter(id, owner, '', 'PENDING', 0, now, ttl, ARGV[8])
 redis.call('ZREM', 'uploads', id)
 redis.call('SET', KEYS[2], ARGV[5], 'PX', ttl)
 local due = math.min(now, server_ms()) -- should this clock be ahead of the server's

@@ -26,6 +26,8 @@ class Event(msgspec.Struct, frozen=True):
     id: str
     """Milliseconds and a count, as Redis makes them; later events have greater ones."""
     task_id: str
+    owner: str | None
+    """Whose task it is."""
     attempt: int
     status: Status | None
     position: int | None
@@ -61,10 +63,11 @@ async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None
 
 
 def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:
-    status, position = entry.get(b"status"), entry.get(b"position")
+    owner, status, position = entry.get(b"owner"), entry.get(b"status"), entry.get(b"position")
     return Event(
         entry_id.decode(),
         entry[b"task_id"].decode(),
+        owner.decode() if owner is not None else None,
         int(entry[b"attempt"]),
         Status(status.decode()) if status is not None else None,
         int(position) if position is not None else None,

@@ -1,7 +1,7 @@
 """The indices by which tasks are found: sorted sets of ids, scored in Unix milliseconds."""
 
 from worker.operations import OPERATIONS
-from worker.states import Spec, Status
+from worker.states import Owner, Spec, Status
 
 CREATED = "tasks:created"
 """Every task, by its creation."""
@@ -17,9 +17,16 @@ def with_operation(name: str) -> str:
     return f"tasks:operation:{name}"
 
 
-def of_new(spec: Spec) -> list[str]:
+def of_owner(index: str, owner: str) -> str:
+    """Return the index of those tasks of another index that are an owner's; the scripts write it so too."""
+    return f"{index}:{owner}"
+
+
+def of_new(spec: Spec, owner: Owner | None = None) -> list[str]:
     """Return the indices that a task is in from its creation to its removal."""
-    return [CREATED, *map(with_operation, sorted(spec.operations))]
+    names = [CREATED, *map(with_operation, sorted(spec.operations))]
+    return names if owner is None else [*names, *(of_owner(name, owner.name) for name in names)]
 
 
 ALL = [CREATED, *map(in_state, Status), *map(with_operation, OPERATIONS)]
+"""Beside those of owners."""

@@ -24,12 +24,18 @@ class Selection(Struct, frozen=True):
     statuses: tuple[Status, ...] = ()
     """Any of these; none for all."""
     operation: str | None = None
+    owner: str | None = None
+    """One's only; None for everybody's."""
     from_ms: int | None = None
     until_ms: int | None = None
 
     @property
     def index(self) -> str:
         """The index to go through; its time is what `from_ms` and `until_ms` bound."""
+        return self._base if self.owner is None else indices.of_owner(self._base, self.owner)
+
+    @property
+    def _base(self) -> str:
         if self.operation is not None:
             return indices.with_operation(self.operation)
         return indices.in_state(self.statuses[0]) if len(self.statuses) == 1 else indices.CREATED

@@ -5,28 +5,35 @@
 --          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
 --          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10 when it is due if it becomes
 --          PENDING (Unix ms), 11 steps done that nobody was told of (JSON, '' for none), 12 the job that delivers
---          MESSAGE_ID, 13 prefix of job keys, 14 wake-up channel of webhooks, 15 life of a message (ms), 16... field,
---          value pairs to set; the first pair of a move to STARTED or to an end is the name and value of the move's own
---          token
+--          MESSAGE_ID, 13 prefix of job keys, 14 wake-up channel of webhooks, 15 life of a message (ms), 16 how many of
+--          its owner's may wait with it, '' for any number, 17... field, value pairs to set; the first pair of a move to
+--          STARTED or to an end is the name and value of the move's own token
 -- A task that becomes PENDING is queued, with `fetch` in the fetch queue; one that ends leaves both, and with a
 -- `callback_url` a message of it is queued to be delivered.
--- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {} when there is no task.
+-- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {'FULL', waiting, ended in the
+-- last 10 s} when as many of its owner's wait as may; {} when there is no task.
 local hash, id, target, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local status, attempt, callback = unpack(redis.call('HMGET', hash, 'status', 'attempt', 'callback_url'))
+local status, attempt, callback, owner = unpack(redis.call('HMGET', hash, 'status', 'attempt', 'callback_url', 'owner'))
 if not status then
   return {}
 end
-if target ~= 'PENDING' and redis.call('HGET', hash, 'token') == ARGV[17] then
+if target ~= 'PENDING' and redis.call('HGET', hash, 'token') == ARGV[18] then
   return redis.call('HGETALL', hash) -- the client repeats a command whose reply it lost
 end
 if not string.find(ARGV[6], ' ' .. status .. ' ', 1, true) or (ARGV[5] ~= '' and ARGV[5] ~= attempt) then
   return {'WRONG', status, attempt}
 end
+if ARGV[16] ~= '' and owner then
+  local own = redis.call('ZCARD', 'tasks:PENDING:' .. owner)
+  if own >= tonumber(ARGV[16]) then
+    return {'FULL', own, ended_lately(now, ':' .. owner)}
+  end
+end
 if target == 'STARTED' then
   attempt = redis.call('HINCRBY', hash, 'attempt', 1)
 end
-redis.call('HSET', hash, 'status', target, unpack(ARGV, 16))
-enter(id, status, target, attempt, now, ARGV[4], ARGV[9], ARGV[11])
+redis.call('HSET', hash, 'status', target, unpack(ARGV, 17))
+enter(id, owner, status, target, attempt, now, ARGV[4], ARGV[9], ARGV[11])
 if target == 'PENDING' then
   if status ~= 'PENDING' then
     redis.call('HSET', hash, 'queued_ms', now)

@@ -80,6 +80,14 @@ class Fetched(msgspec.Struct, frozen=True):
     """Of the upright picture, where the file's first bytes told it."""
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """Whose a task is."""
+
+    name: str
+    limit: int | None = None
+    """How many of the owner's tasks may wait; None for no bound but that of all."""
+
+
 class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What there is to know of a stored result; a report has no size and no frames."""
 
@@ -97,6 +105,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     spec_json: bytes
+    owner: str | None = None
+    """The name of whose it is, if it is anybody's."""
     status: Status
     created_ms: int
     queued_ms: int
@@ -207,6 +217,16 @@ def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
     if ended_in_10_s == 0:
         return UNKNOWN_RETRY_S
     return max(1, min(60, math.ceil(waiting / 10 / (ended_in_10_s / 10))))
+
+
+class OwnerWaits(QueueFull):
+    """As many tasks of one owner wait as may."""
+
+    def __init__(self, waiting: int, ended_in_10_s: int) -> None:
+        self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
+        Exception.__init__(
+            self, f"{waiting:,} tasks of this key wait, as many as may; try again in {self.retry_after_s} s"
+        )
 
 
 class TaskRunning(Exception):

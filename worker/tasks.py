@@ -1,13 +1,12 @@
 """The tasks in Redis: their records, their indices, and every change to them.
 
 `task:<id>` is a hash and the only truth. `tasks:created` (by creation) and `tasks:<STATUS>` (by entry into the
-state) are sorted sets of ids scored in Unix milliseconds; every change goes through one atomic script.
+state) are sorted sets of ids scored in Unix milliseconds, as are `tasks:created:<owner>` and so on for each of
+`tasks:owners`; every change goes through one atomic script.
 """
 
 import logging
-import time
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from importlib import resources
 from types import MappingProxyType
 from typing import Any, cast
 from uuid import uuid4
@@ -19,14 +18,13 @@ from worker import events, indices, queue, records
 from worker.claims import Kept, KeyInUse
 from worker.errors import ErrorCode
 from worker.progress import Progress, Step
+from worker.room import Room
+from worker.scripts import source
 from worker.settings import Settings
-from worker.states import ENDS, TRANSITIONS, QueueFull, Spec, Status, Task, TaskNotFound, WrongState, now_ms
+from worker.states import ENDS, TRANSITIONS, Owner, Spec, Status, Task, TaskNotFound, WrongState, now_ms
 from worker.stats import TASKS, Stats
 
 logger = logging.getLogger(__name__)
-
-FULL_REMEMBERED_S = 1.0
-"""How long uploads are refused unread after the queue was found full."""
 
 UPLOAD_ABANDONED_MS = 3_600_000
 """Longer than any upload takes."""
@@ -55,25 +53,27 @@ class Tasks:
         self.queue_timeout_s = settings.queue_timeout_s
         self.stats = Stats()
         """What this process counts; for a `Reporter` to send."""
-        self._full: tuple[float, QueueFull] | None = None
+        self.room = Room()
         self._create, self._begin, self._renew, self._tell, self._move, self._mark, self._retire = (
-            redis.register_script(_source("enter") + _source(name))
+            redis.register_script(source("enter", name))
             for name in ("create", "begin", "renew", "tell", "move", "mark", "retire")
         )
 
-    def check_room(self) -> None:
-        """Raise `QueueFull` when `create` has found the queue full within the last second; asks nobody."""
-        if self._full is not None and time.monotonic() < self._full[0]:
-            raise self._full[1]
-
-    async def create(self, task_id: str, spec: Spec, kept: Kept | None = None, callback_url: str | None = None) -> None:
+    async def create(
+        self,
+        task_id: str,
+        spec: Spec,
+        kept: Kept | None = None,
+        callback_url: str | None = None,
+        owner: Owner | None = None,
+    ) -> None:
         """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`.
 
         With `kept`, which is kept in the same step, it is the one task of a key; or raise `KeyInUse`. At each of its
         ends a webhook is sent to `callback_url`.
         """
         at_ms = now_ms()
-        waiting, *ended = await self._create(
+        waiting, *refused = await self._create(
             keys=[records.task_key(task_id), *queue.job_keys(task_id), *((kept.key,) if kept else ())],
             args=[
                 task_id,
@@ -87,23 +87,21 @@ class Tasks:
                 *((kept.claim, kept.record, kept.ttl_ms) if kept else ("", "", "")),
                 int(spec.source is None),
                 callback_url or "",
-                *indices.of_new(spec),
+                *(("", "") if owner is None else (owner.name, owner.limit or self._queue_limit)),
+                *indices.of_new(spec, owner),
             ],
         )
         if waiting is None:
             raise KeyInUse
-        if ended:
-            full = QueueFull(waiting, ended[0])
-            self._full = time.monotonic() + FULL_REMEMBERED_S, full
-            raise full
+        if refused:
+            raise self.room.none(waiting, refused[0], owner if refused[1:] else None)
 
     async def get(self, task_id: str) -> Task:
         """Return the task, or raise `TaskNotFound`; whatever is not an id names no task."""
         known_id = records.parse_task_id(task_id)
         # redis-py types each command for its blocking client too.
-        return records.found(
-            known_id, await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(records.task_key(known_id)))
-        )
+        record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(records.task_key(known_id)))
+        return records.found(known_id, record)
 
     async def get_at(self, task_id: str) -> tuple[Task, str]:
         """Return the task, and the id of the last event that is in what it says."""
@@ -183,11 +181,13 @@ class Tasks:
         fields: Mapping[str, str | float] = MappingProxyType({}),
         due_ms: int | None = None,
         steps: Sequence[Step] = (),
+        owner: Owner | None = None,
     ) -> Task:
-        """Move a task to `target` and set `fields`, or raise `WrongState` or `TaskNotFound`.
+        """Move a task to `target` and set `fields`, or raise `WrongState`, `TaskNotFound` or `OwnerWaits`.
 
         With `attempt`, only while that attempt is the task's latest; only from `sources`. A task that becomes PENDING
         is queued and due at `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are told with it.
+        With `owner`, who owns it, only while fewer of the owner's tasks wait than may.
         """
         at_ms = now_ms()
         if target in ENDS:
@@ -212,6 +212,7 @@ class Tasks:
                 at_ms if due_ms is None else due_ms,
                 msgspec.json.encode(steps) if steps else b"",
                 *queue.WEBHOOK_ARGS,
+                (owner and owner.limit) or "",
                 *parts,
             ],
         )
@@ -219,6 +220,8 @@ class Tasks:
             raise TaskNotFound(task_id)
         if reply[0] == b"WRONG":
             raise WrongState(task_id, Status(reply[1].decode()), target)
+        if reply[0] == b"FULL":
+            raise self.room.none(int(reply[1]), int(reply[2]), owner)
         task = records.decoded(task_id, records.pairs(reply))
         if target in ENDS:
             self.stats.count_end(task)
@@ -235,14 +238,15 @@ class Tasks:
             if await self._mark(keys=[records.task_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
                 return await self.get(task_id)
 
-    async def retry(self, task: Task, *, fetch: bool = False) -> Task:
+    async def retry(self, task: Task, owner: Owner | None = None, *, fetch: bool = False) -> Task:
         """Queue a failed or revoked task again, as if it had never been begun; raise `WrongState` for any other.
 
-        With `fetch` its upload is fetched again.
+        With its `owner`, raise `OwnerWaits` when as many of theirs wait as may. With `fetch`, fetch its upload again.
         """
         fresh: dict[str, str | int] = {"handed_back": task.attempt, "cancel": 0, "error": "", "fetch": int(fetch)}
+        sources = (Status.FAILURE, Status.REVOKED)
         return await self.move(
-            task.id, Status.PENDING, attempt=task.attempt, sources=(Status.FAILURE, Status.REVOKED), fields=fresh
+            task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fresh, owner=owner
         )
 
     async def note_upload(self, task_id: str) -> None:
@@ -297,7 +301,3 @@ class Tasks:
         """
         keys = [records.task_key(task_id), *queue.job_keys(task_id)]
         return bool(await self._retire(keys=keys, args=[task_id, *indices.ALL]))
-
-
-def _source(script: str) -> str:
-    return resources.files("worker").joinpath(f"{script}.lua").read_text()

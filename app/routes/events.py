@@ -11,7 +11,8 @@ from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import Response
 
-from app.events import Listener
+from app.access import checked
+from app.events import EVERYTHING, Listener, of_owner, of_task
 from app.query import read_query
 from app.state import Request
 from app.views import status_view
@@ -48,6 +49,7 @@ async def task_events(request: Request) -> Response:
     """
     after_id = _last_event_id(request)
     task, at_id = await request.state["tasks"].get_at(request.path_params["task_id"])
+    checked(request, task)
     if task.is_finished and after_id is not None:
         missed = [event async for event in _missed(request, after_id, task.id)]
         return _stream(_listed(request, missed)) if missed else Response(status_code=204)
@@ -55,7 +57,7 @@ async def task_events(request: Request) -> Response:
 
 
 async def all_events(request: Request) -> Response:
-    """Stream the events of all tasks; with `status`, only those of tasks that come into one of these states."""
+    """Stream the events of all tasks of the caller; with `status`, only those of tasks that come into one of these."""
     after_id, wanted = _last_event_id(request), read_query(request, EventsQuery).status
     return _stream(_of_all(request, after_id, wanted))
 
@@ -73,7 +75,7 @@ async def _listed(request: Request, events: list[Event]) -> AsyncIterator[Server
 
 
 async def _of_task(request: Request, task: Task, at_id: str, after_id: str | None) -> AsyncIterator[ServerSentEvent]:
-    async with request.state["events"].listening(task.id) as listener:
+    async with request.state["events"].listening(of_task(task.id)) as listener:
         if after_id is None:
             yield _message(task.status, _snapshot(task), at_id)
             if task.is_finished:
@@ -86,7 +88,9 @@ async def _of_task(request: Request, task: Task, at_id: str, after_id: str | Non
 
 
 async def _of_all(request: Request, after_id: str | None, wanted: tuple[Status, ...]) -> AsyncIterator[ServerSentEvent]:
-    async with request.state["events"].listening() as listener:
+    caller = request.state["caller"]
+    topic = EVERYTHING if caller.is_admin else of_owner(caller.name or "")
+    async with request.state["events"].listening(topic) as listener:
         async for event in _from(request, listener, after_id):
             if not wanted:
                 for message in _messages(event, _facts(event)):
@@ -112,7 +116,7 @@ async def _from(
 async def _missed(request: Request, after_id: str, task_id: str | None) -> AsyncIterator[Event]:
     while events := await following(request.state["redis"], after_id, CATCH_UP):
         for event in events:
-            if task_id in (None, event.task_id):
+            if task_id in (None, event.task_id) and request.state["caller"].may_see(event.owner):
                 yield event
         after_id = events[-1].id
 

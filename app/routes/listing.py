@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
+from app.errors import AdminOnly
+from app.keys import NAME, Caller
 from app.query import read_query
 from app.responses import json_response
 from app.state import Request
@@ -46,6 +48,7 @@ class TasksQuery(msgspec.Struct, frozen=True):
 
     status: Annotated[tuple[Status, ...], Meta(description="Those in any of these states, with commas.")] = ()
     operation: Annotated[OperationName, Meta(description="Those with this operation.")] | None = None
+    owner: Annotated[str, Meta(pattern=NAME, description="Those made with the key of this name.")] | None = None
     since: Annotated[Time, Meta(description="Those of this time or later.")] | None = None
     before: Annotated[Time, Meta(description="Those before this time.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=200, description="Most tasks on a page.")] = 50
@@ -56,20 +59,30 @@ class TasksQuery(msgspec.Struct, frozen=True):
         return Selection(
             self.status,
             self.operation,
+            self.owner,
             None if self.since is None else _milliseconds(self.since),
             None if self.before is None else _milliseconds(self.before),
         )
 
 
 async def list_tasks(request: Request) -> Response:
-    """List tasks by their creation, the newest first; with one `status` alone, by when they came into it.
+    """List the caller's tasks by their creation, the newest first; with one `status` alone, by when they came into it.
 
     A page may hold fewer than `limit`, and none, with more to come: `next`, also as a link (RFC 8288), says where.
     """
-    query = read_query(request, TasksQuery)
+    query = _own(read_query(request, TasksQuery), request.state["caller"])
     found = await page(request.state["redis"], query.selection, query.limit, query.cursor)
     following, headers = None, {}
     if found.next_cursor is not None:
         following = f"/tasks?{urlencode({**request.query_params, 'cursor': found.next_cursor})}"
         headers = {"Link": f'<{following}>; rel="next"'}
     return json_response({"tasks": [record_view(task) for task in found.tasks], "next": following}, headers=headers)
+
+
+def _own(query: TasksQuery, caller: Caller) -> TasksQuery:
+    """Narrow a query to the tasks that are the caller's to see; raise `AdminOnly` if it is for others."""
+    if caller.is_admin:
+        return query
+    if query.owner not in (None, caller.name):
+        raise AdminOnly
+    return msgspec.structs.replace(query, owner=caller.name)

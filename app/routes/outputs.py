@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from app.access import own_task
 from app.errors import SeveralResults, problem
 from app.negotiation import prefers
 from app.state import Request
@@ -24,7 +25,7 @@ Span = tuple[int, int]
 
 async def output(request: Request) -> Response:
     """Send a result by its path; only a path that a task names is ever looked up."""
-    task = await request.state["tasks"].get(request.path_params["task_id"])
+    task = await own_task(request)
     names = {file_name: name for name, file_name in task.spec.file_names.items()}
     if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
         raise HTTPException(404, "the task has no result of this name")

@@ -30,15 +30,16 @@ async def process_image(request: Request) -> Response:
 
 async def _make(request: Request, once: Once | None) -> str:
     """Make a task, in the same step the one of its key if the request has one; return its id."""
-    request.state["tasks"].check_room()
+    tasks, owner = request.state["tasks"], request.state["caller"].owner
+    tasks.room.check(owner)
     task_id = new_task_id()
     logs.task_id.set(task_id)
     reader = form_reader(request, FormReader) if once is None else once.reader
     async with received_form(request, task_id, reader) as form:
         spec = _spec(form, request.state["settings"], request.state["presets"])
         kept = None if once is None else once.keeping(task_id)
-        await request.state["tasks"].create(task_id, spec, kept, form.fields.get("callback_url"))
-    request.state["tasks"].stats.count(BYTES_IN, by=form.bytes)
+        await tasks.create(task_id, spec, kept, form.fields.get("callback_url"), owner)
+    tasks.stats.count(BYTES_IN, by=form.bytes)
     return task_id
 
 

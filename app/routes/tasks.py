@@ -3,6 +3,7 @@
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.access import own_task, own_task_id
 from app.errors import NoResult, NotFinished
 from app.events import ended
 from app.preferences import applied, wait_s
@@ -23,9 +24,8 @@ async def task_status(request: Request) -> Response:
 
 async def record(request: Request) -> Response:
     """Show all there is to know of a task."""
-    tasks = request.state["tasks"]
-    task = await tasks.get(request.path_params["task_id"])
-    position = await tasks.position(task.id) if task.status is Status.PENDING else None
+    task = await own_task(request)
+    position = await request.state["tasks"].position(task.id) if task.status is Status.PENDING else None
     return json_response({**record_view(task), "position": position, **await webhook_view(request, task)})
 
 
@@ -44,26 +44,27 @@ async def task_result(request: Request) -> Response:
 
 async def _awaited(request: Request) -> tuple[Task, dict[str, str]]:
     """Return the task, waited for as long as the client prefers, and the headers that say so."""
-    wait, task_id = wait_s(request.headers), request.path_params["task_id"]
+    wait = wait_s(request.headers)
     if wait is None:
-        return await request.state["tasks"].get(task_id), {}
+        return await own_task(request), {}
+    task_id = await own_task_id(request)
     return await ended(task_id, request.state["tasks"], request.state["events"], wait), applied(wait)
 
 
 async def cancel(request: Request) -> Response:
     """Revoke a waiting task at once; a running one stops before its next operation, if it has one left."""
-    task = await request.state["tasks"].cancel(request.path_params["task_id"])
+    task = await request.state["tasks"].cancel(await own_task_id(request))
     return json_response(status_view(task), 200 if task.is_finished else 202)
 
 
 async def retry(request: Request) -> Response:
     """Queue a failed or revoked task again; 410 when its upload is gone and cannot be fetched from a URL again."""
-    tasks = request.state["tasks"]
-    task = await tasks.get(request.path_params["task_id"])
+    task = await own_task(request)
     fetch = task.spec.source is None or not await _is_stored(request, task)
     if fetch and task.spec.url is None:
         raise HTTPException(410, "the upload of this task is gone; send the picture again")
-    task = await tasks.retry(task, fetch=fetch)
+    caller = request.state["caller"]
+    task = await request.state["tasks"].retry(task, caller.owner if caller.name == task.owner else None, fetch=fetch)
     return json_response(status_view(task), 202, {"Location": f"/task-status/{task.id}"})
 
 
@@ -77,8 +78,7 @@ async def _is_stored(request: Request, task: Task) -> bool:
 
 async def delete(request: Request) -> Response:
     """Remove a task that does not run: its record, its upload and its result."""
-    tasks = request.state["tasks"]
-    task = await tasks.get(request.path_params["task_id"])
+    tasks, task = request.state["tasks"], await own_task(request)
     if task.status is Status.PENDING:
         task = await tasks.cancel(task.id)  # no worker begins it now
     if not await remove(task.id, tasks, request.state["storage"]):

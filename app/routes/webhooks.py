@@ -4,6 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from app.access import own_task
 from app.errors import NoWebhook
 from app.responses import json_response
 from app.state import Request
@@ -23,7 +24,7 @@ async def webhook_view(request: Request, task: Task) -> dict[str, Any]:
 
 async def resend(request: Request) -> Response:
     """Send the last message again, under the same id, by the whole schedule; 409 when there is none."""
-    task = await request.state["tasks"].get(request.path_params["task_id"])
+    task = await own_task(request)
     message = await request.state["webhooks"].get(task.message_id) if task.message_id is not None else None
     if message is None:
         raise NoWebhook(task)

@@ -1,0 +1,100 @@
+"""Who may do what: requests from elsewhere are let in with a key, or where anyone is, and find their caller's tasks."""
+
+import re
+from functools import lru_cache
+from ipaddress import ip_address
+
+import starlette.requests
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import AdminOnly, NotServedHere, Unauthorized, answer_to
+from app.keys import NOBODY, Caller, Keys
+from app.settings import Settings
+from app.state import Request
+from worker.states import Task, TaskNotFound
+
+HEALTH_PATHS = frozenset({"/livez", "/readyz"})
+"""Asked by load balancers, which have no key and come from elsewhere."""
+
+PUBLIC_PATHS = HEALTH_PATHS | {"/", "/operations", "/presets"}
+"""What tells the same to everybody."""
+
+ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers"})
+
+
+class Access:
+    """Lets a request in and says who sends it (`request.state["caller"]`), or answers it; stands before the routes.
+
+    With keys, by `Authorization: Bearer` (RFC 6750); without, only if it came to an address of this machine alone.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._keys = Keys(settings.api_keys) if settings.api_keys else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if self._keys is None:
+                _check_address(scope, path)
+            else:
+                scope["state"]["caller"] = _caller(HTTPConnection(scope), path, self._keys)
+        except (Unauthorized, AdminOnly, NotServedHere) as exc:
+            await (await answer_to(exc, starlette.requests.Request(scope)))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _check_address(scope: Scope, path: str) -> None:
+    """Raise `NotServedHere` for a request that came in at an address that other machines can reach."""
+    server = scope.get("server")  # None when it is a Unix socket
+    if server is not None and not is_of_this_machine(server[0]) and path not in HEALTH_PATHS:
+        raise NotServedHere
+
+
+@lru_cache(maxsize=64)
+def is_of_this_machine(host: str) -> bool:
+    """Tell whether an address that is listened on can be reached from this machine alone."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _caller(connection: HTTPConnection, path: str, keys: Keys) -> Caller:
+    """Return who sends a request; raise `Unauthorized` or `AdminOnly` if they may not."""
+    if path in PUBLIC_PATHS:
+        return NOBODY
+    header = connection.headers.get("authorization")
+    # RFC 6750, 2.1; the scheme in any case (RFC 9110, 11.1).
+    given = re.fullmatch(r"bearer +([\w.~+/-]+=*)", header, re.IGNORECASE | re.ASCII) if header is not None else None
+    caller = keys.caller(given[1]) if given is not None else None
+    if caller is None:
+        raise Unauthorized(is_given=header is not None)
+    if path in ADMIN_PATHS and not caller.is_admin:
+        raise AdminOnly
+    return caller
+
+
+async def own_task(request: Request) -> Task:
+    """Return the task in the request's path; raise `TaskNotFound` for somebody else's as for none."""
+    return checked(request, await request.state["tasks"].get(request.path_params["task_id"]))
+
+
+def checked(request: Request, task: Task) -> Task:
+    """Return a task that the caller may see, or raise `TaskNotFound`."""
+    if not request.state["caller"].may_see(task.owner):
+        raise TaskNotFound(task.id)
+    return task
+
+
+async def own_task_id(request: Request) -> str:
+    """Return the task's id in the request's path, as `own_task`; who may see every task costs no look at this one."""
+    if request.state["caller"].is_admin:
+        return str(request.path_params["task_id"])
+    return (await own_task(request)).id

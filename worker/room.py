@@ -1,0 +1,28 @@
+"""Room in the queue: what is known of it without asking Redis."""
+
+import time
+
+from worker.states import Owner, OwnerWaits, QueueFull
+
+FULL_REMEMBERED_S = 1.0
+"""How long uploads are refused unread after the queue was found full."""
+
+
+class Room:
+    """Of the whole queue, and of what each owner may have in it."""
+
+    def __init__(self) -> None:
+        self._full: dict[Owner | None, tuple[float, QueueFull]] = {}
+        """Until when there is none: for everybody, or for an owner."""
+
+    def check(self, owner: Owner | None) -> None:
+        """Raise `QueueFull` when `Tasks.create` has found none within the last second; asks nobody."""
+        for whose in (None, owner):
+            if whose in self._full and time.monotonic() < self._full[whose][0]:
+                raise self._full[whose][1]
+
+    def none(self, waiting: int, ended_in_10_s: int, owner: Owner | None = None) -> QueueFull:
+        """Remember that the queue is full, or what an owner may have in it; return the error that says so."""
+        full = (QueueFull if owner is None else OwnerWaits)(waiting, ended_in_10_s)
+        self._full[owner] = time.monotonic() + FULL_REMEMBERED_S, full
+        return full
