@@ -22,6 +22,9 @@ PUBLIC_PATHS = HEALTH_PATHS | {"/", "/operations", "/presets"}
 
 ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers"})
 
+LINKED_PATHS = "/processed/"
+"""Beginning of the paths to which `app.links` gives links that need no key."""
+
 
 class Access:
     """Lets a request in and says who sends it (`request.state["caller"]`), or answers it; stands before the routes.
@@ -68,8 +71,8 @@ def is_of_this_machine(host: str) -> bool:
 
 def _caller(connection: HTTPConnection, path: str, keys: Keys) -> Caller:
     """Return who sends a request; raise `Unauthorized` or `AdminOnly` if they may not."""
-    if path in PUBLIC_PATHS:
-        return NOBODY
+    if path in PUBLIC_PATHS or (path.startswith(LINKED_PATHS) and "signature" in connection.query_params):
+        return NOBODY  # to whom the route of a link shows what the link is for
     header = connection.headers.get("authorization")
     # RFC 6750, 2.1; the scheme in any case (RFC 9110, 11.1).
     given = re.fullmatch(r"bearer +([\w.~+/-]+=*)", header, re.IGNORECASE | re.ASCII) if header is not None else None

@@ -85,6 +85,10 @@ class NotServedHere(Exception):
         super().__init__(f"this server answers its own machine alone; to serve others, {OPENING}")
 
 
+class LinkRefused(Exception):
+    """The signed link is not good, or not any more."""
+
+
 class NotFinished(Exception):
     def __init__(self, task: Task) -> None:
         super().__init__(f"the task is {task.status}; ask again when it has ended")
@@ -169,6 +173,7 @@ _HANDLERS: dict[type[Exception], ExceptionHandler] = {
     Unauthorized: _unauthorized,
     AdminOnly: _answer(403, {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope"'}),
     NotServedHere: _answer(403),
+    LinkRefused: _answer(403),
     TaskNotFound: _answer(404),
     UploadTooSlow: _answer(408),
     NotFinished: _answer(409, RETRY_AFTER),

@@ -13,6 +13,7 @@ from app.access import Access
 from app.errors import EXCEPTION_HANDLERS
 from app.events import Events
 from app.keys import ANYONE, NOBODY
+from app.links import WITHOUT_SIGNATURES, Links
 from app.presets import read_presets
 from app.request_id import RequestIds
 from app.routes import ROUTES
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> ASGIApp:
                 tasks=tasks,
                 webhooks=Webhooks(redis),
                 events=events,
+                links=Links(redis),
                 caller=NOBODY if settings.api_keys else ANYONE,
             )
         finally:
@@ -57,6 +59,7 @@ def create_app(settings: Settings) -> ASGIApp:
             await listening.aclose(close_connection_pool=True)
             await redis.aclose(close_connection_pool=True)
 
+    logging.getLogger("uvicorn.access").addFilter(WITHOUT_SIGNATURES)
     return RequestIds(
         Starlette(
             routes=ROUTES, middleware=_middleware(settings), exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan

@@ -1,6 +1,8 @@
 """A request's query, read like a form."""
 
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,10 +15,16 @@ Query = TypeVar("Query", bound=msgspec.Struct)
 
 def read_query(request: Request, kind: type[Query]) -> Query:
     """Build `kind` from the query's parameters, or raise `InvalidParameters` naming each wrong or unknown one."""
-    given = request.query_params
-    values, problems = convert_fields(kind, given)
-    problems += unknown_fields(kind, given, "", "this request")
-    problems += [Problem(name, "is given more than once") for name in given if len(given.getlist(name)) > 1]
+    return built(kind, request.query_params.multi_items())
+
+
+def built(kind: type[Query], given: Sequence[tuple[str, Any]], *, is_text: bool = True) -> Query:
+    """Build `kind` from names and values, texts unless they come from JSON; raise `InvalidParameters`."""
+    fields = dict(given)
+    values, problems = convert_fields(kind, fields, is_text=is_text)
+    problems += unknown_fields(kind, fields, "", "this request")
+    counts = Counter(name for name, _ in given)
+    problems += [Problem(name, "is given more than once") for name, count in counts.items() if count > 1]
     if problems:
         raise InvalidParameters(problems)
     return kind(**values)

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from app.events import Events
 from app.keys import Caller
+from app.links import Links
 from app.presets import Presets
 from app.settings import Settings
 from worker.storage import Storage
@@ -24,6 +25,7 @@ class State(TypedDict):
     tasks: Tasks
     webhooks: Webhooks
     events: Events
+    links: Links
     caller: Caller
     """Whoever sends the request; set by `app.access`."""
 

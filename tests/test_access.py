@@ -9,6 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 import pytest
 from arq.connections import ArqRedis
@@ -40,6 +41,7 @@ DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/tasks/{task_id}/cancel"): OWN,
     ("POST", "/tasks/{task_id}/retry"): (401, 404, 202, 202),
     ("POST", "/tasks/{task_id}/webhook"): (401, 404, 409, 409),  # there is none
+    ("POST", "/tasks/{task_id}/link"): OWN,
     ("GET", "/tasks/{task_id}/events"): OWN,
     ("GET", "/events"): SIGNED_IN,
     ("GET", "/operations"): OPEN,
@@ -126,7 +128,7 @@ async def test_a_key_that_is_not_known_is_refused_as_its_standard_says(
 
 
 async def test_paths_that_are_no_routes_need_a_key_too(by_name: Mapping[str, Client]) -> None:
-    for path in ("/nothing", "/livez/", "/Livez"):
+    for path in ("/nothing", "/livez/", "/processed/a/b/c?signature=x", "/Livez"):
         assert (await by_name[NOBODY].get(path)).status_code in (401, 404), path
     assert (await by_name[NOBODY].get("/nothing")).status_code == 401
     assert (await by_name["bob"].get("/nothing")).status_code == 404
@@ -250,8 +252,7 @@ async def test_no_secret_is_ever_logged(
     try:
         there = await eventually(lambda: url_in(log))
         async with working(settings), callers(settings) as here, callers_at(there) as elsewhere:
-            await session(here)
-            await session(elsewhere)
+            signatures = [await session(here), await session(elsewhere)]
     finally:
         api.terminate()
         api.wait(DEADLINE_S)
@@ -260,7 +261,7 @@ async def test_no_secret_is_ever_logged(
     )
     assert "GET /processed/" in log.read_text()
     for text in (ours, log.read_text()):
-        for secret in ("dk_", *(entry.split(":")[1] for _, entry in MADE.values())):
+        for secret in (*signatures, "dk_", *(entry.split(":")[1] for _, entry in MADE.values())):
             assert secret not in text
 
 
@@ -269,12 +270,15 @@ async def url_in(log: Path) -> str | None:
     return found[0] if found else None
 
 
-async def session(by_name: Mapping[str, Client]) -> None:
-    """Do what there is to do, right and wrong."""
+async def session(by_name: Mapping[str, Client]) -> str:
+    """Do what there is to do, right and wrong; return the signature that was given."""
     task_id = await by_name["ann"].upload()
-    result = "/" + (await by_name["ann"].ended(task_id))["result"]
-    assert (await by_name["ann"].get(result)).status_code == 200
+    await by_name["ann"].ended(task_id)
+    link = (await by_name["ann"].post(f"/tasks/{task_id}/link")).json()["url"]
+    assert (await by_name[NOBODY].get(link)).status_code == 200
+    assert (await by_name[NOBODY].get(link + "x")).status_code == 403
     wrong = {"Authorization": MADE["bob"][0]}
-    for path in ("/tasks", f"/tasks/{task_id}", result):
+    for path in ("/tasks", f"/tasks/{task_id}", link.partition("?")[0]):
         assert (await by_name[NOBODY].get(path, headers=wrong)).status_code == 401
     await by_name["bob"].post("/process-image/", content=json.dumps({"key": MADE["bob"][0]}))
+    return str(httpx2.URL(link).params["signature"])

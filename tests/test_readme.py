@@ -45,6 +45,7 @@ async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     assert done.stdout.count('"message":"Image processing started"') == 4
     assert '"average_color"' in done.stdout
     assert '"format":"json"' in done.stdout
+    assert "/photo.json?expires=" in done.stdout
     result = decoded((tmp_path / "result.webp").read_bytes())
     assert (result.format, result.size) == ("WEBP", (400, 300))
     assert decoded((tmp_path / "grey.jpg").read_bytes()).mode == "L"

@@ -6,6 +6,7 @@ from starlette.routing import Route
 from app.routes.catalogue import operations, presets
 from app.routes.events import all_events, task_events
 from app.routes.health import livez, readyz
+from app.routes.links import link
 from app.routes.listing import list_tasks
 from app.routes.monitoring import list_workers, metrics, statistics
 from app.routes.outputs import output
@@ -32,6 +33,7 @@ ROUTES = [
     Route("/tasks/{task_id}", delete, methods=["DELETE"]),
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
     Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
+    Route("/tasks/{task_id}/link", link, methods=["POST"]),
     Route("/tasks/{task_id}/events", task_events),
     Route("/tasks/{task_id}/webhook", resend, methods=["POST"]),
     Route("/events", all_events),

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app.access import own_task
-from app.errors import SeveralResults, problem
+from app.errors import NoResult, NotFinished, SeveralResults, problem
 from app.negotiation import prefers
 from app.state import Request
 from worker.states import Status, Task
@@ -25,11 +25,32 @@ Span = tuple[int, int]
 
 async def output(request: Request) -> Response:
     """Send a result by its path; only a path that a task names is ever looked up."""
-    task = await own_task(request)
+    is_link = "signature" in request.query_params
+    headers = await _checked_link(request) if is_link else {}
+    task = await (request.state["tasks"].get(request.path_params["task_id"]) if is_link else own_task(request))
     names = {file_name: name for name, file_name in task.spec.file_names.items()}
     if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
         raise HTTPException(404, "the task has no result of this name")
-    return await send_output(request, task, names[request.path_params["name"]])
+    response = await send_output(request, task, names[request.path_params["name"]])
+    for header, value in headers.items():
+        response.headers.setdefault(header, value)  # a redirect has a stricter one
+    return response
+
+
+async def _checked_link(request: Request) -> dict[str, str]:
+    """Return headers for what a link leads to; raise `LinkRefused` when it does not lead there, or no longer."""
+    query, path = request.query_params, "/processed/{task_id}/{name}".format(**request.path_params)
+    left_s = await request.state["links"].check(path, query.get("expires", ""), query["signature"])
+    return {"Cache-Control": f"private, max-age={left_s}"}  # no cache hands it on, or keeps it longer than the link
+
+
+def succeeded(task: Task) -> Task:
+    """Return a task that has results, or raise `NotFinished` or `NoResult`."""
+    if not task.is_finished:
+        raise NotFinished(task)
+    if task.status is not Status.SUCCESS:
+        raise NoResult(task)
+    return task
 
 
 def prefers_picture(request: Request, task: Task) -> bool:

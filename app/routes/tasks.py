@@ -4,11 +4,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.access import own_task, own_task_id
-from app.errors import NoResult, NotFinished
 from app.events import ended
 from app.preferences import applied, wait_s
 from app.responses import json_response
-from app.routes.outputs import prefers_picture, send_picture
+from app.routes.outputs import prefers_picture, send_picture, succeeded
 from app.routes.webhooks import webhook_view
 from app.state import Request
 from app.views import record_view, results, status_view
@@ -32,10 +31,7 @@ async def record(request: Request) -> Response:
 async def task_result(request: Request) -> Response:
     """Name the picture, or send it to a client that would rather have an image than JSON."""
     task, headers = await _awaited(request)
-    if not task.is_finished:
-        raise NotFinished(task)
-    if task.status is not Status.SUCCESS:
-        raise NoResult(task)
+    succeeded(task)
     if prefers_picture(request, task):
         return await send_picture(request, task, headers)
     headers = {"Vary": "Accept", **headers}

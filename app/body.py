@@ -1,0 +1,54 @@
+"""A small request body: fields as JSON or as a form of either kind, or nothing."""
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.exceptions import HTTPException
+
+from app.errors import MalformedForm
+from app.multipart import FormReader
+from app.query import built
+from app.state import Request
+from worker.fields import decode_json
+
+MAX_BODY_BYTES = 16 * 1024
+
+Fields = TypeVar("Fields", bound=msgspec.Struct)
+
+
+async def read_body(request: Request, kind: type[Fields]) -> Fields:
+    """Build `kind` from the body's fields; raise `MalformedForm`, or `InvalidParameters` naming each wrong one."""
+    body, content_type = await _bounded(request), request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not body:
+        return built(kind, [])
+    if media_type == "application/json":
+        return built(kind, list(_json_object(body).items()), is_text=False)
+    if media_type == "application/x-www-form-urlencoded":
+        return built(kind, parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+    return built(kind, [(part.name, await part.text()) async for part in FormReader(content_type, _once(body)).parts()])
+
+
+async def _bounded(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"the body is too large; it may have {MAX_BODY_BYTES:,} bytes")
+    return bytes(body)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        found = decode_json(body.decode())
+    except ValueError as exc:  # what msgspec raises is one, as is what is no UTF-8
+        raise MalformedForm(f"the body cannot be read as JSON: {exc}") from exc
+    if not isinstance(found, dict):
+        raise MalformedForm("the body must be a JSON object")
+    return found
