@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from app.access import Access
+from app.cors import cross_origin
 from app.errors import EXCEPTION_HANDLERS
 from app.events import Events
 from app.keys import ANYONE, NOBODY
@@ -70,6 +71,8 @@ def create_app(settings: Settings) -> ASGIApp:
 def _middleware(settings: Settings) -> list[Middleware]:
     """Return what stands before the routes, the outermost first; nothing that is not needed."""
     layers = []
+    if settings.cors_origins:
+        layers.append(cross_origin(settings.cors_origins))  # browsers ask it without a key
     if settings.api_keys or not settings.allow_anyone:
         layers.append(Middleware(Access, settings))
     return layers

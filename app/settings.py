@@ -1,11 +1,20 @@
 """The HTTP face's settings: the engine's and its own."""
 
+import re
+from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta
 
 from app.keys import Keys
 from worker import settings as engine
+
+
+def _origins(texts: Iterable[str]) -> None:
+    """Raise `ValueError` for what no browser sends as `Origin` (RFC 6454, 6.1), which would never match."""
+    for text in texts:
+        if not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?", text):
+            raise ValueError(text)
 
 
 class Settings(engine.Settings, frozen=True, kw_only=True):
@@ -42,6 +51,13 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
             description="Whether requests from other machines are answered without `API_KEYS`: anyone may do anything."
         ),
     ] = False
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Origins of web pages elsewhere that may use the API, with commas; `*` for all.",
+            extra={"allowed": "origins such as https://example.org, with commas, or *", "check": _origins},
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -56,7 +56,9 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
     settings = read_settings(Settings, {})
     assert set(rows) == {name.upper() for name in Settings.__struct_fields__}
-    computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"} | {"API_KEYS": "none"}
+    computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"} | dict.fromkeys(
+        ("API_KEYS", "CORS_ORIGINS"), "none"
+    )
     for name, shown in rows.items():
         default = getattr(settings, name.lower())
         assert shown == computed.get(name, "none" if default in (None, ()) else f"`{as_text(default)}`"), name
