@@ -12,6 +12,7 @@ from app.errors import AdminOnly, NotServedHere, Unauthorized, answer_to
 from app.keys import NOBODY, Caller, Keys
 from app.settings import Settings
 from app.state import Request
+from worker.records import parse_task_id
 from worker.states import Task, TaskNotFound
 
 HEALTH_PATHS = frozenset({"/livez", "/readyz"})
@@ -99,5 +100,5 @@ def checked(request: Request, task: Task) -> Task:
 async def own_task_id(request: Request) -> str:
     """Return the task's id in the request's path, as `own_task`; who may see every task costs no look at this one."""
     if request.state["caller"].is_admin:
-        return str(request.path_params["task_id"])
+        return parse_task_id(request.path_params["task_id"])
     return (await own_task(request)).id

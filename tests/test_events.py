@@ -92,6 +92,14 @@ async def test_who_waits_in_vain_gets_the_usual_answer(api: Client) -> None:
     assert (await api.get(f"/task-result/{task_id}", headers={"Prefer": "wait=0"})).status_code == 409
 
 
+async def test_an_id_is_waited_for_and_cancelled_however_its_letters_are_written(api: Client) -> None:
+    task_id = await api.upload()
+    waiting = asyncio.create_task(api.get(f"/task-status/{task_id.upper()}", headers={"Prefer": "wait=60"}))
+    assert (await api.post(f"/tasks/{task_id.upper()}/cancel")).json()["status"] == "REVOKED"
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await waiting).json() == {"task_id": task_id, "status": "REVOKED"}
+
+
 async def test_without_a_preference_nothing_is_waited_for_or_said(service: Client) -> None:
     for headers in ({}, {"Prefer": "respond-async"}, {"Prefer": "wait=soon"}, {"Accept": "image/*"}):
         answer = await service.post("/process-image/", **FORM, headers=headers)
