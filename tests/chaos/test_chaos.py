@@ -149,6 +149,8 @@ Events = dict[str, list[tuple[float, str, int]]]
 async def events_of(tasks: Tasks) -> Events:
     events: Events = defaultdict(list)
     for entry_id, entry in await tasks._redis.xrange("tasks:events"):
+        if b"status" not in entry:  # progress
+            continue
         task_id, status, attempt = (entry[name].decode() for name in (b"task_id", b"status", b"attempt"))
         events[task_id].append((int(entry_id.split(b"-")[0]) / 1000, status, int(attempt)))
     return events
