@@ -10,7 +10,7 @@ import psutil
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from worker import stats
+from worker import stats, webhooks
 from worker.counts import Counts, Labels
 from worker.errors import ErrorCode
 from worker.heartbeat import Worker
@@ -21,6 +21,8 @@ EVERY_END: list[Labels] = [
     *((status, "") for status in sorted(ENDS - {Status.FAILURE})),
     *((Status.FAILURE, code) for code in ErrorCode),
 ]
+
+STATES: list[Labels] = [(state,) for state in webhooks.State]
 
 
 class Snapshot(Collector):
@@ -45,8 +47,10 @@ class Snapshot(Collector):
         yield self._counter("tasks", "Tasks by their end.", stats.TASKS, ("status", "error_code"), EVERY_END)
         reasons: list[Labels] = [(reason,) for reason in self._refusals]
         yield self._counter("refusals", "Requests answered with an error.", stats.REFUSALS, ("reason",), reasons)
-        yield self._counter("webhooks", "Webhook deliveries by their result.", stats.WEBHOOKS, ("result",))
-        yield self._counter("upload_bytes", "Bytes of accepted uploads.", stats.BYTES_IN, (), [()])
+        yield self._counter(
+            "webhooks", "Attempts to deliver webhooks, by what came of it.", stats.WEBHOOKS, ("result",), STATES
+        )
+        yield self._counter("upload_bytes", "Bytes of uploads accepted or fetched.", stats.BYTES_IN, (), [()])
         yield self._counter("result_bytes", "Bytes of results made.", stats.BYTES_OUT, (), [()])
 
     def _counter(

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import inspect
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -123,6 +124,25 @@ async def test_a_success_is_told_signed_and_at_once(
     assert 0 < await redis.pttl(f"webhook:{view['id']}") <= MESSAGE_TTL_MS
     assert await redis.zcard(WEBHOOK_QUEUE) == 0
     assert await redis.keys("arq:*:msg_*") == []
+
+
+async def test_the_request_id_goes_with_the_message_and_attempts_are_counted(
+    service: Client, settings: Settings, receiver: Receiver
+) -> None:
+    """The upload's own id, whatever the client calls the file; a delivery after a failure counts with it."""
+    receiver.answers.insert(0, Answer(500))
+    async with delivering(settings):
+        service.headers["X-Request-ID"] = "order-17.a"
+        await service.upload(name='"rid":"other".jpg', callback_url=receiver.url)
+        await heard(receiver, 2)
+        assert [each.headers["x-request-id"] for each in receiver.received] == ["order-17.a"] * 2
+
+        async def counted() -> bool:
+            text = (await service.get("/metrics")).text
+            results = dict(re.findall(r'^darkroom_webhooks_total\{result="(\w+)"\} (\S+)$', text, re.MULTILINE))
+            return results == {"delivered": "1.0", "waiting": "1.0", "failed": "0.0", "gone": "0.0"}
+
+        await eventually(counted)
 
 
 async def test_a_failure_is_told_with_its_reason(service: Client, settings: Settings, receiver: Receiver) -> None:

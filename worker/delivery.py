@@ -26,6 +26,7 @@ from worker.queue import (
     through_outage,
 )
 from worker.settings import InvalidSettings, Settings
+from worker.stats import Reporter
 from worker.webhooks import ATTEMPT_TIMEOUT_S, LOCK_MS, SCHEDULE_S, Courier, Webhooks
 
 logger = logging.getLogger(__name__)
@@ -54,10 +55,13 @@ def webhook_settings(
     async def on_startup(ctx: dict[str, Any]) -> None:
         if "outbound" not in ctx:  # else it comes back after an outage
             ctx["outbound"] = outbound_client(settings.outbound_allow)
-            ctx["courier"] = Courier(settings, Webhooks(ctx["redis"]), ctx["outbound"], schedule_s, timeout_s)
+            webhooks = Webhooks(ctx["redis"])
+            ctx["reporter"] = Reporter(webhooks.stats, ctx["redis"])
+            ctx["courier"] = Courier(settings, webhooks, ctx["outbound"], schedule_s, timeout_s)
 
     async def on_shutdown(ctx: dict[str, Any]) -> None:
         await ctx["outbound"].aclose()
+        await ctx["reporter"].stop()
 
     return {
         "functions": [deliver_webhook],

@@ -76,6 +76,8 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def on_startup(ctx: dict[str, Any]) -> None:
+        if "heartbeat" in ctx:  # it comes back after an outage
+            return
         ctx["slots"] = Slots(settings.worker_threads, stop)
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)

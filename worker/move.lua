@@ -52,10 +52,13 @@ elseif target ~= 'STARTED' then
     -- A task that is tried again ends again, and each end has a message of its own.
     local ends = redis.call('HINCRBY', hash, 'ends', 1)
     local message = 'msg_' .. string.gsub(id, '-', '') .. '_' .. ends
-    local error, outputs = unpack(redis.call('HMGET', hash, 'error', 'outputs'))
+    local error, outputs, spec = unpack(redis.call('HMGET', hash, 'error', 'outputs', 'spec'))
+    -- Not by cjson: a spec that is no JSON must not keep its task from ending. In a text the quotes would be escaped.
+    local request = string.match(spec or '', '"rid":"([^"]*)"')
     redis.call('HSET', hash, 'message_id', message)
     redis.call('HSET', 'webhook:' .. message, 'task_id', id, 'url', callback, 'status', target, 'ended_ms', now,
-      'error', error or '', 'outputs', outputs or '{}', 'state', 'waiting', 'tries', 0, 'next_ms', now)
+      'error', error or '', 'outputs', outputs or '{}', 'state', 'waiting', 'tries', 0, 'next_ms', now,
+      'request_id', request or '')
     redis.call('PEXPIRE', 'webhook:' .. message, ARGV[15])
     redis.call('SET', ARGV[13] .. message, (string.gsub(ARGV[12], 'MESSAGE_ID', message)), 'PX', ARGV[15])
     redis.call('ZADD', KEYS[6], math.min(now, server_ms()), message) -- should this clock be ahead of the server's

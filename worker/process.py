@@ -27,7 +27,7 @@ from worker.queue import LEASE_RENEWAL_S, through_outage
 from worker.settings import Settings
 from worker.slots import Overrun, Slots
 from worker.states import OutputRecord, Spec, Status, Task, TaskNotFound, WrongState, now_ms, overlay_path
-from worker.stats import BYTES_OUT, OPERATION
+from worker.stats import BYTES_IN, BYTES_OUT, OPERATION
 from worker.storage import Storage, StorageUnavailable
 from worker.sweep import waited_too_long
 from worker.tasks import Tasks
@@ -132,6 +132,7 @@ class Processor:
             fetched = await self._fetcher.fetch(task, spec)
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
+        self._tasks.stats.count(BYTES_IN, by=fetched.bytes)
         found: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
         await through_outage(lambda: self._hand_back(task, task.created_ms, found))
 

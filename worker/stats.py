@@ -33,9 +33,9 @@ OPERATION = "operation"
 REFUSALS = "refusals"
 """Requests that got an error, by the reason."""
 WEBHOOKS = "webhooks"
-"""Deliveries by their result."""
+"""Attempts to deliver a message, by what it is after them; `waiting`: for the next one."""
 BYTES_IN, BYTES_OUT = "bytes_in", "bytes_out"
-"""Bytes of the uploads accepted, and of the results made."""
+"""Bytes of the uploads accepted or fetched, and of the results made."""
 SAMPLES, SAMPLED_WAITING, SAMPLED_RUNNING, SAMPLED_AGE_MS = (
     "samples",
     "sampled_waiting",

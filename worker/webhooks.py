@@ -18,11 +18,12 @@ import httpx2
 import msgspec
 from redis.asyncio import Redis
 
-from worker import queue
+from worker import logs, queue
 from worker.outbound import Refused
 from worker.settings import Settings
 from worker.signatures import signed_headers
 from worker.states import OutputRecord, Status, now_ms
+from worker.stats import WEBHOOKS, Stats
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     next_ms: int
     """When the next attempt is due."""
     attempts_json: bytes = b"[]"
+    request_id: str = ""
+    """The request that sent the task, as in the log."""
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -114,6 +117,8 @@ class Webhooks:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self.stats = Stats()
+        """What this process counts; for a `Reporter` to send."""
 
     async def get(self, message_id: str) -> Message | None:
         """Return a message, or None if there is none (any more)."""
@@ -140,6 +145,7 @@ class Webhooks:
             pipe.hset(_key(message.id), mapping=fields)
             pipe.pexpire(_key(message.id), queue.MESSAGE_TTL_MS)
             await pipe.execute()
+        self.stats.count(WEBHOOKS, state)
 
     async def resend(self, message: Message) -> None:
         """Send a message again, now, and by the whole schedule if need be; its id and its bytes stay."""
@@ -174,6 +180,8 @@ class Courier:
         message = await self._webhooks.get(message_id)
         if message is None or message.state is not State.WAITING:
             return None  # it was settled, but arq not told any more: its worker died, or Redis
+        logs.task_id.set(message.task_id)
+        logs.request_id.set(message.request_id)
         if message.next_ms > now_ms():
             return (message.next_ms - now_ms()) / 1000
         attempt = await self._attempt(message)
@@ -214,6 +222,8 @@ class Courier:
         """Send a message; return the answer's status and the seconds that it asks to wait. Its body is not read."""
         body = message.body
         headers = {"Content-Type": "application/json", **signed_headers(message.id, body, at_s, self._secrets)}
+        if message.request_id:
+            headers["X-Request-ID"] = message.request_id
         async with self._outbound.stream("POST", message.url, content=body, headers=headers) as answer:
             return answer.status_code, retry_after_s(answer.headers.get("retry-after", ""))
 
