@@ -22,6 +22,7 @@ PUBLIC_PATHS = HEALTH_PATHS | {"/", "/operations", "/presets"}
 """What tells the same to everybody."""
 
 ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers"})
+"""What tells of everybody's tasks."""
 
 LINKED_PATHS = "/processed/"
 """Beginning of the paths to which `app.links` gives links that need no key."""

@@ -15,7 +15,7 @@ from worker.claims import KeyInUse
 from worker.fields import Problem
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
-from worker.states import QueueFull, Task, TaskNotFound, TaskRunning, WrongState
+from worker.states import OwnerWaits, QueueFull, Task, TaskNotFound, TaskRunning, WrongState
 from worker.stats import REFUSALS
 from worker.storage import StorageUnavailable
 
@@ -189,6 +189,7 @@ _HANDLERS: dict[type[Exception], ExceptionHandler] = {
     InvalidParameters: _answer(422),
     KeyReused: _answer(422),
     QueueFull: _queue_full,
+    OwnerWaits: _queue_full,
     RedisError: _away("Redis"),
     StorageUnavailable: _away("storage"),
     HTTPException: _http_error,

@@ -25,7 +25,7 @@ from worker.states import Status
 from worker.storage import Storage
 from worker.tasks import Tasks
 
-OPEN, SIGNED_IN, OWN = (200, 200, 200, 200), (401, 200, 200, 200), (401, 404, 200, 200)
+OPEN, SIGNED_IN, OWN, ADMINS = (200, 200, 200, 200), (401, 200, 200, 200), (401, 404, 200, 200), (401, 403, 403, 200)
 
 DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     # As nobody, as somebody else, as the owner, as an admin.
@@ -46,6 +46,9 @@ DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/events"): SIGNED_IN,
     ("GET", "/operations"): OPEN,
     ("GET", "/presets"): OPEN,
+    ("GET", "/metrics"): ADMINS,
+    ("GET", "/stats"): ADMINS,
+    ("GET", "/workers"): ADMINS,
     ("GET", "/livez"): OPEN,
     ("GET", "/readyz"): (503, 503, 503, 503),  # there is no worker
 }
@@ -134,11 +137,10 @@ async def test_paths_that_are_no_routes_need_a_key_too(by_name: Mapping[str, Cli
     assert (await by_name["bob"].get("/nothing")).status_code == 404
 
 
-async def test_metrics_are_for_admins(by_name: Mapping[str, Client]) -> None:
+async def test_what_is_for_admins_is_said_to_be(by_name: Mapping[str, Client]) -> None:
     refused = await by_name["bob"].get("/metrics")
-    assert refused.status_code == 403
     assert refused.headers["www-authenticate"].endswith('error="insufficient_scope"')
-    assert (await by_name["ops"].get("/metrics")).status_code != 403
+    assert refused.json()["detail"] == "this needs a key with the admin right"
 
 
 async def test_one_lists_ones_own_and_an_admin_all(by_name: Mapping[str, Client], tasks: Tasks) -> None:

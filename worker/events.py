@@ -13,6 +13,8 @@ from worker.progress import Step
 from worker.states import ENDS, Status
 
 STREAM = "tasks:events"
+KEPT = 100_000
+"""Its length, about 100 bytes an event."""
 
 BEGINNING = "0-0"
 """Before the first event."""

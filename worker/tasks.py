@@ -32,9 +32,6 @@ UPLOAD_ABANDONED_MS = 3_600_000
 UNHELD_MS = 30_000
 """How long a task has been in its state before it is looked for in the queue."""
 
-EVENTS_KEPT = 100_000
-"""Length of the stream `tasks:events`, about 100 bytes each."""
-
 UNFINISHED_TTL_MS = queue.JOB_EXPIRES_MS
 """A task that no end reaches goes with its job; sooner would lose it while it waits."""
 
@@ -83,7 +80,7 @@ class Tasks:
                 queue.job_for(task_id, at_ms),
                 queue.WAKE_CHANNEL,
                 self._queue_limit,
-                EVENTS_KEPT,
+                events.KEPT,
                 *((kept.claim, kept.record, kept.ttl_ms) if kept else ("", "", "")),
                 int(spec.source is None),
                 callback_url or "",
@@ -133,7 +130,7 @@ class Tasks:
                 queue.LEASE_S * 1000,
                 UNFINISHED_TTL_MS,
                 token,
-                EVENTS_KEPT,
+                events.KEPT,
                 *queue.BEGIN_PREFIXES,
                 worker,
                 fetches,
@@ -168,7 +165,7 @@ class Tasks:
         async with progress.telling:
             steps = msgspec.json.encode(progress.take())
             await self._tell(
-                keys=[records.task_key(task.id)], args=[task.id, task.attempt, steps, progress.share, EVENTS_KEPT]
+                keys=[records.task_key(task.id)], args=[task.id, task.attempt, steps, progress.share, events.KEPT]
             )
 
     async def move(  # noqa: PLR0913 - three say what, three say when it may and may not
@@ -208,7 +205,7 @@ class Tasks:
                 f" {' '.join(allowed)} ",
                 queue.job_for(task_id, at_ms),
                 queue.WAKE_CHANNEL,
-                EVENTS_KEPT,
+                events.KEPT,
                 at_ms if due_ms is None else due_ms,
                 msgspec.json.encode(steps) if steps else b"",
                 *queue.WEBHOOK_ARGS,
