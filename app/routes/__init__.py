@@ -1,6 +1,5 @@
 """The HTTP routes, one module for each resource."""
 
-from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app.routes.catalogue import operations, presets
@@ -10,18 +9,13 @@ from app.routes.links import link
 from app.routes.listing import list_tasks
 from app.routes.monitoring import list_workers, metrics, statistics
 from app.routes.outputs import output
+from app.routes.pages import PAGES
 from app.routes.process import process_image
 from app.routes.tasks import cancel, delete, record, retry, task_result, task_status
 from app.routes.webhooks import resend
-from app.state import Request
-
-
-async def home(_: Request) -> Response:
-    return RedirectResponse("/operations")
-
 
 ROUTES = [
-    Route("/", home),
+    *PAGES,
     Route("/process-image/", process_image, methods=["POST"]),
     # A redirect to the slash would lose the upload: clients turn it into a GET, or do not follow it.
     Route("/process-image", process_image, methods=["POST"]),

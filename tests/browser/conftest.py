@@ -1,0 +1,74 @@
+"""A real Chromium on the pages of a real service."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+
+from tests.conftest import DEADLINE_S, Client
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+SWITCHES = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+"""Without these it looks for its maker's servers as soon as it starts; as root it has no sandbox."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chromium() -> None:
+    """Skip where there is no browser, but never in CI."""
+    if CHROMIUM is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium here; install Debian's package chromium")
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        await browser.close()
+
+
+class Watch:
+    """What must not happen on any page: errors in the console, requests to other hosts."""
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self.faults: list[str] = []
+        self.allowed: list[str] = []
+        """Parts of console messages that a test brings about on purpose: the browser reports each refused request."""
+
+    def over(self, context: BrowserContext) -> None:
+        context.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
+        context.on("weberror", lambda error: self._note(str(error.error)))
+        context.on("request", self._look_at)
+
+    def _look_at(self, request: Request) -> None:
+        if not request.url.startswith((self._home, "data:", "blob:")):
+            self._note(f"request to {request.url}")
+
+    def _note(self, fault: str) -> None:
+        if not any(part in fault for part in self.allowed):
+            self.faults.append(fault)
+
+
+@pytest.fixture
+async def watch(api: Client) -> AsyncIterator[Watch]:
+    watch = Watch(str(api.base_url))
+    yield watch
+    assert watch.faults == []
+
+
+@pytest.fixture
+async def context(browser: Browser, api: Client, watch: Watch) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(base_url=str(api.base_url), viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(DEADLINE_S * 1000)
+    watch.over(context)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+async def page(context: BrowserContext) -> Page:
+    return await context.new_page()

@@ -1,0 +1,56 @@
+"""What holds of both pages."""
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.browser.conftest import Watch
+from tests.conftest import Client
+
+PAGES = ["/", "/monitor"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_loads_from_here_alone_and_without_an_error(page: Page, path: str) -> None:
+    """`watch` holds it at the end."""
+    await page.goto(path)
+    assert await page.get_by_role("link", name="Darkroom").is_visible()
+    assert await page.locator("nav [aria-current=page]").count() == 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_first_paint_needs_under_100_kb(page: Page, path: str) -> None:
+    sizes: list[int] = []
+    page.on("response", lambda response: sizes.append(int(response.headers.get("content-length", "0"))))
+    await page.goto(path)
+    assert 0 < sum(sizes) < 100_000
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/static/base.css"])
+async def test_pages_forbid_what_they_do_not_use(api: Client, path: str) -> None:
+    answer = await api.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_theme_follows_the_system_until_somebody_chooses(
+    browser: Browser, api: Client, watch: Watch, path: str, scheme: str
+) -> None:
+    context = await browser.new_context(base_url=str(api.base_url), color_scheme=scheme)  # type: ignore[arg-type]
+    watch.over(context)
+    page = await context.new_page()
+    await page.goto(path)
+
+    async def is_dark() -> bool:
+        colour = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return int(colour.removeprefix("rgb(").split(",")[0]) < 128
+
+    assert await is_dark() is (scheme == "dark")
+    await page.get_by_role("button", name="Light or dark").click()
+    assert await is_dark() is (scheme == "light")
+    await page.reload()
+    assert await is_dark() is (scheme == "light")
+    await context.close()
