@@ -233,7 +233,12 @@ async def test_the_catalogue_names_every_operation_with_its_bounds(api: Client) 
     assert {entry["operation"] for entry in catalogue["operations"]} == names
     assert set(catalogue["output"]["format"]["enum"]) == {"keep", "jpeg", "png", "webp", "avif", "gif", "tiff"}
     assert catalogue["input"] == ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "ico"]
-    assert (await api.get("/", follow_redirects=True)).json() == catalogue
+    assert {entry["operation"] for entry in catalogue["operations"] if entry["takes_overlay"]} == {"watermark"}
+
+
+async def test_the_root_is_a_page_for_people(api: Client) -> None:
+    page = await api.get("/")
+    assert page.headers["content-type"].startswith("text/html")
 
 
 async def test_a_wrong_method_or_path_is_a_problem_too(api: Client) -> None:

@@ -10,6 +10,7 @@ from app.responses import json_response
 from app.state import Request
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
+from worker.operations.base import Operation
 
 
 async def operations(request: Request) -> Response:
@@ -24,7 +25,12 @@ async def presets(request: Request) -> Response:
 def _catalogue() -> dict[str, Any]:
     return {
         "operations": [
-            {"operation": name, "description": inspect.cleandoc(kind.__doc__ or ""), "parameters": _parameters(kind)}
+            {
+                "operation": name,
+                "description": inspect.cleandoc(kind.__doc__ or ""),
+                "parameters": _parameters(kind),
+                "takes_overlay": kind.uses_overlay is not Operation.uses_overlay,
+            }
             for name, kind in OPERATIONS.items()
         ],
         "output": _parameters(Output),
