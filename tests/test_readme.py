@@ -18,6 +18,7 @@ from app.settings import Settings
 from tests.benchmarks.report import figures_table, goals_table
 from tests.conftest import as_text
 from tests.pictures import decoded, jpeg
+from tests.pictures_of_pages import MAX_BYTES, PICTURES, SCHEMES, SHOTS
 from tests.test_local import running
 from worker.operations import OPERATIONS
 from worker.settings import read_settings
@@ -158,3 +159,9 @@ def test_the_operations_that_keep_16_bits_are_those_that_readme_names() -> None:
     assert set(re.split(r", | and |,\n", named)) == {
         name for name, kind in OPERATIONS.items() if "I;16" in kind.modes and not kind.is_report
     }
+
+
+def test_its_pictures_are_those_that_the_script_takes_and_open_at_once() -> None:
+    shown = {ROOT / path for path in re.findall(r'(?:src|srcset)="([^"]+)"', README)}
+    assert shown == {PICTURES / f"{name}-{scheme}.webp" for name in SHOTS for scheme in SCHEMES}
+    assert all(0 < path.stat().st_size < MAX_BYTES for path in shown)

@@ -1,0 +1,125 @@
+/* All that is asked for: steps or a preset, the second picture, the file; and the form that says it to the service. */
+
+import { byId, h, icon } from "./dom.js";
+import { words } from "./studio-controls.js";
+import { fieldsOf, valuesOf } from "./studio-field.js";
+import { OverlayField } from "./studio-overlay.js";
+import { picker } from "./studio-picker.js";
+import { Pipeline } from "./studio-pipeline.js";
+import { PresetChoice } from "./studio-presets.js";
+
+/** How many fields of the file are shown at once; the others are behind "More". */
+const PLAIN_OUTPUT = 2;
+
+export class Recipe {
+  constructor(catalogue, presets, onChange) {
+    this._catalogue = catalogue;
+    this._onChange = onChange;
+    this.pipeline = new Pipeline(() => this._changed());
+    this.overlay = new OverlayField(() => this._changed());
+    this.output = fieldsOf(catalogue.output, {}, () => this._changed());
+    this._picker = picker(catalogue.operations, (operation) => this._add(operation));
+    this._presets = new PresetChoice(presets, () => this._changed());
+    this.element = this._build();
+    this._changed();
+  }
+
+  /** The form's fields but the picture, as [name, text], in the shortest form that says it. */
+  get fields() {
+    if (this._presets.chosen) return [["preset", this._presets.chosen.preset]];
+    const output = valuesOf(this.output);
+    const steps = this.pipeline.steps.map(({ wish }) => wish);
+    if (this._isSingle()) {
+      const { operation, ...parameters } = steps[0];
+      return Object.entries({ operation, ...parameters, ...output }).map(([name, value]) => [name, asText(value)]);
+    }
+    return Object.entries({ operations: steps, ...output }).map(([name, value]) => [name, asText(value)]);
+  }
+
+  get overlayFile() {
+    return this._presets.chosen || !this._takesOverlay() ? null : this.overlay.file;
+  }
+
+  /** What is done, in a few words. */
+  get summary() {
+    if (this._presets.chosen) return this._presets.chosen.preset;
+    return this.pipeline.steps.map(({ name }) => words(name).toLowerCase()).join(", ") || `to ${valuesOf(this.output).format ?? "the same format"}`;
+  }
+
+  /** Show a problem at the field that it names, and return what can take focus there; null if it names none of these. */
+  complain(field, message) {
+    const target = this._target(field);
+    target?.complain(message);
+    return target;
+  }
+
+  forgive() {
+    for (const each of [this._presets, this.overlay, ...this.output, ...this.pipeline.steps, ...this.pipeline.steps.flatMap(({ fields }) => fields)]) each.complain(null);
+  }
+
+  /** Bring the field into view, whose step may be closed. */
+  reveal(target) {
+    const step = this.pipeline.steps.find((each) => each === target || each.fields.includes(target));
+    if (step) this.pipeline.open(step);
+    if (this._more.contains(target.element)) this._more.open = true;
+    target.focus();
+  }
+
+  clear() {
+    this.pipeline.clear();
+    this._addButton.focus();
+  }
+
+  _takesOverlay() {
+    return this.pipeline.steps.some(({ operation }) => operation.takes_overlay);
+  }
+
+  /** One operation needs no JSON, unless a parameter of it is called as one of the file's: that would count for both. */
+  _isSingle() {
+    const [step, ...others] = this.pipeline.steps;
+    return step !== undefined && others.length === 0 && !Object.keys(step.operation.parameters).some((name) => name in this._catalogue.output);
+  }
+
+  _target(field) {
+    if (field === "preset") return this._presets;
+    if (field === "overlay") return this.overlay;
+    const found = field.match(/^operations?(?:\[(\d+)\])?(?:\.(\w+))?/);
+    const step = found ? this.pipeline.steps[Number(found[1] ?? 0)] : this._isSingle() ? this.pipeline.steps[0] : undefined;
+    const name = found ? found[2] : field.match(/^\w+/)?.[0];
+    const parameter = step?.fields.find((each) => each.name === name);
+    return parameter ?? (found ? step : this.output.find((each) => each.name === name)) ?? null;
+  }
+
+  _add(operation) {
+    const step = this.pipeline.add(operation);
+    this.pipeline.open(step);
+    step.focus();
+  }
+
+  _changed() {
+    if (!this.element) return;
+    const { steps } = this.pipeline;
+    this._empty.hidden = steps.length > 0;
+    byId("clear-steps").hidden = steps.length === 0 || this._presets.chosen !== null;
+    this.overlay.element.hidden = !this._takesOverlay();
+    this._own.hidden = this._presets.chosen !== null;
+    this._onChange();
+  }
+
+  _build() {
+    this._addButton = h("button", { type: "button", class: "button add", onclick: () => this._picker.showModal() }, icon("plus"), "Add an operation");
+    this.pipeline.element.addEventListener("emptied", () => this._addButton.focus());
+    this._empty = h("p", { class: "soft small no-steps" }, "No step yet: the picture stays as it is, and only its file changes.");
+    this._more = h("details", { class: "more-output" }, h("summary", {}, "More about the file"),
+      h("div", { class: "form" }, this.output.slice(PLAIN_OUTPUT).map(({ element }) => element)));
+    this._own = h("div", { class: "stack" },
+      h("div", { class: "stack steps-part" }, this._empty, this.pipeline.element, this._addButton, this.overlay.element),
+      h("section", { class: "file-part stack", "aria-labelledby": "file-title" }, h("h3", { id: "file-title" }, "File"),
+        h("div", { class: "form" }, this.output.slice(0, PLAIN_OUTPUT).map(({ element }) => element)), this._more));
+    return h("div", { class: "stack" }, this._presets.element, this._own, this._picker);
+  }
+}
+
+function asText(value) {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
