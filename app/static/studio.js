@@ -22,7 +22,7 @@ class Studio {
     this._intake = takeFiles((files) => this.take(files));
     this._stage = new Stage(byId("stage"), catalogue.input, { choose: this._intake.choose, again: (picture) => this.develop([picture]) });
     this._strip = new Strip(byId("pictures"), {
-      select: (picture) => this._stage.select(picture), add: this._intake.choose,
+      select: (picture) => { this._stage.select(picture); byId("stage").scrollIntoView({ block: "nearest" }); }, add: this._intake.choose,
       remove: (picture) => { picture.discard(); this._label(); }, downloadAll: () => this._saveAll(),
     });
     this._history = new History(byId("history"), byId("clear-history"), (entry) => this._reopen(entry));
