@@ -18,7 +18,8 @@ from worker.states import Task, TaskNotFound
 HEALTH_PATHS = frozenset({"/livez", "/readyz"})
 """Asked by load balancers, which have no key and come from elsewhere."""
 
-PUBLIC_PATHS = HEALTH_PATHS | {"/", "/operations", "/presets"}
+PUBLIC_PATHS = HEALTH_PATHS | {"/", "/monitor", "/operations", "/presets"}
+PUBLIC_FILES = "/static/"
 """What tells the same to everybody."""
 
 ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers"})
@@ -73,7 +74,11 @@ def is_of_this_machine(host: str) -> bool:
 
 def _caller(connection: HTTPConnection, path: str, keys: Keys) -> Caller:
     """Return who sends a request; raise `Unauthorized` or `AdminOnly` if they may not."""
-    if path in PUBLIC_PATHS or (path.startswith(LINKED_PATHS) and "signature" in connection.query_params):
+    if (
+        path in PUBLIC_PATHS
+        or path.startswith(PUBLIC_FILES)
+        or (path.startswith(LINKED_PATHS) and "signature" in connection.query_params)
+    ):
         return NOBODY  # to whom the route of a link shows what the link is for
     header = connection.headers.get("authorization")
     # RFC 6750, 2.1; the scheme in any case (RFC 9110, 11.1).

@@ -9,7 +9,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -71,7 +71,7 @@ async def static(request: Request) -> Response:
         raise HTTPException(404, "there is no such file") from None
 
 
-PAGES: list[BaseRoute] = [
+PAGES = [
     Route("/", studio),
     Route("/monitor", monitor),
     Route("/static/{name}", static),
