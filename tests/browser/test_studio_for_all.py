@@ -5,11 +5,11 @@ import re
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, FileChooser, Page, Route, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.studio import CAT, COFFEE, Studio, content
-from tests.conftest import Client
+from tests.conftest import Client, eventually
 from tests.pictures import decoded
 
 
@@ -80,12 +80,19 @@ async def tab_to(page: Page, name: str) -> None:
     pytest.fail(f"{name} cannot be reached: {seen}")
 
 
+async def has_one(choosers: list[FileChooser]) -> bool:
+    return len(choosers) == 1
+
+
 async def test_the_keyboard_is_enough(service: Client, studio: Studio) -> None:
     page = studio.page
+    # From the beginning: that Playwright listens reaches the browser some time after it is said.
+    choosers: list[FileChooser] = []
+    page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108 - Playwright marks what it is given
     await tab_to(page, "Choose pictures")
-    async with page.expect_file_chooser() as chooser:
-        await page.keyboard.press("Enter")
-    await (await chooser.value).set_files(COFFEE)
+    await page.keyboard.press("Enter")
+    await eventually(lambda: has_one(choosers))
+    await choosers[0].set_files(COFFEE)
     await tab_to(page, "Add an operation")
     await page.keyboard.press("Enter")
     await page.keyboard.type("sepia")
