@@ -80,6 +80,21 @@ class AdminOnly(Exception):
         super().__init__("this needs a key with the admin right")
 
 
+class WrongKey(Exception):
+    def __init__(self) -> None:
+        super().__init__("this is not a key of this server with the admin right")
+
+
+class WrongToken(Exception):
+    def __init__(self) -> None:
+        super().__init__("a session changes nothing without its token in X-CSRF-Token; sign in again")
+
+
+class ReadOnlySession(Exception):
+    def __init__(self) -> None:
+        super().__init__("the monitor only shows here (MONITOR_READ_ONLY); use a key and the API")
+
+
 class NotServedHere(Exception):
     def __init__(self) -> None:
         super().__init__(f"this server answers its own machine alone; to serve others, {OPENING}")
@@ -104,6 +119,11 @@ class SeveralResults(Exception):
 class NoResult(Exception):
     def __init__(self, task: Task) -> None:
         super().__init__(f"the task ended as {task.status}" + (f": {task.error}" if task.error else ""))
+
+
+class UploadGone(Exception):
+    def __init__(self) -> None:
+        super().__init__("the upload of this task is gone; send the picture again")
 
 
 class NoWebhook(Exception):
@@ -173,6 +193,9 @@ _HANDLERS: dict[type[Exception], ExceptionHandler] = {
     Unauthorized: _unauthorized,
     AdminOnly: _answer(403, {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope"'}),
     NotServedHere: _answer(403),
+    WrongKey: _answer(403),
+    WrongToken: _answer(403),
+    ReadOnlySession: _answer(403),
     LinkRefused: _answer(403),
     TaskNotFound: _answer(404),
     UploadTooSlow: _answer(408),
@@ -183,6 +206,7 @@ _HANDLERS: dict[type[Exception], ExceptionHandler] = {
     KeyInUse: _answer(409, RETRY_AFTER),
     WrongState: _answer(409),
     TaskRunning: _answer(409),
+    UploadGone: _answer(410),
     # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.
     UploadTooLarge: _answer(413),
     UnsupportedImage: _answer(415),
@@ -226,4 +250,5 @@ EXCEPTION_HANDLERS = {kind: _counted(kind, handler) for kind, handler in _HANDLE
 
 async def answer_to(exc: Exception, request: Request) -> Response:
     """Answer what was raised before the routes, where Starlette does not look into the table."""
-    return await EXCEPTION_HANDLERS[type(exc)](request, exc)
+    kind = next(kind for kind in type(exc).__mro__ if kind in EXCEPTION_HANDLERS)
+    return await EXCEPTION_HANDLERS[kind](request, exc)

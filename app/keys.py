@@ -73,7 +73,10 @@ class Keys:
 
     def caller(self, key: str) -> Caller | None:
         """Return whose key it is; None if nobody's. It takes as long for each key, whoever's or nobody's."""
-        digest = _digest(key)
+        return self.caller_of(_digest(key))
+
+    def caller_of(self, digest: bytes) -> Caller | None:
+        """Return whose key has this hash."""
         found = None
         for known, caller in self._callers:
             if hmac.compare_digest(known, digest):

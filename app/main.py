@@ -13,11 +13,12 @@ from app.access import Access
 from app.cors import cross_origin
 from app.errors import EXCEPTION_HANDLERS
 from app.events import Events
-from app.keys import ANYONE, NOBODY
+from app.keys import ANYONE, NOBODY, Keys
 from app.links import WITHOUT_SIGNATURES, Links
 from app.presets import read_presets
 from app.request_id import RequestIds
 from app.routes import ROUTES
+from app.sessions import Sessions
 from app.settings import Settings
 from app.state import State
 from worker import logs
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> ASGIApp:
                 webhooks=Webhooks(redis),
                 events=events,
                 links=Links(redis),
+                sessions=Sessions(redis, Keys(settings.api_keys)),
                 caller=NOBODY if settings.api_keys else ANYONE,
             )
         finally:

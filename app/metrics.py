@@ -85,6 +85,8 @@ class Snapshot(Collector):
         yield GaugeMetricFamily(
             "darkroom_oldest_waiting_seconds", "How long the oldest waiting task has waited.", age_ms / 1000
         )
+        is_paused = self._now.paused_ms is not None
+        yield GaugeMetricFamily("darkroom_queue_paused", "1 while the queue is paused, else 0.", int(is_paused))
 
     def _worker_gauges(self) -> Iterator[Metric]:
         """Yield what the living workers say; one that is gone leaves no series behind."""

@@ -58,6 +58,9 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
             extra={"allowed": "origins such as https://example.org, with commas, or *", "check": _origins},
         ),
     ] = ()
+    monitor_read_only: Annotated[
+        bool, Meta(description="Whether `/monitor` only shows; its sessions change nothing then, keys still do.")
+    ] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

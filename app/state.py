@@ -10,6 +10,7 @@ from app.events import Events
 from app.keys import Caller
 from app.links import Links
 from app.presets import Presets
+from app.sessions import Sessions
 from app.settings import Settings
 from worker.storage import Storage
 from worker.tasks import Tasks
@@ -26,6 +27,7 @@ class State(TypedDict):
     webhooks: Webhooks
     events: Events
     links: Links
+    sessions: Sessions
     caller: Caller
     """Whoever sends the request; set by `app.access`."""
 

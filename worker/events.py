@@ -19,6 +19,8 @@ KEPT = 100_000
 BEGINNING = "0-0"
 """Before the first event."""
 
+READ_AT_ONCE = 1000
+
 _decode_steps = msgspec.json.Decoder(list[Step]).decode
 
 
@@ -35,6 +37,10 @@ class Event(msgspec.Struct, frozen=True):
     position: int | None
     """Its place in the queue, from 1, when it began to wait."""
     steps: list[Step]
+
+    @property
+    def at_ms(self) -> int:
+        return int(self.id.partition("-")[0])
 
     @property
     def is_end(self) -> bool:
@@ -62,6 +68,16 @@ async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None
     """Return up to `count` events after one; with `wait_ms`, wait so long for the first of them."""
     reply: list[Any] = await redis.xread({STREAM: after_id}, count, wait_ms)
     return [_decode(entry_id, entry) for _, entries in reply for entry_id, entry in entries]
+
+
+async def between(redis: Redis, task_id: str, from_ms: int, until_ms: int | None) -> list[Event]:
+    """Return the events of one task in a span of time (Unix ms, by the server's clock), of those still in the log."""
+    first, last = str(from_ms), "+" if until_ms is None else str(until_ms)
+    found: list[Event] = []
+    while entries := await redis.xrange(STREAM, first, last, READ_AT_ONCE):
+        found += [_decode(*entry) for entry in entries if entry[1][b"task_id"] == task_id.encode()]
+        first = f"({entries[-1][0].decode()}"
+    return found
 
 
 def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from worker.counts import Counts
 from worker.indices import in_state
+from worker.queue import PAUSED
 from worker.states import Status, now_ms
 from worker.stats import SAMPLED_AGE_MS, SAMPLED_RUNNING, SAMPLED_WAITING, SAMPLES, Span, Stats
 
@@ -17,6 +18,8 @@ class Now(Struct, frozen=True):
 
     tasks: dict[Status, int]
     oldest_waiting_ms: int | None
+    paused_ms: int | None
+    """When the queue was paused (Unix ms); None while it is not."""
 
 
 class Point(Struct, frozen=True):
@@ -41,9 +44,10 @@ async def now(redis: Redis) -> Now:
         for status in Status:
             pipe.zcard(in_state(status))
         pipe.zrange(in_state(Status.PENDING), 0, 0, withscores=True)
-        *counts, oldest = await pipe.execute()
+        pipe.get(PAUSED)
+        *counts, oldest, paused = await pipe.execute()
     age_ms = max(0, now_ms() - int(oldest[0][1])) if oldest else None
-    return Now(dict(zip(Status, counts, strict=True)), age_ms)
+    return Now(dict(zip(Status, counts, strict=True)), age_ms, None if paused is None else int(paused))
 
 
 async def sample(redis: Redis, stats: Stats) -> None:

@@ -182,9 +182,13 @@ async def messages(redis: Redis, channel: str) -> AsyncIterator[str]:
                 yield message["data"].decode()
 
 
+PAUSED = "tasks:paused"
+"""When the queue was paused (Unix ms); there is no such key otherwise."""
+
+
 def begin_keys(token: str) -> list[str]:
     """Return the keys with which begin.lua takes tasks from the queues, in a call of its own token."""
-    return [default_queue_name, LEASES, f"tasks:begun:{token}", FETCH_QUEUE]
+    return [default_queue_name, LEASES, f"tasks:begun:{token}", FETCH_QUEUE, PAUSED]
 
 
 def lease_keys(task_id: str) -> list[str]:

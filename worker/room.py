@@ -1,8 +1,11 @@
-"""Room in the queue: what is known of it without asking Redis."""
+"""Room in the queue: what is known of it without asking Redis, and what Redis knows."""
 
 import time
 
-from worker.states import Owner, OwnerWaits, QueueFull
+from redis.asyncio import Redis
+
+from worker import indices
+from worker.states import ENDS, Owner, OwnerWaits, QueueFull, Status, now_ms
 
 FULL_REMEMBERED_S = 1.0
 """How long uploads are refused unread after the queue was found full."""
@@ -26,3 +29,14 @@ class Room:
         full = (QueueFull if owner is None else OwnerWaits)(waiting, ended_in_10_s)
         self._full[owner] = time.monotonic() + FULL_REMEMBERED_S, full
         return full
+
+
+async def look_for_room(redis: Redis, limit: int) -> None:
+    """Raise `QueueFull` when `limit` tasks wait, or more."""
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.zcard(indices.in_state(Status.PENDING))
+        for status in sorted(ENDS):
+            pipe.zcount(indices.in_state(status), now_ms() - 10_000, "+inf")
+        waiting, *ended = await pipe.execute()
+    if waiting >= limit:
+        raise QueueFull(waiting, sum(ended))

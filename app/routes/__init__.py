@@ -6,12 +6,15 @@ from app.routes.catalogue import operations, presets
 from app.routes.events import all_events, task_events
 from app.routes.health import livez, readyz
 from app.routes.links import link
-from app.routes.listing import list_tasks
+from app.routes.listing import list_tasks, retry_tasks
 from app.routes.monitoring import list_workers, metrics, statistics
 from app.routes.outputs import output
 from app.routes.pages import PAGES
 from app.routes.process import process_image
+from app.routes.queue import pause_queue, queue, resume_queue
+from app.routes.session import session, sign_in, sign_out
 from app.routes.tasks import cancel, delete, record, retry, task_result, task_status
+from app.routes.timeline import timeline
 from app.routes.webhooks import resend
 
 ROUTES = [
@@ -23,19 +26,27 @@ ROUTES = [
     Route("/task-result/{task_id}", task_result),
     Route("/processed/{task_id}/{name}", output),
     Route("/tasks", list_tasks),
+    Route("/tasks/retry", retry_tasks, methods=["POST"]),
     Route("/tasks/{task_id}", record),
     Route("/tasks/{task_id}", delete, methods=["DELETE"]),
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
     Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
     Route("/tasks/{task_id}/link", link, methods=["POST"]),
     Route("/tasks/{task_id}/events", task_events),
+    Route("/tasks/{task_id}/timeline", timeline),
     Route("/tasks/{task_id}/webhook", resend, methods=["POST"]),
     Route("/events", all_events),
     Route("/operations", operations),
     Route("/presets", presets),
     Route("/metrics", metrics),
     Route("/stats", statistics),
+    Route("/queue", queue),
+    Route("/queue/pause", pause_queue, methods=["POST"]),
+    Route("/queue/resume", resume_queue, methods=["POST"]),
     Route("/workers", list_workers),
+    Route("/session", session),
+    Route("/session", sign_in, methods=["POST"]),
+    Route("/session", sign_out, methods=["DELETE"]),
     Route("/livez", livez),
     Route("/readyz", readyz),
 ]

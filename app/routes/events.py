@@ -142,8 +142,12 @@ def _messages(event: Event, facts: dict[str, Any]) -> Iterator[ServerSentEvent]:
 
 
 def _message(status: Status, facts: dict[str, Any], event_id: str) -> ServerSentEvent:
-    name = {Status.PENDING: "queued", Status.STARTED: "started"}.get(status, "ended")
-    return ServerSentEvent(_json(facts), event=name, id=event_id)
+    return ServerSentEvent(_json(facts), event=name_of(status), id=event_id)
+
+
+def name_of(status: Status) -> str:
+    """Return what an event is called by which a task comes into a state."""
+    return {Status.PENDING: "queued", Status.STARTED: "started"}.get(status, "ended")
 
 
 def _facts(event: Event) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`GET /tasks`: the tasks, newest first, page by page."""
+"""`GET /tasks`, the tasks, newest first, page by page; and `POST /tasks/retry`, which queues a page of them again."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +12,14 @@ from app.errors import AdminOnly
 from app.keys import NAME, Caller
 from app.query import read_query
 from app.responses import json_response
+from app.retries import all_retried
 from app.state import Request
 from app.views import record_view
-from worker.listing import CURSOR, Selection, page
+from worker.fields import Problem
+from worker.imaging.parsing import InvalidParameters
+from worker.listing import CURSOR, Page, Selection, page
 from worker.operations import OPERATIONS
+from worker.room import look_for_room
 from worker.states import Status
 
 if TYPE_CHECKING:
@@ -41,6 +45,10 @@ Time = Annotated[
         extra={"allowed": "a time like 2026-03-01T12:00:00Z (RFC 3339)", "check": _milliseconds},
     ),
 ]
+
+
+RETRIED = {Status.FAILURE, Status.REVOKED}
+"""Those that can be queued again."""
 
 
 class TasksQuery(msgspec.Struct, frozen=True):
@@ -70,13 +78,30 @@ async def list_tasks(request: Request) -> Response:
 
     A page may hold fewer than `limit`, and none, with more to come: `next`, also as a link (RFC 8288), says where.
     """
-    query = _own(read_query(request, TasksQuery), request.state["caller"])
-    found = await page(request.state["redis"], query.selection, query.limit, query.cursor)
-    following, headers = None, {}
-    if found.next_cursor is not None:
-        following = f"/tasks?{urlencode({**request.query_params, 'cursor': found.next_cursor})}"
-        headers = {"Link": f'<{following}>; rel="next"'}
+    found, following = await _page(request, _own(read_query(request, TasksQuery), request.state["caller"]))
+    headers = {} if following is None else {"Link": f'<{following}>; rel="next"'}
     return json_response({"tasks": [record_view(task) for task in found.tasks], "next": following}, headers=headers)
+
+
+async def retry_tasks(request: Request) -> Response:
+    """Queue the failed or revoked tasks of a page again; `next` is the request for those of the page after it.
+
+    Tasks that cannot be queued again are counted, and stay as they are. Raises `QueueFull` when it is before it begins.
+    """
+    query = _own(read_query(request, TasksQuery), request.state["caller"])
+    if not query.status or not set(query.status) <= RETRIED:
+        raise InvalidParameters([Problem("status", "must be given, as FAILURE, REVOKED or FAILURE,REVOKED")])
+    await look_for_room(request.state["redis"], request.state["settings"].queue_limit)
+    found, following = await _page(request, query)
+    return json_response({**await all_retried(request, found.tasks), "next": following})
+
+
+async def _page(request: Request, query: TasksQuery) -> tuple[Page, str | None]:
+    """Return a page of tasks, and the path and query by which this very request goes on to the next."""
+    found = await page(request.state["redis"], query.selection, query.limit, query.cursor)
+    if found.next_cursor is None:
+        return found, None
+    return found, f"{request.url.path}?{urlencode({**request.query_params, 'cursor': found.next_cursor})}"
 
 
 def _own(query: TasksQuery, caller: Caller) -> TasksQuery:

@@ -19,7 +19,7 @@ from app.views import timestamp
 from worker import stats
 from worker.counts import Histogram, totals
 from worker.heartbeat import Worker, workers
-from worker.history import Point, combined, now, points
+from worker.history import Now, Point, combined, now, points
 from worker.states import ENDS, Status
 from worker.stats import MINUTES, QUARTERS
 
@@ -59,16 +59,20 @@ async def statistics(request: Request) -> Response:
     body = {
         "range": query.range,
         "step_s": span.length_s,
-        "now": {
-            "tasks": at_present.tasks,
-            "waiting": at_present.tasks[Status.PENDING],
-            "running": at_present.tasks[Status.STARTED],
-            "oldest_waiting_s": _seconds(at_present.oldest_waiting_ms),
-        },
+        "now": {"tasks": at_present.tasks, **queue_view(at_present)},
         "total": _figures(combined(found)),
         "points": [{"at": timestamp(point.at_ms), **_figures(point)} for point in found],
     }
     return json_response(body, headers=NO_STORE)
+
+
+def queue_view(at_present: Now) -> dict[str, Any]:
+    return {
+        "waiting": at_present.tasks[Status.PENDING],
+        "running": at_present.tasks[Status.STARTED],
+        "oldest_waiting_s": _seconds(at_present.oldest_waiting_ms),
+        "paused_at": timestamp(at_present.paused_ms),
+    }
 
 
 def _figures(point: Point) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def _read(path: Path) -> _File:
     return _File(body, gzip.compress(body, mtime=0), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
 
 
-FILES = {path.name: _read(path) for path in STATIC.iterdir()}
+FILES = {path.relative_to(STATIC).as_posix(): _read(path) for path in STATIC.rglob("*") if path.is_file()}
 
 
 def _send(request: Request, file: _File) -> Response:
@@ -74,5 +74,5 @@ async def static(request: Request) -> Response:
 PAGES = [
     Route("/", studio),
     Route("/monitor", monitor),
-    Route("/static/{name}", static),
+    Route("/static/{name:path}", static),
 ]

@@ -1,12 +1,12 @@
 """`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
 
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.access import own_task, own_task_id
 from app.events import ended
 from app.preferences import applied, wait_s
 from app.responses import json_response
+from app.retries import retried
 from app.routes.outputs import prefers_picture, send_picture, succeeded
 from app.routes.webhooks import webhook_view
 from app.state import Request
@@ -55,21 +55,8 @@ async def cancel(request: Request) -> Response:
 
 async def retry(request: Request) -> Response:
     """Queue a failed or revoked task again; 410 when its upload is gone and cannot be fetched from a URL again."""
-    task = await own_task(request)
-    fetch = task.spec.source is None or not await _is_stored(request, task)
-    if fetch and task.spec.url is None:
-        raise HTTPException(410, "the upload of this task is gone; send the picture again")
-    caller = request.state["caller"]
-    task = await request.state["tasks"].retry(task, caller.owner if caller.name == task.owner else None, fetch=fetch)
+    task = await retried(request, await own_task(request))
     return json_response(status_view(task), 202, {"Location": f"/task-status/{task.id}"})
-
-
-async def _is_stored(request: Request, task: Task) -> bool:
-    try:
-        await request.state["storage"].head(task.upload_path)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 async def delete(request: Request) -> Response:

@@ -7,7 +7,11 @@ export const apiKey = {
   get: () => sessionStorage.getItem(KEY),
   set: (key) => sessionStorage.setItem(KEY, key),
   forget: () => sessionStorage.removeItem(KEY),
+  /** Use the session that somebody has signed in to instead, on this page. */
+  ignore: () => (isIgnored = true),
 };
+
+let isIgnored = false;
 
 /** What the service refused: `status`, a sentence (`message`) and, by field, what is wrong (`fields`). */
 export class Problem extends Error {
@@ -26,7 +30,7 @@ export class Unreachable extends Error {
 }
 
 function headers(extra = {}) {
-  const key = apiKey.get();
+  const key = isIgnored ? null : apiKey.get();
   const csrf = document.cookie.match(/(?:^|; )darkroom_csrf=([^;]+)/)?.[1];
   return { ...(key ? { Authorization: `Bearer ${key}` } : {}), ...(csrf ? { "X-CSRF-Token": csrf } : {}), ...extra };
 }

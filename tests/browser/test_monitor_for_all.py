@@ -1,0 +1,224 @@
+"""The monitor through restarts, without rights, on a phone, by keyboard, and for those who do not see it."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
+
+import httpx2
+import msgspec
+import pytest
+from arq.connections import ArqRedis
+from playwright.async_api import Browser, Page, expect
+
+from app.settings import Settings
+from tests.browser.conftest import Watch
+from tests.browser.monitor import Monitor, violations
+from tests.callers import MADE, with_keys
+from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving
+from tests.pictures import jpeg
+from tests.test_control import BROKEN
+from worker.states import Status
+from worker.storage import Storage
+from worker.tasks import Tasks
+
+
+@asynccontextmanager
+async def visited(browser: Browser, url: str, **options: object) -> AsyncIterator[tuple[Monitor, Watch]]:
+    """Open a browser's window of its own on a service; nothing may go wrong there either."""
+    watch = Watch(url)
+    context = await browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
+    context.set_default_timeout(DEADLINE_S * 1000)
+    watch.over(context)
+    yield Monitor(await context.new_page()), watch
+    await context.close()
+    assert watch.faults == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_it_comes_back_by_itself_when_the_api_does(
+    browser: Browser, redis: ArqRedis, settings: Settings, tasks: Tasks
+) -> None:
+    port = free_port()
+    api = ["-m", "uvicorn", "app.main:app", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    async with Client(base_url=url) as client, visited(browser, url) as (monitor, watch):
+        watch.allowed += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY"]
+
+        async def answers() -> bool:
+            with suppress(httpx2.TransportError):
+                return (await client.get("/livez")).is_success
+            return False
+
+        with process(*api, **environment(settings)):
+            await eventually(answers)
+            before = await client.upload()
+            await monitor.open()
+            await expect(monitor.row(before)).to_be_visible()
+        await expect(monitor.connection).to_have_text("Reconnecting")
+        await tasks.move(before, Status.REVOKED)  # by another API
+        with process(*api, **environment(settings)):
+            await expect(monitor.connection).to_have_text("Live")
+            await expect(monitor.status(before)).to_have_text("Revoked")
+            after = await client.upload()
+            await expect(monitor.row(after)).to_be_visible()
+            await expect(monitor.page.get_by_text("What is shown may be old")).to_be_hidden()
+
+
+async def test_with_keys_an_admin_signs_in_and_out(browser: Browser, redis: ArqRedis, settings: Settings) -> None:
+    async with (
+        serving(with_keys(settings)) as url,
+        visited(browser, url) as (monitor, watch),
+        Client(base_url=url) as ann,
+    ):
+        ann.headers["Authorization"] = f"Bearer {MADE['ann'][0]}"
+        task_id = await ann.upload(name="hers.jpg")
+        page = monitor.page
+        await page.goto("/monitor")
+        key = page.get_by_label("Admin key")
+        await expect(key).to_be_focused()
+        assert await violations(page) == []
+        watch.allowed.append("403")
+        await key.fill(MADE["ann"][0])
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert").filter(has_text="admin right")).to_be_visible()
+        await key.fill(MADE["ops"][0])
+        await monitor.button("Sign in").click()
+        await expect(monitor.row(task_id)).to_contain_text("ann")
+        assert MADE["ops"][0] not in await page.evaluate(
+            "JSON.stringify([localStorage, sessionStorage, document.cookie])"
+        )
+        await page.get_by_label("Key", exact=True).fill("bob")
+        await page.get_by_label("Key", exact=True).press("Enter")
+        await expect(page.get_by_role("heading", name="No task is like that")).to_be_visible()
+        await monitor.button("Show all tasks").click()
+        await monitor.button("Cancel hers.jpg").click()  # with the session's token
+        await expect(monitor.status(task_id)).to_have_text("Revoked")
+        await page.reload()
+        await expect(page.get_by_text("Signed in as ops")).to_be_visible()
+        await monitor.button("Sign out").click()
+        await expect(key).to_be_focused()
+        assert await page.evaluate("document.cookie") == ""
+
+
+async def test_a_session_that_ends_leads_back_to_the_sign_in(
+    browser: Browser, redis: ArqRedis, settings: Settings
+) -> None:
+    async with serving(with_keys(settings)) as url, visited(browser, url) as (monitor, watch):
+        await monitor.page.goto("/monitor")
+        await monitor.page.get_by_label("Admin key").fill(MADE["ops"][0])
+        await monitor.button("Sign in").click()
+        await expect(monitor.connection).to_have_text("Live")
+        watch.allowed.append("401")
+        [session] = await redis.keys("session:*")
+        await redis.delete(session)
+        await expect(monitor.page.get_by_label("Admin key")).to_be_focused()
+        await monitor.page.get_by_label("Admin key").fill(MADE["ops"][0])
+        await monitor.button("Sign in").click()
+        await expect(monitor.connection).to_have_text("Live")
+
+
+async def test_a_read_only_monitor_has_nothing_to_change_anything_by(
+    browser: Browser, redis: ArqRedis, settings: Settings
+) -> None:
+    read_only = msgspec.structs.replace(settings, monitor_read_only=True)
+    async with serving(read_only) as url, visited(browser, url) as (monitor, _), Client(base_url=url) as client:
+        task_id = await client.upload()
+        await monitor.open()
+        await expect(monitor.page.get_by_text("Read only")).to_be_visible()
+        await monitor.row(task_id).get_by_role("link").click()
+        await expect(monitor.drawer.get_by_role("heading", name="photo.jpg")).to_be_visible()
+        names = await monitor.page.get_by_role("button").all_inner_texts()
+        labels = await monitor.page.locator("button").evaluate_all("all => all.map((each) => each.ariaLabel)")
+        for verb in ("Retry", "Cancel", "Delete", "Pause", "Send"):
+            assert not [name for name in [*names, *filter(None, labels)] if name.startswith(verb)]
+
+
+async def full(service: Client, tasks: Tasks) -> str:
+    """Give the service tasks of every kind; return the failed one's id."""
+    await service.ended(await service.upload(name="a" * 60 + ".jpg", operation="resize", width="50"))
+    broken = await service.upload(BROKEN)
+    await service.ended(broken)
+    await service.post("/queue/pause")
+    await service.post(f"/tasks/{await service.upload()}/cancel")
+    running = await service.upload()
+    await tasks.move(running, Status.STARTED)
+    await service.upload()
+    return broken
+
+
+async def test_a_phone_shows_it_without_scrolling_sideways(
+    service: Client, page: Page, monitor: Monitor, tasks: Tasks
+) -> None:
+    broken = await full(service, tasks)
+    await page.set_viewport_size({"width": 320, "height": 640})
+    await monitor.open()
+    await expect(page.locator("canvas")).to_have_count(6)
+    fits = "document.documentElement.scrollWidth <= innerWidth"
+    assert await page.evaluate(fits)
+    await expect(monitor.status(broken)).to_be_visible()
+    await page.goto(f"/monitor#task-{broken}")
+    await expect(monitor.drawer.get_by_text("Timeline")).to_be_visible()
+    assert await page.evaluate(fits)
+    assert await page.evaluate("document.querySelector('#task').scrollWidth <= innerWidth")
+
+
+async def test_the_keyboard_is_enough(service: Client, page: Page, monitor: Monitor) -> None:
+    task_id = await service.upload(jpeg((9, 9)), name="tiny.jpg")
+    await service.ended(task_id)
+    await monitor.open()
+    await page.get_by_role("checkbox", name="Failed").focus()
+    await page.keyboard.press("Space")
+    await expect(monitor.rows).to_have_count(0)
+    await page.keyboard.press("Space")
+    await expect(monitor.rows).to_have_count(1)
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.closest('#rows') !== null"):
+            break
+    await page.keyboard.press("Enter")
+    await expect(monitor.drawer.get_by_role("heading", name="tiny.jpg")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(monitor.drawer).to_be_hidden()
+    assert await monitor.row(task_id).get_by_role("link").evaluate("link => link === document.activeElement")
+    await monitor.button("Pause the queue").focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(monitor.button("Resume the queue")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(monitor.button("Pause the queue")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing(
+    service: Client, page: Page, monitor: Monitor, tasks: Tasks, redis: ArqRedis, scheme: Literal["light", "dark"]
+) -> None:
+    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    await monitor.open()
+    assert await violations(page) == []
+    broken = await full(service, tasks)
+    await redis.zadd("workers", {"host:1": 1e12})
+    await expect(monitor.status(broken)).to_have_text("Failed")
+    await expect(page.locator(".worker[data-gone]")).to_be_visible()
+    await page.get_by_text("The same as a table").click()
+    assert await violations(page) == []
+    await page.goto(f"/monitor#task-{broken}")
+    await expect(monitor.drawer.get_by_text("Timeline")).to_be_visible()
+    assert await violations(page) == []
+
+
+async def test_changes_are_told_to_those_who_do_not_see_them(
+    service: Client, page: Page, monitor: Monitor, storage: Storage
+) -> None:
+    task_id = await service.upload(BROKEN, name="torn.jpg")
+    await service.ended(task_id)
+    await storage.put_bytes(f"uploads/{task_id}", jpeg())
+    await monitor.open(f"/monitor#task-{task_id}")
+    await monitor.drawer.get_by_role("button", name="Retry").click()
+    await expect(page.locator("#live")).to_have_text("The task is done.")
