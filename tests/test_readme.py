@@ -37,7 +37,9 @@ def blocks(heading: str) -> list[str]:
 async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(jpeg((800, 600)))
     with running("--data-dir", str(tmp_path / "data")) as run:
-        script = "set -ex\n" + "".join(blocks("A session with curl") + blocks("For programs")).replace("http://127.0.0.1:8000", run.url)
+        script = "set -ex\n" + "".join(blocks("A session with curl") + blocks("For programs")).replace(
+            "http://127.0.0.1:8000", run.url
+        )
         done = await asyncio.to_thread(
             subprocess.run, ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
         )
