@@ -42,6 +42,16 @@ async def test_a_pipeline_is_carried_out_in_its_order(service: Client) -> None:
     assert mean_difference(result, expected) < 3
 
 
+async def test_json_may_write_a_whole_number_with_a_fraction_of_nothing(service: Client) -> None:
+    """JSON has one kind of number: JavaScript and Lua write what they like."""
+    boxes = [{"left": 0.0, "top": 0.0, "width": 5e1, "height": 50.0}]
+    steps = [{"operation": "resize", "width": 120.0}, {"operation": "redact", "boxes": boxes}]
+    view = await ended(service, {"file": jpeg()}, operations=steps)
+    assert decoded((await service.get("/" + view["result"])).content).size == (120, 90)
+    fields = problems(await post(service, {"file": jpeg()}, operations=[{"operation": "resize", "width": 120.5}]))
+    assert list(fields) == ["operations[0].width"]
+
+
 async def test_a_pipeline_without_steps_changes_the_format_alone(service: Client) -> None:
     view = await ended(service, {"file": jpeg()}, operations=[], format="webp")
     assert decoded((await service.get("/" + view["result"])).content).format == "WEBP"

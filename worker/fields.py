@@ -60,6 +60,8 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
     info = inspect.type_info(kind)
     if is_text and _is_word_list(info):
         value = [part.strip() for part in value.split(",")]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON has one kind of number, and so has JSON Schema: 400.0 is an integer (6.1.1)
     if (items := _struct_items(info)) is not None:
         if is_text:
             with suppress(msgspec.DecodeError):
@@ -103,8 +105,9 @@ def _is_word_list(info: inspect.Type) -> bool:
     match info:
         case inspect.Metadata(type=inner):
             return _is_word_list(inner)
-        case inspect.VarTupleType(item_type=inspect.EnumType() | inspect.StrType()):
-            return True
+        case inspect.VarTupleType(item_type=items):
+            items = items.type if isinstance(items, inspect.Metadata) else items
+            return isinstance(items, inspect.EnumType | inspect.StrType)
     return False
 
 
