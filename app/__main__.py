@@ -21,7 +21,7 @@ from worker.storage import Storage, StorageUnavailable
 
 BANNER = """\
 Darkroom is running at {url}
-  operations   {url}/operations
+  API          {url}/docs
   data         {data_dir}
   Redis        {redis_url}
 

@@ -9,28 +9,15 @@ from redis.exceptions import RedisError
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import AdminOnly, NotServedHere, ReadOnlySession, Unauthorized, WrongToken, answer_to
+from app.errors import AdminOnly, NotServedHere, ReadOnlySession, Unauthorized, WrongToken
 from app.keys import NOBODY, Caller, Keys
+from app.paths import ADMIN_PATHS, HEALTH_PATHS, LINKED_PATHS, PUBLIC_FILES, PUBLIC_PATHS
+from app.problems import answer_to
 from app.sessions import Sessions
 from app.settings import Settings
 from app.state import Request
 from worker.records import parse_task_id
 from worker.states import Task, TaskNotFound
-
-HEALTH_PATHS = frozenset({"/livez", "/readyz"})
-"""Asked by load balancers, which have no key and come from elsewhere."""
-
-PUBLIC_PATHS = HEALTH_PATHS | {"/", "/monitor", "/operations", "/presets", "/session"}
-"""What tells the same to everybody, and where the monitor's users sign in."""
-
-PUBLIC_FILES = "/static/"
-"""Beginning of the paths of the pages' files."""
-
-ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers", "/queue", "/queue/pause", "/queue/resume"})
-"""What tells of everybody's tasks, and what changes them all."""
-
-LINKED_PATHS = "/processed/"
-"""Beginning of the paths to which `app.links` gives links that need no key."""
 
 
 class Access:

@@ -5,9 +5,8 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.exceptions import HTTPException
 
-from app.errors import MalformedForm
+from app.errors import BodyTooLarge, MalformedForm
 from app.multipart import FormReader
 from app.query import built
 from app.state import Request
@@ -36,7 +35,7 @@ async def _bounded(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the body is too large; it may have {MAX_BODY_BYTES:,} bytes")
+            raise BodyTooLarge(MAX_BODY_BYTES)
     return bytes(body)
 
 

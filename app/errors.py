@@ -1,34 +1,18 @@
-"""Every error as `application/problem+json` (RFC 9457), in this one place."""
+"""What can go wrong with a request, and the one table that says which answer each is. `app.problems` gives them."""
 
-import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from http import HTTPStatus
+from collections.abc import Iterable
 
+from msgspec import Struct
 from redis.exceptions import RedisError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 
-from app.responses import json_response
 from worker.claims import KeyInUse
 from worker.fields import Problem
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
 from worker.states import OwnerWaits, QueueFull, Task, TaskNotFound, TaskRunning, WrongState
-from worker.stats import REFUSALS
 from worker.storage import StorageUnavailable
-
-logger = logging.getLogger(__name__)
-
-ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
-
-RETRY_AFTER = {"Retry-After": "1"}
-"""Seconds that a client is asked to wait for a task to finish, or for Redis or storage to come back."""
-
-
-CHALLENGE = 'Bearer realm="darkroom"'
-"""What `WWW-Authenticate` asks for (RFC 6750, 3)."""
 
 OPENING = "set API_KEYS (`python -m app.keys NAME` makes one), or ALLOW_ANYONE=true to let anyone do anything"
 """What lets other machines in."""
@@ -72,7 +56,7 @@ class Unauthorized(Exception):
             if is_given
             else "a key is needed: Authorization: Bearer <key>"
         )
-        self.challenge = CHALLENGE + (', error="invalid_token"' if is_given else "")
+        self.is_given = is_given
 
 
 class AdminOnly(Exception):
@@ -121,9 +105,26 @@ class NoResult(Exception):
         super().__init__(f"the task ended as {task.status}" + (f": {task.error}" if task.error else ""))
 
 
+class ResultNotFound(Exception):
+    """There is no such result, or not any more."""
+
+
 class UploadGone(Exception):
     def __init__(self) -> None:
         super().__init__("the upload of this task is gone; send the picture again")
+
+
+class BodyTooLarge(Exception):
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the body is too large; it may have {max_bytes:,} bytes")
+
+
+class RangeNotSatisfiable(Exception):
+    """The part that was asked for begins after the end of the result, which has `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the result has {size} bytes")
+        self.size = size
 
 
 class NoWebhook(Exception):
@@ -132,123 +133,134 @@ class NoWebhook(Exception):
         super().__init__(f"the task has no webhook to be sent again: {reason}")
 
 
-def problem(
-    status: int, detail: str, *, problems: list[Problem] | None = None, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Build a problem document; `problems` become its `errors`, one for each field."""
-    body: dict[str, object] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if problems is not None:
-        body["errors"] = problems
-    return json_response(body, status, headers, "application/problem+json")
+class ProblemType(Struct, frozen=True):
+    """A kind of error as clients know it."""
+
+    status: int
+    meaning: str
+    """What happened, and what to do."""
+    example: str
+    """What its `detail` may say."""
 
 
-def _answer(status: int, headers: Mapping[str, str] | None = None) -> ExceptionHandler:
-    async def handler(_: Request, exc: Exception) -> Response:
-        problems = exc.problems if isinstance(exc, InvalidParameters) else None
-        return problem(status, str(exc), problems=problems, headers=headers)
-
-    return handler
-
-
-def _away(part: str) -> ExceptionHandler:
-    async def handler(_: Request, exc: Exception) -> Response:
-        logger.warning("%s is away: %s", part, exc)
-        return problem(503, f"{part} does not answer; try again soon", headers=RETRY_AFTER)
-
-    return handler
-
-
-async def _queue_full(_: Request, exc: Exception) -> Response:
-    if not isinstance(exc, QueueFull):
-        raise exc
-    return problem(429, str(exc), headers={"Retry-After": str(exc.retry_after_s)})
-
-
-async def _unauthorized(_: Request, exc: Exception) -> Response:
-    if not isinstance(exc, Unauthorized):
-        raise exc
-    return problem(401, str(exc), headers={"WWW-Authenticate": exc.challenge})
-
-
-async def _http_error(_: Request, exc: Exception) -> Response:
-    if not isinstance(exc, HTTPException):
-        raise exc
-    return problem(exc.status_code, exc.detail, headers=exc.headers)
-
-
-async def _unexpected(_: Request, __: Exception) -> Response:
-    return problem(500, "an error of the service's own; its log has the cause")
-
-
-# Every handler is async: Starlette would send a plain function through a thread pool, which overload fills.
-_HANDLERS: dict[type[Exception], ExceptionHandler] = {
-    MalformedForm: _answer(400),
-    InvalidKey: _answer(400),
-    ClientDisconnect: _answer(400),  # nobody is there to read it
-    Unauthorized: _unauthorized,
-    AdminOnly: _answer(403, {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope"'}),
-    NotServedHere: _answer(403),
-    WrongKey: _answer(403),
-    WrongToken: _answer(403),
-    ReadOnlySession: _answer(403),
-    LinkRefused: _answer(403),
-    TaskNotFound: _answer(404),
-    UploadTooSlow: _answer(408),
-    NotFinished: _answer(409, RETRY_AFTER),
-    NoResult: _answer(409),
-    NoWebhook: _answer(409),
-    SeveralResults: _answer(406),
-    KeyInUse: _answer(409, RETRY_AFTER),
-    WrongState: _answer(409),
-    TaskRunning: _answer(409),
-    UploadGone: _answer(410),
+# The one table of what can go wrong: which error is which answer.
+PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
+    MalformedForm: ProblemType(
+        400,
+        "The body is not the form, or the JSON, that it should be. Clients that build forms themselves get this most.",
+        "the form ends before its closing boundary",
+    ),
+    InvalidKey: ProblemType(
+        400,
+        "The Idempotency-Key header is not what it should be.",
+        'Idempotency-Key: give one text of 1 to 255 ASCII characters, in quotes: "a-uuid"',
+    ),
+    ClientDisconnect: ProblemType(400, "The connection broke off before the form was complete; nobody reads this.", ""),
+    Unauthorized: ProblemType(
+        401,
+        "This server wants a key, and none or an unknown one was given. WWW-Authenticate says how (RFC 6750).",
+        "a key is needed: Authorization: Bearer <key>",
+    ),
+    AdminOnly: ProblemType(
+        403, "The key is good, but this needs one with the admin right.", "this needs a key with the admin right"
+    ),
+    NotServedHere: ProblemType(
+        403, "The server has no keys, so it answers its own machine alone.", str(NotServedHere())
+    ),
+    WrongKey: ProblemType(403, "Only a key with the admin right begins a session.", str(WrongKey())),
+    WrongToken: ProblemType(
+        403, "A session changes something only with its token, which pages elsewhere do not know.", str(WrongToken())
+    ),
+    ReadOnlySession: ProblemType(
+        403, "Sessions of the monitor only look here; keys may do more.", str(ReadOnlySession())
+    ),
+    LinkRefused: ProblemType(
+        403,
+        "The signed link to a result was changed, or has expired; ask whoever gave it for a new one.",
+        "the link has expired; ask whoever gave it for a new one",
+    ),
+    TaskNotFound: ProblemType(
+        404,
+        "There is no such task, or not any more, or it is somebody else's.",
+        str(TaskNotFound("3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e")),
+    ),
+    ResultNotFound: ProblemType(
+        404, "There is no such result, or not any more.", "the task has no result of this name"
+    ),
+    SeveralResults: ProblemType(
+        406,
+        "A picture was asked for, and the task has several; take one by its path, or ask for JSON.",
+        "the task has 2 results; ask for one: processed/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e/photo-small.webp, "
+        "processed/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e/photo-large.avif",
+    ),
+    UploadTooSlow: ProblemType(408, "The upload took longer than it may.", str(UploadTooSlow(120))),
+    NotFinished: ProblemType(
+        409,
+        "The task has no result yet: ask again after Retry-After, wait with `Prefer: wait=N`, or listen to its events.",
+        "the task is STARTED; ask again when it has ended",
+    ),
+    NoResult: ProblemType(
+        409,
+        "The task ended without a result and will never have one, unless it is tried again.",
+        "the task ended as FAILURE: the file ends before the picture does",
+    ),
+    NoWebhook: ProblemType(
+        409,
+        "There is nothing to be sent again.",
+        "the task has no webhook to be sent again: it has no callback_url",
+    ),
+    KeyInUse: ProblemType(
+        409,
+        "A request with this Idempotency-Key is still being received; send yours again after Retry-After.",
+        str(KeyInUse()),
+    ),
+    WrongState: ProblemType(
+        409,
+        "The task is in no state from which this can be done.",
+        "task 3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e is SUCCESS and cannot become REVOKED",
+    ),
+    TaskRunning: ProblemType(
+        409,
+        "A running task cannot be removed; cancel it first.",
+        str(TaskRunning("3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e")),
+    ),
+    UploadGone: ProblemType(410, "The task cannot be tried again, because its upload is gone.", str(UploadGone())),
     # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.
-    UploadTooLarge: _answer(413),
-    UnsupportedImage: _answer(415),
-    InvalidParameters: _answer(422),
-    KeyReused: _answer(422),
-    QueueFull: _queue_full,
-    OwnerWaits: _queue_full,
-    RedisError: _away("Redis"),
-    StorageUnavailable: _away("storage"),
-    HTTPException: _http_error,
-    # Starlette raises the error again after this answer, so the server logs its traceback.
-    Exception: _unexpected,
+    UploadTooLarge: ProblemType(413, "The picture's file is larger than it may be.", str(UploadTooLarge(33_554_432))),
+    BodyTooLarge: ProblemType(413, "The body is larger than it may be.", str(BodyTooLarge(16_384))),
+    UnsupportedImage: ProblemType(
+        415, "The file is in no format that is read here.", str(UnsupportedImage(InputFormat))
+    ),
+    RangeNotSatisfiable: ProblemType(
+        416,
+        "The part that was asked for begins after the end; Content-Range says how long the result is.",
+        str(RangeNotSatisfiable(48_213)),
+    ),
+    InvalidParameters: ProblemType(
+        422,
+        "Fields are missing, unknown, out of bounds or do not go together. `errors` names every one of them.",
+        str(InvalidParameters([Problem("width", "'-1' is not allowed; give a whole number from 1 to 16383")])),
+    ),
+    KeyReused: ProblemType(
+        422, "Another request was accepted with this Idempotency-Key; each needs a key of its own.", str(KeyReused())
+    ),
+    QueueFull: ProblemType(
+        429,
+        "As many tasks wait as may; come back after Retry-After, which follows from the measured rate.",
+        str(QueueFull(1000, 100)),
+    ),
+    OwnerWaits: ProblemType(
+        429, "As many tasks of this key wait as may; come back after Retry-After.", str(OwnerWaits(3, 10))
+    ),
+    RedisError: ProblemType(503, "Redis does not answer.", "Redis does not answer; try again soon"),
+    StorageUnavailable: ProblemType(503, "Storage does not answer.", "storage does not answer; try again soon"),
 }
 
 
-def _reason(kind: type[Exception]) -> str:
+def reason(kind: type[Exception]) -> str:
     """Return what an error is called where refusals are counted: `queue_full` for `QueueFull`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def _counted(kind: type[Exception], handler: ExceptionHandler) -> ExceptionHandler:
-    reason = _reason(kind)
-
-    async def counted(request: Request, exc: Exception) -> Response:
-        response = await handler(request, exc)
-        # Starlette's own, and ours without a class, are told apart by their status: `not_found`.
-        known = HTTPStatus(response.status_code).name.lower() if kind in _BY_STATUS else reason
-        request.state["tasks"].stats.count(REFUSALS, known)
-        return response
-
-    return counted
-
-
-_BY_STATUS = {HTTPException, Exception}
-
-REASONS = sorted(_reason(kind) for kind in _HANDLERS if kind not in _BY_STATUS)
+REASONS = sorted(map(reason, PROBLEM_TYPES))
 """Why requests are refused, beside what a status alone tells."""
-
-EXCEPTION_HANDLERS = {kind: _counted(kind, handler) for kind, handler in _HANDLERS.items()}
-
-
-async def answer_to(exc: Exception, request: Request) -> Response:
-    """Answer what was raised before the routes, where Starlette does not look into the table."""
-    kind = next(kind for kind in type(exc).__mro__ if kind in EXCEPTION_HANDLERS)
-    return await EXCEPTION_HANDLERS[kind](request, exc)

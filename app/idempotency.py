@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
+from app.description import Header
 from app.errors import InvalidKey, KeyReused
 from app.multipart import FormReader, Part
 from app.state import Request
@@ -21,10 +22,19 @@ HEADER = "idempotency-key"
 
 MAX_KEY_LENGTH = 255
 
-_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
+_QUOTED = re.compile(rf'"((?:[ !#-\[\]-~]|\\["\\]){{1,{MAX_KEY_LENGTH}}})"')
 """RFC 9651, 3.3.3."""
-_BARE = re.compile(r"[!#-+\--:<-\[\]-~]+")
+_BARE = re.compile(rf"[!#-+\--:<-\[\]-~]{{1,{MAX_KEY_LENGTH}}}")
 """Visible ASCII without quotation marks, backslashes, commas and semicolons: a UUID or a token."""
+
+KEY = Header(
+    "Idempotency-Key",
+    "Makes the request safe to send again: the same form under the same key gets the first answer again and makes no "
+    "second task. A UUID, in quotation marks or without; 1 to 255 characters of ASCII "
+    "(draft-ietf-httpapi-idempotency-key-header-07).",
+    '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
+    {"type": "string", "pattern": f"^({_QUOTED.pattern}|{_BARE.pattern})$"},
+)
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -104,12 +114,11 @@ def _parsed(values: list[str]) -> str:
     """Return the key of the header's lines, of which there may be one."""
     text = ", ".join(values)
     quoted = _QUOTED.fullmatch(text)
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
-    if (quoted is None and not _BARE.fullmatch(text)) or len(key) > MAX_KEY_LENGTH:
+    if quoted is None and not _BARE.fullmatch(text):
         raise InvalidKey(
             f'Idempotency-Key: give one text of 1 to {MAX_KEY_LENGTH} ASCII characters, in quotes: "a-uuid"'
         )
-    return key
+    return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
 
 
 def _claim_key(request: Request, key: str) -> str:

@@ -11,11 +11,12 @@ from starlette.types import ASGIApp
 
 from app.access import Access
 from app.cors import cross_origin
-from app.errors import EXCEPTION_HANDLERS
+from app.documents import Documents
 from app.events import Events
 from app.keys import ANYONE, NOBODY, Keys
 from app.links import WITHOUT_SIGNATURES, Links
 from app.presets import read_presets
+from app.problems import EXCEPTION_HANDLERS
 from app.request_id import RequestIds
 from app.routes import ROUTES
 from app.sessions import Sessions
@@ -34,6 +35,7 @@ from worker.webhooks import Webhooks
 def create_app(settings: Settings) -> ASGIApp:
     """Build the application; it connects to Redis and storage when it starts. Raises `InvalidSettings`."""
     presets = read_presets(settings)
+    documents = Documents(ROUTES, settings, presets)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
@@ -47,6 +49,7 @@ def create_app(settings: Settings) -> ASGIApp:
                 upload_slots=asyncio.Semaphore(settings.max_concurrent_uploads),
                 settings=settings,
                 presets=presets,
+                documents=documents,
                 redis=redis,
                 storage=Storage(settings.storage_url),
                 tasks=tasks,

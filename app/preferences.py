@@ -3,6 +3,15 @@
 import re
 from collections.abc import Mapping
 
+from app.description import Header
+
+PREFER = Header(
+    "Prefer",
+    "`wait=N` (RFC 7240) answers as soon as the task has ended, or after N seconds, at most 60.",
+    "wait=10",
+)
+APPLIED = Header("Preference-Applied", "For how long the answer was held back at most, if it was asked for.", "wait=10")
+
 LONGEST_WAIT_S = 60
 """Longer waits are cut to this; proxies seldom hold a silent connection much longer."""
 

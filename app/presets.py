@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from app.settings import Settings
-from app.views import wish_view
+from app.views import ShownVariant, Step, WholeOutput, wish_view
 from worker.fields import Problem
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import VARIANT_NAME, InvalidParameters, parse_plan
@@ -29,6 +29,16 @@ class Preset(Struct, frozen=True):
     fields: Mapping[str, str]
     """Those of the form that it stands for."""
     plan: Plan
+
+
+class ShownPreset(Struct, frozen=True):
+    """A preset's name, its description if it has one, and how it was understood: with every default."""
+
+    preset: str
+    description: str | UnsetType = UNSET
+    variants: dict[str, ShownVariant] | UnsetType = UNSET
+    operations: list[Step] | UnsetType = UNSET
+    output: WholeOutput | UnsetType = UNSET
 
 
 class Presets(Struct, frozen=True):
@@ -55,14 +65,10 @@ class Presets(Struct, frozen=True):
         choices = f"give one of {', '.join(self.by_name)}" if self.by_name else "there are none here"
         return Problem("preset", f"is missing; {choices}" if name is None else f"{shortened(name)} is none; {choices}")
 
-    def view(self) -> list[dict[str, Any]]:
-        """Return each as JSON shows it: its name, its description if it has one, and how it was understood."""
+    def view(self) -> list[ShownPreset]:
+        """Return each as JSON shows it."""
         return [
-            {
-                "preset": name,
-                **({} if preset.description is None else {"description": preset.description}),
-                **wish_view(preset.plan),
-            }
+            ShownPreset(name, UNSET if preset.description is None else preset.description, **wish_view(preset.plan))
             for name, preset in self.by_name.items()
         ]
 

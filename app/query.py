@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.state import Request
-from worker.fields import Problem, convert_fields, unknown_fields
+from worker.fields import Problem, convert_fields, missing_fields, unknown_fields
 from worker.imaging.parsing import InvalidParameters
 
 Query = TypeVar("Query", bound=msgspec.Struct)
@@ -22,6 +22,7 @@ def built(kind: type[Query], given: Sequence[tuple[str, Any]], *, is_text: bool 
     """Build `kind` from names and values, texts unless they come from JSON; raise `InvalidParameters`."""
     fields = dict(given)
     values, problems = convert_fields(kind, fields, is_text=is_text)
+    problems += missing_fields(kind, fields)
     problems += unknown_fields(kind, fields, "", "this request")
     counts = Counter(name for name, _ in given)
     problems += [Problem(name, "is given more than once") for name, count in counts.items() if count > 1]

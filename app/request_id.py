@@ -5,9 +5,16 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.description import Header
 from worker import logs
 
 HEADER = b"x-request-id"
+
+DESCRIBED = Header(
+    "X-Request-ID",
+    "The request's own id, 1 to 64 letters, digits and `._~+/=:@-`, or else one made here.",
+    "5d3c0f3e9b1f4c6f8a2d7e6b5c4a3f21",
+)
 
 _SANE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,64}")
 """Harmless in a header, in a line of the log and in JSON; short, because every task's record keeps it."""

@@ -6,6 +6,7 @@ from typing import TypedDict
 import starlette.requests
 from redis.asyncio import Redis
 
+from app.documents import Documents
 from app.events import Events
 from app.keys import Caller
 from app.links import Links
@@ -21,6 +22,7 @@ class State(TypedDict):
     upload_slots: asyncio.Semaphore
     settings: Settings
     presets: Presets
+    documents: Documents
     redis: Redis
     storage: Storage
     tasks: Tasks

@@ -125,7 +125,7 @@ async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, m
         "colour": f"is not a parameter of resize, which takes {RESIZE_TAKES}",
     }
     body = answer.json()
-    assert (body["type"], body["title"], body["status"]) == ("about:blank", "Unprocessable Entity", 422)
+    assert (body["type"], body["title"], body["status"]) == ("/docs#invalid-parameters", "Unprocessable Entity", 422)
     assert all(field in body["detail"] for field in ("file", "width", "fit", "format", "quality", "colour"))
 
 

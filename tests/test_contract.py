@@ -246,6 +246,8 @@ async def test_a_wrong_method_or_path_is_a_problem_too(api: Client) -> None:
     assert wrong_method.status_code == 405
     assert wrong_method.headers["allow"] == "POST"
     assert wrong_method.json()["title"] == "Method Not Allowed"
+    assert (await api.put("/tasks/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e")).headers["allow"] == "DELETE, GET, HEAD"
+    assert (await api.get("/tasks/retry")).headers["allow"] == "POST"
     assert (await api.get("/nowhere")).json() == {
         "type": "about:blank",
         "title": "Not Found",

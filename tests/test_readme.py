@@ -129,7 +129,7 @@ from tests.pictures import drawing
 from tests.rendering import transform
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters, parse_plan
-print([entry["parameters"]["amount"]["maximum"] for entry in CATALOGUE["operations"] if entry["operation"] == "tint"])
+print([entry.parameters["amount"]["maximum"] for entry in CATALOGUE.operations if entry.operation == "tint"])
 plan = parse_plan({"operations": '[{"operation": "tint", "color": "red", "amount": 1}]'}, InputFormat.PNG, 1)
 print(transform(drawing(mode="LA"), plan.variants[""].operations).getpixel((150, 100)))
 try:

@@ -1,8 +1,10 @@
 """The HTTP routes, one module for each resource."""
 
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
 from app.routes.catalogue import operations, presets
+from app.routes.documentation import docs, openapi, postman
 from app.routes.events import all_events, task_events
 from app.routes.health import livez, readyz
 from app.routes.links import link
@@ -17,18 +19,27 @@ from app.routes.tasks import cancel, delete, record, retry, task_result, task_st
 from app.routes.timeline import timeline
 from app.routes.webhooks import resend
 
+
+class _TaskId(StringConvertor):
+    """What stands for a task's id in `/tasks/{task_id}`, beside the paths that have a meaning of their own there."""
+
+    regex = "(?!retry$)[^/]+"
+
+
+register_url_convertor("task_id", _TaskId())
+
 ROUTES = [
     *PAGES,
     Route("/process-image/", process_image, methods=["POST"]),
     # A redirect to the slash would lose the upload: clients turn it into a GET, or do not follow it.
-    Route("/process-image", process_image, methods=["POST"]),
+    Route("/process-image", process_image, methods=["POST"], include_in_schema=False),
     Route("/task-status/{task_id}", task_status),
     Route("/task-result/{task_id}", task_result),
     Route("/processed/{task_id}/{name}", output),
     Route("/tasks", list_tasks),
     Route("/tasks/retry", retry_tasks, methods=["POST"]),
-    Route("/tasks/{task_id}", record),
-    Route("/tasks/{task_id}", delete, methods=["DELETE"]),
+    Route("/tasks/{task_id:task_id}", record),
+    Route("/tasks/{task_id:task_id}", delete, methods=["DELETE"]),
     Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
     Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
     Route("/tasks/{task_id}/link", link, methods=["POST"]),
@@ -47,6 +58,9 @@ ROUTES = [
     Route("/session", session),
     Route("/session", sign_in, methods=["POST"]),
     Route("/session", sign_out, methods=["DELETE"]),
+    Route("/openapi.json", openapi),
+    Route("/docs", docs),
+    Route("/postman.json", postman),
     Route("/livez", livez),
     Route("/readyz", readyz),
 ]

@@ -1,68 +1,99 @@
 """`GET /operations` and `GET /presets`: what can be asked for, from the operations' own definitions and by name."""
 
 import inspect
-from typing import Any
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
+from app.description import Answer, describe
+from app.examples import DONE
+from app.presets import ShownPreset
 from app.responses import json_response
+from app.schemas import Schema, parameters, takes_overlay
 from app.state import Request
+from app.views import wish_view
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
-from worker.operations.base import Operation
 
 
-async def operations(request: Request) -> Response:
-    settings, presets = request.state["settings"], request.state["presets"]
-    formats = [known.value for known in settings.input_formats]
-    named = {"presets": list(presets.by_name), "only_presets": presets.is_only}
-    return json_response({**CATALOGUE, "input": formats, **named})
+class OperationEntry(msgspec.Struct, frozen=True):
+    """What can be done to a picture."""
+
+    operation: str
+    description: str
+    parameters: Annotated[dict[str, Schema], Meta(description="Name -> JSON Schema.")]
+    takes_overlay: Annotated[bool, Meta(description="Whether it can lay a second picture over the first.")]
 
 
-async def presets(request: Request) -> Response:
-    return json_response({"presets": request.state["presets"].view()})
+class Catalogue(msgspec.Struct, frozen=True):
+    """What can be asked for."""
+
+    operations: list[OperationEntry]
+    output: Annotated[dict[str, Schema], Meta(description="How results are written: name -> JSON Schema.")]
+    input: Annotated[list[str], Meta(description="The formats that are read.")]
+    presets: Annotated[list[str], Meta(description="The names of the server's presets.")]
+    only_presets: Annotated[bool, Meta(description="Whether an upload must name one.")]
 
 
-def _catalogue() -> dict[str, Any]:
-    return {
-        "operations": [
-            {
-                "operation": name,
-                "description": inspect.cleandoc(kind.__doc__ or ""),
-                "parameters": _parameters(kind),
-                "takes_overlay": kind.uses_overlay is not Operation.uses_overlay,
-            }
+class PresetList(msgspec.Struct, frozen=True):
+    presets: list[ShownPreset]
+
+
+def _catalogue() -> Catalogue:
+    return Catalogue(
+        operations=[
+            OperationEntry(
+                name,
+                inspect.cleandoc(kind.__doc__ or ""),
+                parameters(kind),
+                takes_overlay=takes_overlay(kind),
+            )
             for name, kind in OPERATIONS.items()
         ],
-        "output": _parameters(Output),
-    }
-
-
-def _parameters(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return each field's JSON Schema by its name, with every reference resolved."""
-    (schema,), components = msgspec.json.schema_components([kind], ref_template="{name}")
-    properties: dict[str, Any] = components[schema["$ref"]]["properties"]
-    return {name: _resolved(field, components) for name, field in properties.items() if name != "operation"}
-
-
-def _resolved(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
-    """Put a referenced component in the place of its reference, and leave out the null that only JSON could send."""
-    if "anyOf" in schema:
-        [chosen] = [option for option in schema["anyOf"] if option != {"type": "null"}]
-        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-        return _resolved({**rest, **chosen}, components)
-    if "$ref" in schema:
-        rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**components[schema["$ref"]], **rest}
-    if "allOf" in schema:
-        [chosen] = schema["allOf"]
-        rest = {key: value for key, value in schema.items() if key != "allOf"}
-        return _resolved({**rest, **chosen}, components)
-    if "items" in schema:
-        return {**schema, "items": _resolved(schema["items"], components)}
-    return schema
+        output=parameters(Output),
+        input=[],
+        presets=[],
+        only_presets=False,
+    )
 
 
 CATALOGUE = _catalogue()
-"""Without the formats that are read and the presets, which are settings."""
+"""Without what the settings say: the formats that are read, and the presets."""
+
+
+@describe(
+    "Catalogue",
+    Answer(
+        200,
+        "The catalogue.",
+        Catalogue,
+        {"one": msgspec.structs.replace(CATALOGUE, operations=CATALOGUE.operations[:1], input=["jpeg", "png"])},
+    ),
+)
+async def operations(request: Request) -> Response:
+    """List the operations and the form of outputs, each parameter with its bounds, and the formats that are read."""
+    settings, presets = request.state["settings"], request.state["presets"]
+    return json_response(
+        msgspec.structs.replace(
+            CATALOGUE,
+            input=[known.value for known in settings.input_formats],
+            presets=list(presets.by_name),
+            only_presets=presets.is_only,
+        )
+    )
+
+
+@describe(
+    "Catalogue",
+    Answer(
+        200,
+        "The presets.",
+        PresetList,
+        {"one": PresetList([ShownPreset("thumbnail", "A square for lists.", **wish_view(DONE.spec.plan))])},
+    ),
+)
+async def presets(request: Request) -> Response:
+    """List the presets, each as it is understood."""
+    return json_response(PresetList(request.state["presets"].view()))

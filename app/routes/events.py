@@ -3,19 +3,22 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType, structs
+from msgspec.structs import replace
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import Response
 
 from app.access import checked
+from app.description import Answer, Header, describe
 from app.events import EVERYTHING, Listener, of_owner, of_task
+from app.examples import STATUSES, TASK_ID
 from app.query import read_query
 from app.state import Request
-from app.views import status_view
+from app.views import TaskEvent, task_status
 from worker.events import Event, following, is_later
 from worker.fields import Problem
 from worker.imaging.parsing import InvalidParameters
@@ -33,15 +36,75 @@ LEAVE_S = 5
 CATCH_UP = 500
 """Events read at once for a client that was away."""
 
+_EVENT_ID = r"[0-9]{1,15}(-[0-9]{1,15})?"
+
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[
-        tuple[Status, ...], Meta(description="Only tasks that come into one of these states, with commas.")
+        tuple[Status, ...],
+        Meta(min_length=1, description="Only tasks that come into one of these states, with commas."),
     ] = ()
 
 
+LAST_EVENT_ID = Header(
+    "Last-Event-ID",
+    "The id of the last event that was heard; those that came after it are sent first.",
+    "1772366400012-0",
+    {"type": "string", "pattern": f"^({_EVENT_ID})?$"},
+)
+
+
+EventName = Literal["queued", "started", "operation", "output", "ended"]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One of the stream's events."""
+
+    event: EventName
+    data: Annotated[
+        str,
+        Meta(
+            extra_json_schema={
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": "#/components/schemas/TaskEvent"},
+            }
+        ),
+    ]
+    id: Annotated[str, Meta(description="For Last-Event-ID; steps have it only when nothing follows.")] | UnsetType = (
+        UNSET
+    )
+
+
+def _json(data: TaskEvent) -> str:
+    return msgspec.json.encode(data).decode()
+
+
+_STREAM = Answer(
+    200,
+    "A stream of events, of which the schema describes one; its lines `: ping` keep proxies from closing it.",
+    examples={
+        "queued": Message("queued", _json(TaskEvent(task_id=TASK_ID, status=Status.PENDING, attempt=0, position=1))),
+        "operation": Message("operation", _json(TaskEvent(task_id=TASK_ID, progress=0.5, operation="resize"))),
+        "ended": Message(
+            "ended",
+            _json(TaskEvent(**structs.asdict(STATUSES["done"]), attempt=1)),
+            "1772366400061-0",
+        ),
+    },
+    kind=Message,
+    kind_type="text/event-stream",
+)
+
+
+@describe(
+    "Events",
+    _STREAM,
+    Answer(204, "The task has ended and there is no more to hear: do not come back."),
+    problems=(TaskNotFound, InvalidParameters),
+    headers=(LAST_EVENT_ID,),
+)
 async def task_events(request: Request) -> Response:
     """Stream a task's events until its end, first how it is now; or, after `Last-Event-ID`, what was missed.
 
@@ -56,6 +119,7 @@ async def task_events(request: Request) -> Response:
     return _stream(_of_task(request, task, at_id, after_id))
 
 
+@describe("Events", _STREAM, query=EventsQuery, headers=(LAST_EVENT_ID,))
 async def all_events(request: Request) -> Response:
     """Stream the events of all tasks of the caller; with `status`, only those of tasks that come into one of these."""
     after_id, wanted = _last_event_id(request), read_query(request, EventsQuery).status
@@ -126,47 +190,52 @@ async def _of_its_task(request: Request, event: Event) -> Iterator[ServerSentEve
     facts = _facts(event)
     if event.is_end:
         with suppress(TaskNotFound):
-            facts |= status_view(await request.state["tasks"].get(event.task_id))
+            status = task_status(await request.state["tasks"].get(event.task_id))
+            facts = replace(facts, status=status.status, result=status.result, error=status.error)
     return _messages(event, facts)
 
 
-def _messages(event: Event, facts: dict[str, Any]) -> Iterator[ServerSentEvent]:
+def _messages(event: Event, facts: TaskEvent) -> Iterator[ServerSentEvent]:
     """Yield one message for each step and one for the new state; the last has the id by which to come back."""
     for number, step in enumerate(event.steps, start=1):
         name = "operation" if step.operation is not None else "output"
         is_last = event.status is None and number == len(event.steps)
-        data = {"task_id": event.task_id, **msgspec.to_builtins(step)}
+        data = TaskEvent(task_id=event.task_id, **msgspec.to_builtins(step))
         yield ServerSentEvent(_json(data), event=name, id=event.id if is_last else None)
     if event.status is not None:
         yield _message(event.status, facts, event.id)
 
 
-def _message(status: Status, facts: dict[str, Any], event_id: str) -> ServerSentEvent:
+def _message(status: Status, facts: TaskEvent, event_id: str) -> ServerSentEvent:
     return ServerSentEvent(_json(facts), event=name_of(status), id=event_id)
 
 
-def name_of(status: Status) -> str:
+def name_of(status: Status) -> EventName:
     """Return what an event is called by which a task comes into a state."""
-    return {Status.PENDING: "queued", Status.STARTED: "started"}.get(status, "ended")
+    names: dict[Status, EventName] = {Status.PENDING: "queued", Status.STARTED: "started"}
+    return names.get(status, "ended")
 
 
-def _facts(event: Event) -> dict[str, Any]:
-    facts: dict[str, Any] = {"task_id": event.task_id, "status": event.status, "attempt": event.attempt}
-    return facts if event.position is None else {**facts, "position": event.position}
+def _facts(event: Event) -> TaskEvent:
+    return TaskEvent(
+        task_id=event.task_id,
+        status=UNSET if event.status is None else event.status,
+        attempt=event.attempt,
+        position=UNSET if event.position is None else event.position,
+    )
 
 
-def _snapshot(task: Task) -> dict[str, Any]:
-    facts = {**status_view(task), "attempt": task.attempt}
-    return {**facts, "progress": task.progress} if task.status is Status.STARTED else facts
-
-
-def _json(data: dict[str, Any]) -> str:
-    return msgspec.json.encode(data).decode()
+def _snapshot(task: Task) -> TaskEvent:
+    return TaskEvent(
+        **structs.asdict(task_status(task)),
+        attempt=task.attempt,
+        progress=task.progress if task.status is Status.STARTED else UNSET,
+    )
 
 
 def _last_event_id(request: Request) -> str | None:
     """Return the event after which a client wants to hear (9.2.4), or None for from now on."""
     text: str | None = request.headers.get("last-event-id")
-    if text and not re.fullmatch(r"[0-9]{1,15}(-[0-9]{1,15})?", text):
+    if text and not re.fullmatch(_EVENT_ID, text):
         raise InvalidParameters([Problem("Last-Event-ID", "is no id of an event; give the last that was sent")])
     return text or None

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Literal
 
+from msgspec import Struct
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
-from app.errors import RETRY_AFTER
+from app.description import Answer, describe
+from app.problems import RETRY, RETRY_AFTER_S
 from app.responses import json_response
 from app.state import Request
 from worker.heartbeat import any_worker_alive
@@ -15,21 +18,50 @@ from worker.storage import StorageUnavailable
 CHECK_TIMEOUT_S = 2.0
 
 
+class Liveness(Struct, frozen=True):
+    status: Literal["alive"] = "alive"
+
+
+class Checks(Struct, frozen=True):
+    """Each is ok, or says what is wrong."""
+
+    redis: str
+    storage: str
+    worker: str
+
+
+class Readiness(Struct, frozen=True):
+    status: Literal["ready", "not ready"]
+    checks: Checks
+
+
+@describe("Health", Answer(200, "It does.", Liveness, {"alive": Liveness()}))
 async def livez(_: Request) -> Response:
     """Say that the process answers; it asks nobody else."""
-    return json_response({"status": "alive"})
+    return json_response(Liveness())
 
 
+@describe(
+    "Health",
+    Answer(200, "It would.", Readiness, {"ready": Readiness("ready", Checks("ok", "ok", "ok"))}),
+    Answer(
+        503,
+        "It would not.",
+        Readiness,
+        {"no worker": Readiness("not ready", Checks("ok", "ok", "no worker has reported itself lately"))},
+        headers=(RETRY,),
+    ),
+)
 async def readyz(request: Request) -> Response:
     """Say whether a task sent now would be done: Redis answers, storage writes, a worker is alive."""
     redis, storage = request.state["redis"], request.state["storage"]
     answers = await asyncio.gather(
         _check(redis.ping()), _check(storage.check()), _check(_worker(any_worker_alive(redis)))
     )
-    checks = dict(zip(("redis", "storage", "worker"), answers, strict=True))
+    checks = Checks(*answers)
     if all(answer == "ok" for answer in answers):
-        return json_response({"status": "ready", "checks": checks})
-    return json_response({"status": "not ready", "checks": checks}, 503, RETRY_AFTER)
+        return json_response(Readiness("ready", checks))
+    return json_response(Readiness("not ready", checks), 503, {RETRY.name: RETRY_AFTER_S})
 
 
 async def _worker(alive: Awaitable[bool]) -> None:

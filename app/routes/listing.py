@@ -5,22 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 from starlette.responses import Response
 
+from app.description import Answer, Header, describe
 from app.errors import AdminOnly
+from app.examples import RECORDS
 from app.keys import NAME, Caller
 from app.query import read_query
 from app.responses import json_response
 from app.retries import all_retried
 from app.state import Request
-from app.views import record_view
-from worker.fields import Problem
-from worker.imaging.parsing import InvalidParameters
+from app.views import TaskRecord, task_record
 from worker.listing import CURSOR, Page, Selection, page
 from worker.operations import OPERATIONS
 from worker.room import look_for_room
-from worker.states import Status
+from worker.states import QueueFull, Status
+from worker.storage import StorageUnavailable
 
 if TYPE_CHECKING:
     OperationName = str
@@ -47,14 +48,12 @@ Time = Annotated[
 ]
 
 
-RETRIED = {Status.FAILURE, Status.REVOKED}
-"""Those that can be queued again."""
-
-
 class TasksQuery(msgspec.Struct, frozen=True):
     """Which tasks, and how many at once."""
 
-    status: Annotated[tuple[Status, ...], Meta(description="Those in any of these states, with commas.")] = ()
+    status: Annotated[
+        tuple[Status, ...], Meta(min_length=1, description="Those in any of these states, with commas.")
+    ] = ()
     operation: Annotated[OperationName, Meta(description="Those with this operation.")] | None = None
     owner: Annotated[str, Meta(pattern=NAME, description="Those made with the key of this name.")] | None = None
     since: Annotated[Time, Meta(description="Those of this time or later.")] | None = None
@@ -73,6 +72,58 @@ class TasksQuery(msgspec.Struct, frozen=True):
         )
 
 
+RETRIED = {Status.FAILURE, Status.REVOKED}
+"""Those that can be queued again."""
+
+
+def _check_retried(statuses: tuple[Status, ...]) -> None:
+    if not set(statuses) <= RETRIED:
+        raise ValueError(statuses)
+
+
+class RetryQuery(TasksQuery, frozen=True, kw_only=True):
+    """Which tasks are to be queued again; only those that ended without a result can be."""
+
+    status: Annotated[
+        tuple[Annotated[Status, Meta(extra_json_schema={"enum": sorted(RETRIED)})], ...],
+        Meta(
+            min_length=1,
+            description="Those in any of these states, with commas.",
+            extra={"allowed": "FAILURE, REVOKED or FAILURE,REVOKED", "check": _check_retried},
+        ),
+    ]
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """What became of the tasks of a page."""
+
+    retried: int
+    upload_gone: Annotated[int, Meta(description="Cannot be tried again: their uploads are gone.")]
+    moved_on: Annotated[int, Meta(description="Somebody else has queued or removed them meanwhile.")]
+    queue_full: Annotated[int, Meta(description="Found no room.")]
+    next: Annotated[str, Meta(description="Path and query to POST to for the next page; null after the last.")] | None
+
+
+class TaskPage(msgspec.Struct, frozen=True):
+    """Some tasks, the newest first."""
+
+    tasks: list[TaskRecord]
+    next: Annotated[str, Meta(description="Path and query of the next page; null after the last.")] | None
+
+
+@describe(
+    "Tasks",
+    Answer(
+        200,
+        "A page.",
+        TaskPage,
+        {"page": TaskPage([msgspec.structs.replace(RECORDS["done"], position=UNSET, webhook=UNSET)], None)},
+        headers=(
+            Header("Link", "The next page (RFC 8288), if there is one.", '</tasks?limit=50&cursor=1>; rel="next"'),
+        ),
+    ),
+    query=TasksQuery,
+)
 async def list_tasks(request: Request) -> Response:
     """List the caller's tasks by their creation, the newest first; with one `status` alone, by when they came into it.
 
@@ -80,20 +131,24 @@ async def list_tasks(request: Request) -> Response:
     """
     found, following = await _page(request, _own(read_query(request, TasksQuery), request.state["caller"]))
     headers = {} if following is None else {"Link": f'<{following}>; rel="next"'}
-    return json_response({"tasks": [record_view(task) for task in found.tasks], "next": following}, headers=headers)
+    return json_response(TaskPage([task_record(task) for task in found.tasks], following), headers=headers)
 
 
+@describe(
+    "Tasks",
+    Answer(200, "How many of the page's tasks came to what.", Retried, {"page": Retried(48, 2, 0, 0, None)}),
+    problems=(QueueFull, StorageUnavailable),
+    query=RetryQuery,
+)
 async def retry_tasks(request: Request) -> Response:
     """Queue the failed or revoked tasks of a page again; `next` is the request for those of the page after it.
 
-    Tasks that cannot be queued again are counted, and stay as they are. Raises `QueueFull` when it is before it begins.
+    Tasks that cannot be queued again are counted, and stay as they are. 429 when the queue is full before it begins.
     """
-    query = _own(read_query(request, TasksQuery), request.state["caller"])
-    if not query.status or not set(query.status) <= RETRIED:
-        raise InvalidParameters([Problem("status", "must be given, as FAILURE, REVOKED or FAILURE,REVOKED")])
+    query = _own(read_query(request, RetryQuery), request.state["caller"])
     await look_for_room(request.state["redis"], request.state["settings"].queue_limit)
     found, following = await _page(request, query)
-    return json_response({**await all_retried(request, found.tasks), "next": following})
+    return json_response(Retried(**await all_retried(request, found.tasks), next=following))
 
 
 async def _page(request: Request, query: TasksQuery) -> tuple[Page, str | None]:

@@ -7,14 +7,16 @@ from email.utils import format_datetime, parsedate_to_datetime
 from types import MappingProxyType
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from app.access import own_task
-from app.errors import NoResult, NotFinished, SeveralResults, problem
+from app.description import JSON, PICTURES, Answer, Header, describe
+from app.errors import LinkRefused, NoResult, NotFinished, RangeNotSatisfiable, ResultNotFound, SeveralResults
+from app.examples import TASK_ID
 from app.negotiation import prefers
 from app.state import Request
-from worker.states import Status, Task
+from worker.states import Status, Task, TaskNotFound
+from worker.storage import StorageUnavailable
 
 SIGNED_URL_LIFE_S = 300
 """How long a redirect may be followed, by slow clients with clocks that differ; a download that has begun goes on."""
@@ -23,14 +25,64 @@ Span = tuple[int, int]
 """First and last byte, both included, as HTTP counts them."""
 
 
+LOCATION = Header("Location", "Where it goes on.", f"/task-status/{TASK_ID}")
+CONTENT_LOCATION = Header(
+    "Content-Location", "The path of the picture that is sent.", f"/processed/{TASK_ID}/photo.webp"
+)
+ETAG = Header("ETag", "Changes when the bytes do.", '"2f6-18d1c2a4b5e6f-4744"')
+LAST_MODIFIED = Header("Last-Modified", "When it was stored.", "Sun, 01 Mar 2026 12:00:00 GMT")
+RANGES = Header("Accept-Ranges", "Parts can be asked for.", "bytes")
+CACHE_CONTROL = Header(
+    "Cache-Control", "How long it may be kept: as long as the link is good.", "private, max-age=3540"
+)
+CONDITIONS = (
+    Header("If-None-Match", "The ETag of a copy; if it is still good, the answer is 304.", ETAG.example),
+    Header("If-Modified-Since", "The same by its time.", LAST_MODIFIED.example),
+    Header("Range", "The part that is wanted, one of bytes; what else it may be is ignored.", "bytes=0-1023"),
+    Header("If-Range", "The ETag or the time of what one has a part of; if it has changed, all is sent.", ETAG.example),
+)
+SIGNATURE = (
+    Header("expires", "Of a signed link: when it ends (Unix seconds).", "1772370000", place="query"),
+    Header(
+        "signature",
+        "Of a signed link, which needs no key.",
+        "q1Xy-5h7vN0Y2cF4o8bE6w3Zr9Kt1Lm7Pd5Su0Jg2Ha",
+        place="query",
+    ),
+)
+WHOLE = Answer(200, "The bytes.", media_types=(*PICTURES, JSON), headers=(ETAG, LAST_MODIFIED, RANGES, CACHE_CONTROL))
+PART = Answer(
+    206,
+    "The part that was asked for.",
+    media_types=(*PICTURES, JSON),
+    headers=(ETAG, LAST_MODIFIED, RANGES, Header("Content-Range", "Which part it is.", "bytes 0-1023/18244")),
+)
+UNCHANGED = Answer(304, "The copy is still good.", headers=(ETAG, LAST_MODIFIED))
+REDIRECT = Answer(
+    307, "With `REDIRECT_DOWNLOADS`: the object store has the bytes, for five minutes.", headers=(LOCATION,)
+)
+
+
+@describe(
+    "Results",
+    WHOLE,
+    PART,
+    UNCHANGED,
+    REDIRECT,
+    problems=(LinkRefused, TaskNotFound, ResultNotFound, RangeNotSatisfiable, StorageUnavailable),
+    headers=(*CONDITIONS, *SIGNATURE),
+)
 async def output(request: Request) -> Response:
-    """Send a result by its path; only a path that a task names is ever looked up."""
+    """Send a result by its path.
+
+    Only a path that a task names is ever looked up. HEAD tells its size and type.
+    """
     is_link = "signature" in request.query_params
     headers = await _checked_link(request) if is_link else {}
     task = await (request.state["tasks"].get(request.path_params["task_id"]) if is_link else own_task(request))
     names = {file_name: name for name, file_name in task.spec.file_names.items()}
     if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
-        raise HTTPException(404, "the task has no result of this name")
+        raise ResultNotFound("the task has no result of this name")
     response = await send_output(request, task, names[request.path_params["name"]])
     for header, value in headers.items():
         response.headers.setdefault(header, value)  # a redirect has a stricter one
@@ -86,7 +138,7 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
     try:
         meta = await storage.head(path)
     except FileNotFoundError:
-        raise HTTPException(404, "the result is gone from storage") from None
+        raise ResultNotFound("the result is gone from storage") from None
     size, etag, modified = meta["size"], meta["e_tag"] or "", meta["last_modified"].replace(microsecond=0)
     headers = {
         "ETag": etag,
@@ -107,7 +159,7 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
     if asked is not None and request.headers.get("if-range", etag) in (etag, headers["Last-Modified"]):
         status, span = 206, asked
         if span[0] > span[1]:
-            return problem(416, f"the result has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
+            raise RangeNotSatisfiable(size)
         headers["Content-Range"] = f"bytes {span[0]}-{span[1]}/{size}"
         headers["Content-Length"] = str(span[1] - span[0] + 1)
     return StreamingResponse(await storage.stream(path, *span), status, headers, media_type)

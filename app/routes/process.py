@@ -2,29 +2,101 @@
 
 from urllib.parse import quote
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from app.addresses import ADDRESSES, address_problems, file_name
-from app.errors import NoResult
+from app.description import PICTURES, Answer, describe
+from app.errors import (
+    InvalidKey,
+    KeyReused,
+    MalformedForm,
+    NoResult,
+    ResultNotFound,
+    SeveralResults,
+    UnsupportedImage,
+    UploadTooLarge,
+    UploadTooSlow,
+)
 from app.events import ended
-from app.idempotency import Once, made_once
+from app.examples import STATUSES, TASK_ID
+from app.idempotency import KEY, Once, made_once
 from app.multipart import FormReader
-from app.preferences import applied, wait_s
+from app.preferences import APPLIED, PREFER, applied, wait_s
 from app.presets import Presets
 from app.responses import json_response
-from app.routes.outputs import prefers_picture, send_picture
+from app.routes.outputs import CONTENT_LOCATION, ETAG, LAST_MODIFIED, LOCATION, REDIRECT, prefers_picture, send_picture
 from app.settings import Settings
 from app.state import Request
 from app.uploads import MAX_SHOWN_NAME, Form, form_reader, received_form, safe_stem
-from app.views import status_view
+from app.views import TaskId, TaskStatus, task_status
 from worker import logs
+from worker.claims import KeyInUse
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
-from worker.states import Spec, Status, Task
+from worker.states import OwnerWaits, QueueFull, Spec, Status, Task, TaskNotFound
 from worker.stats import BYTES_IN
+from worker.storage import StorageUnavailable
 from worker.tasks import new_task_id
 
 
+class Accepted(Struct, frozen=True):
+    """The task that is to be done."""
+
+    task_id: TaskId
+    message: str = "Image processing started"
+
+
+@describe(
+    "Process",
+    Answer(
+        202,
+        "The task is accepted; `Location` leads to its status. The answer without `Prefer: wait=N`, and with it for a "
+        "task that takes longer.",
+        Accepted,
+        {"accepted": Accepted(TASK_ID)},
+        headers=(LOCATION, APPLIED),
+        links=("task_status", "task_result", "record", "task_events", "cancel", "delete"),
+    ),
+    Answer(
+        200,
+        "The task has ended in the time that `Prefer: wait=N` gives it: its status or, if `Accept` would rather have a "
+        "picture, its result.",
+        TaskStatus,
+        {name: STATUSES[name] for name in ("done", "variants", "failed")},
+        media_types=PICTURES,
+        headers=(LOCATION, APPLIED, CONTENT_LOCATION, ETAG, LAST_MODIFIED),
+    ),
+    REDIRECT,
+    problems=(
+        MalformedForm,
+        InvalidKey,
+        TaskNotFound,
+        SeveralResults,
+        UploadTooSlow,
+        NoResult,
+        KeyInUse,
+        ResultNotFound,
+        UploadTooLarge,
+        UnsupportedImage,
+        InvalidParameters,
+        KeyReused,
+        QueueFull,
+        OwnerWaits,
+        StorageUnavailable,
+    ),
+    headers=(PREFER, KEY),
+    body="form",
+)
 async def process_image(request: Request) -> Response:
+    """Make a task of a picture and of what is to be done to it.
+
+    Ask for one `operation`, whose parameters are fields of the form beside it; for several `operations` in a row; for
+    several `variants` of one picture, each with its operations and its form; or for a `preset`. An
+    empty list of operations only converts: `operations=[]` and `format=webp`.
+
+    Everything that can be checked before the task is made is checked then, and one answer names all that is wrong.
+    What depends on the picture itself, such as a box that reaches outside of it, may also fail the task later.
+    """
     return await _answer(request, await made_once(request, _make))
 
 
@@ -51,12 +123,12 @@ async def _answer(request: Request, task_id: str) -> Response:
         task = await ended(task_id, request.state["tasks"], request.state["events"], wait)
         if task.is_finished:
             return await _outcome(request, task, headers)
-    return json_response({"task_id": task_id, "message": "Image processing started"}, 202, headers)
+    return json_response(Accepted(task_id), 202, headers)
 
 
 async def _outcome(request: Request, task: Task, headers: dict[str, str]) -> Response:
     if not prefers_picture(request, task):
-        return json_response(status_view(task), headers={"Vary": "Accept", **headers})
+        return json_response(task_status(task), headers={"Vary": "Accept", **headers})
     if task.status is not Status.SUCCESS:
         raise NoResult(task)
     path = {} if task.spec.plan.is_named else {"Content-Location": f"/{quote(task.result_paths[''])}"}

@@ -1,35 +1,86 @@
 """`GET /tasks/{id}/timeline`: what has happened to a task, as far back as the log of events goes."""
 
-from typing import Any
+from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
 from app.access import own_task
+from app.description import Answer, describe
+from app.examples import TASK_ID
 from app.responses import json_response
-from app.routes.events import name_of
+from app.routes.events import EventName, name_of
 from app.state import Request
-from app.views import timestamp
+from app.views import TaskId, Time
 from worker.events import Event, between
+from worker.states import Status, TaskNotFound
+from worker.times import rfc3339
 
 CLOCKS_DIFFER_MS = 5_000
 """The log has Redis' time, a task the time of the machines that made and ended it."""
 
 
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a task: it came into a state, or an operation or an output was done."""
+
+    event: EventName
+    at: Time
+    attempt: int
+    progress: Annotated[float, Meta(description="From 0 to 1.")] | UnsetType = UNSET
+    operation: str | UnsetType = UNSET
+    path: Annotated[str, Meta(description="Where an output lies.")] | UnsetType = UNSET
+    variant: str | UnsetType = UNSET
+    status: Status | UnsetType = UNSET
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """What has happened to a task, the oldest first."""
+
+    task_id: TaskId
+    events: list[Entry]
+
+
+@describe(
+    "Tasks",
+    Answer(
+        200,
+        "What has happened.",
+        Timeline,
+        {
+            "begun": Timeline(
+                TASK_ID,
+                [
+                    Entry(event="queued", at="2026-03-01T12:00:00.000Z", attempt=0, status=Status.PENDING),
+                    Entry(event="started", at="2026-03-01T12:00:00.012Z", attempt=1, status=Status.STARTED),
+                    Entry(
+                        event="operation", at="2026-03-01T12:00:00.040Z", attempt=1, progress=0.5, operation="resize"
+                    ),
+                ],
+            )
+        },
+    ),
+    problems=(TaskNotFound,),
+)
 async def timeline(request: Request) -> Response:
     """List every time that a task was queued, begun and ended, and the steps in between, with their times."""
     task = await own_task(request)
     until_ms = None if task.ended_ms is None else task.ended_ms + CLOCKS_DIFFER_MS
     found = await between(request.state["redis"], task.id, task.created_ms - CLOCKS_DIFFER_MS, until_ms)
-    return json_response({"task_id": task.id, "events": [entry for event in found for entry in _entries(event)]})
+    return json_response(Timeline(task.id, [entry for event in found for entry in _entries(event)]))
 
 
-def _entries(event: Event) -> list[dict[str, Any]]:
-    common = {"at": timestamp(event.at_ms), "attempt": event.attempt}
+def _entries(event: Event) -> list[Entry]:
+    at = rfc3339(event.at_ms)
     entries = [
-        {"event": "operation" if step.operation is not None else "output", **common, **msgspec.to_builtins(step)}
+        Entry(
+            event="operation" if step.operation is not None else "output",
+            at=at,
+            attempt=event.attempt,
+            **msgspec.to_builtins(step),
+        )
         for step in event.steps
     ]
     if event.status is not None:
-        entries.append({"event": name_of(event.status), **common, "status": event.status})
+        entries.append(Entry(event=name_of(event.status), at=at, attempt=event.attempt, status=event.status))
     return entries

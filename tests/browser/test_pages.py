@@ -1,12 +1,13 @@
-"""What holds of both pages."""
+"""What holds of all pages."""
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Watch
+from tests.browser.monitor import violations
 from tests.conftest import Client
 
-PAGES = ["/", "/monitor"]
+PAGES = ["/", "/monitor", "/docs"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -53,4 +54,19 @@ async def test_the_theme_follows_the_system_until_somebody_chooses(
     assert await is_dark() is (scheme == "light")
     await page.reload()
     assert await is_dark() is (scheme == "light")
+    await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_page_of_the_api_has_nothing_in_anybodys_way(
+    browser: Browser, api: Client, watch: Watch, scheme: str
+) -> None:
+    context = await browser.new_context(base_url=str(api.base_url), color_scheme=scheme)  # type: ignore[arg-type]
+    watch.over(context)
+    page = await context.new_page()
+    await page.goto("/docs#queue-full")
+    await expect(page.locator("#queue-full")).to_be_in_viewport()
+    assert await violations(page) == []
+    await page.set_viewport_size({"width": 360, "height": 700})
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
     await context.close()

@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from math import cos, radians, sin
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 from PIL import Image
@@ -19,6 +20,8 @@ class Adjust(Operation, frozen=True, tag="adjust"):
 
     The first four are CSS's filters of these names, but that nothing is cut off between them. Transparency stays.
     """
+
+    example: ClassVar[Mapping[str, Any]] = {"brightness": 1.1, "contrast": 1.2}
 
     brightness: Annotated[
         float, Meta(ge=0, le=10, description="Factor for all colours: 0 is black, 1 leaves them, 2 doubles them.")

@@ -1,7 +1,8 @@
 """What every operation is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -55,6 +56,9 @@ class Operation(
 
     is_report: ClassVar[bool] = False
     """Whether it gives no picture but, by `report`, what there is to say about one; it can only be the last step."""
+
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Parameters that show what it is for, in the documentation; some where it does nothing without any."""
 
     @property
     def uses_overlay(self) -> bool:

@@ -1,4 +1,5 @@
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 from PIL import Image, ImageFilter
@@ -9,6 +10,8 @@ from worker.pixels.colours import premultiplied
 
 class Blur(Operation, frozen=True, tag="blur"):
     """Soften the picture with a Gaussian blur."""
+
+    example: ClassVar[Mapping[str, Any]] = {"sigma": 4}
 
     modes = ("L", "LA", "RGB", "RGBA", "CMYK")
 

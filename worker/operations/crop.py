@@ -1,5 +1,5 @@
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 from PIL import Image
@@ -19,6 +19,7 @@ class Crop(Operation, frozen=True, tag="crop"):
     """Keep a part of the picture as it is: a box of pixels, or the largest box of an aspect ratio."""
 
     modes = WORKING_MODES
+    example: ClassVar[Mapping[str, Any]] = {"aspect_ratio": "16:9", "position": "smart"}
 
     left: (
         Annotated[int, Meta(ge=0, le=MAX_EDGE, description="Pixels left out at the left; 0 when only top is given.")]

@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from math import floor
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 from PIL import Image
@@ -19,6 +20,7 @@ class Pad(Operation, frozen=True, tag="pad"):
     """Add room around the picture, a number of pixels per side or as much as an aspect ratio asks for."""
 
     modes = WORKING_MODES
+    example: ClassVar[Mapping[str, Any]] = {"aspect_ratio": "1:1", "background": "white"}
 
     top: Pixels = 0
     right: Pixels = 0

@@ -1,4 +1,5 @@
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 from PIL import Image
@@ -43,6 +44,7 @@ class Redact(Operation, frozen=True, tag="redact"):
     """Make parts of the picture unreadable; fill is the safe way, the others leave a hint of what was there."""
 
     modes = WORKING_MODES
+    example: ClassVar[Mapping[str, Any]] = {"boxes": [{"left": 10, "top": 20, "width": 100, "height": 40}]}
 
     boxes: Annotated[
         tuple[Area, ...],

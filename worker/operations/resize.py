@@ -1,5 +1,5 @@
-from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 from PIL import Image
@@ -22,6 +22,7 @@ class Resize(Operation, frozen=True, tag="resize"):
     """Change the size; 100 x 100 pixels when neither width nor height is given, in proportion when only one is."""
 
     modes = WORKING_MODES
+    example: ClassVar[Mapping[str, Any]] = {"width": 400, "height": 300, "fit": "cover"}
 
     width: Annotated[int, Meta(ge=1, le=MAX_SIDE, description="Width in pixels.")] | None = None
     height: Annotated[int, Meta(ge=1, le=MAX_SIDE, description="Height in pixels.")] | None = None

@@ -1,6 +1,7 @@
+from collections.abc import Mapping
 from itertools import product
 from math import ceil, cos, floor, radians, sin
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 from PIL import Image
@@ -23,6 +24,7 @@ class Rotate(Operation, frozen=True, tag="rotate"):
     """Turn the picture clockwise; by a multiple of 90 degrees every pixel stays as it is, else they are resampled."""
 
     modes = WORKING_MODES
+    example: ClassVar[Mapping[str, Any]] = {"angle": 90}
 
     angle: Annotated[
         float, Meta(ge=-360, le=360, description="Degrees clockwise; below 0 the picture turns counter-clockwise.")

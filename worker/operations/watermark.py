@@ -1,5 +1,5 @@
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 from PIL import Image
@@ -25,6 +25,8 @@ _ANY_HUE = "red"
 
 class Watermark(Operation, frozen=True, tag="watermark"):
     """Lay a text, or without one the picture sent as a second file `overlay`, over the picture, once or all over it."""
+
+    example: ClassVar[Mapping[str, Any]] = {"text": "Sample", "position": "southeast", "opacity": 0.4}
 
     text: (
         Annotated[
