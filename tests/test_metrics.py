@@ -234,7 +234,7 @@ async def test_a_killed_worker_leaves_the_metrics_and_is_listed_as_gone(
     one_slot = environment(msgspec.structs.replace(settings, worker_threads=1))
     with process("-m", "worker", **one_slot) as killed, process("-m", "worker", **one_slot):
         await shows(api, workers=2)
-        tasks = [await api.upload(**SLOW) for _ in range(5)]
+        tasks = [await api.upload(**SLOW) for _ in range(20)]  # some for each beat
         name = f"{socket.gethostname()}:{killed.pid}"
 
         async def is_at_work() -> dict[str, Any] | None:
