@@ -72,7 +72,9 @@ async def test_redis_holds_neither_the_key_nor_the_cookie_and_forgets_the_sessio
     assert LIFE_S - 60 < await redis.ttl(name) <= LIFE_S
 
 
-@pytest.mark.parametrize("key", [MADE["ann"][0], "nonsense", f"{OPS}x", ""])
+@pytest.mark.parametrize(
+    "key", [MADE["ann"][0], "nonsense", f"{OPS}x", ""], ids=["not an admin's", "nonsense", "too long", "empty"]
+)
 async def test_other_keys_open_no_session(browser: Client, key: str) -> None:
     answer = await sign_in(browser, key)
     assert (answer.status_code, answer.json()["detail"]) == (

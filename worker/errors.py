@@ -34,3 +34,8 @@ class TaskFailed(Exception):
 
 class TaskStopped(Exception):
     """The task was cancelled while it ran."""
+
+
+class DamagedPicture(PictureError):
+    def __init__(self) -> None:
+        super().__init__("the picture data is damaged or ends too early")

@@ -12,10 +12,11 @@ from typing import Any
 from msgspec import Struct
 from PIL import Image
 
-from worker.errors import PictureError
+from worker.errors import DamagedPicture, PictureError
 from worker.imaging.formats import InputFormat
-from worker.imaging.icons import icon_size
+from worker.imaging.icons import icon_picture, icon_size
 from worker.imaging.orientation import orientation_of, set_upright, turned, turned_box
+from worker.imaging.png import PNG_MARK, check_pixel_chunks
 from worker.imaging.scales import Scales
 from worker.imaging.scans import check_scans
 from worker.imaging.screen import BoundedGif
@@ -55,6 +56,10 @@ class TooManyPixels(PictureError):
 class _UnreadableHeader(PictureError):
     def __init__(self, source: InputFormat) -> None:
         super().__init__(f"the file begins like a {source.value} picture but its header cannot be read")
+
+
+class _UnsupportedVariant(PictureError):
+    """The file is in a variant of its format that is not read."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +133,21 @@ def _opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
             check_pixels(icon_size(data), 1, limits.max_pixels)
         case InputFormat.JPEG:
             check_scans(data)
+        case InputFormat.PNG if data[12:16] == b"CgBI":
+            raise _UnsupportedVariant("the file is a PNG in Apple's CgBI variant, which is not supported; convert it")
         case InputFormat.TIFF:
             check_pixels(check_directories(data, limits.max_frames), 1, limits.max_pixels)
     return Image.open(BytesIO(data), formats=[source.pillow_name])
+
+
+def check_checksums(data: bytes, source: InputFormat) -> None:
+    """Raise `DamagedPicture` when a PNG, or the PNG in an icon, does not match its checksums; other formats have none.
+
+    `opened` must have accepted the file.
+    """
+    picture = icon_picture(data) if source is InputFormat.ICO else data
+    if picture.startswith(PNG_MARK):
+        check_pixel_chunks(picture)
 
 
 def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: bool) -> Size | None:
@@ -144,7 +161,7 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
             check_pixels(size, 1, limits.max_pixels)
             return size
         image = opened(head, source, limits)
-    except TooManyPixels:
+    except (TooManyPixels, _UnsupportedVariant):
         raise
     except PictureError:
         if is_whole:
@@ -253,7 +270,7 @@ def seek(image: Image.Image, frame: int, limits: Limits) -> None:
     except PictureError:
         raise
     except Exception as exc:  # see `opened`
-        raise PictureError("the picture data is damaged or ends too early") from exc
+        raise DamagedPicture from exc
     _forget_numbers(image)
     check_pixels(image.size, 1, limits.max_pixels)  # pages may differ
 
@@ -266,16 +283,22 @@ def damage_told() -> Iterator[None]:
     except PictureError:
         raise
     except Exception as exc:  # see `opened`
-        raise PictureError("the picture data is damaged or ends too early") from exc
+        raise DamagedPicture from exc
 
 
 def _each_frame(image: Image.Image) -> Iterator[Image.Image]:
-    """Yield the image at each of its frames; a PNG's picture for those who know no animation is none."""
+    """Yield the image at each of its frames, except a PNG's default image that is not part of the animation.
+
+    Every format but GIF declares its number of frames: a file that ends sooner is damaged.
+    """
     first = 1 if image.info.get("default_image") else 0
+    declared = 0 if image.format == "GIF" else getattr(image, "n_frames", 1)
     for number in range(first, 2**31):
         try:
             image.seek(number)
         except EOFError:
+            if number < declared:
+                raise
             return
         image.load()
         yield image

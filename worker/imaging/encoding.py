@@ -4,6 +4,7 @@ import math
 import os
 import zlib
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import partial
 from io import BytesIO
 from tempfile import TemporaryFile
@@ -47,8 +48,8 @@ EFFORT_OPTIONS: dict[OutputFormat, Callable[[int], dict[str, object]]] = {
 PROGRESSIVE_PIXELS = 640 * 480
 """Up to here a JPEG is progressive unless asked otherwise: 5 % smaller, for 3 ms more at 512 x 384, 200 at 12 MP."""
 
-LONGEST_FRAMES_MS = {OutputFormat.GIF: 655_350, OutputFormat.WEBP: 2**24 - 1}
-"""How long a frame may be shown, where that is less than PNG allows."""
+LONGEST_FRAMES_MS = {OutputFormat.GIF: 655_350, OutputFormat.WEBP: 2**24 - 1, OutputFormat.PNG: 65_535_000}
+"""The longest duration of a frame that the format can hold."""
 
 MOST_LOOPS = 65_535
 """What GIF and WebP hold."""
@@ -135,7 +136,15 @@ def _animation_options(timing: Timing, target: OutputFormat) -> dict[str, Any]:
             return options if timing.loops == 1 else {**options, "loop": repetitions}
         case OutputFormat.AVIF:
             return {"duration": durations}
+        case OutputFormat.PNG:
+            durations = [_png_duration_ms(duration) for duration in durations]
     return {"duration": durations, "loop": min(timing.loops, MOST_LOOPS)}
+
+
+def _png_duration_ms(duration_ms: int) -> int:
+    """Return the closest duration that a PNG can hold: a fraction of a second of two 16-bit numbers."""
+    rounded = (round(duration_ms / unit) * unit for unit in (1, 10, 100, 1000))
+    return next(each for each in rounded if Fraction(each, 1000).numerator < 2**16)
 
 
 def _saved(frames: Sequence[Image.Image], target: OutputFormat, options: dict[str, Any], **quality: int) -> bytes:

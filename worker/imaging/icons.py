@@ -4,9 +4,13 @@ from io import BytesIO
 
 from PIL import BmpImagePlugin, IcoImagePlugin, PngImagePlugin
 
+from worker.imaging.png import PNG_MARK
 from worker.pixels.geometry import Size
 
-_PNG_MARK = b"\x89PNG\r\n\x1a\n"
+
+def icon_picture(data: bytes) -> bytes:
+    """Return the file from where its largest picture begins; that is a PNG, or a BMP without its first header."""
+    return data[IcoImagePlugin.IcoFile(BytesIO(data)).entry[0].offset :]
 
 
 def icon_size(data: bytes) -> Size:
@@ -15,9 +19,8 @@ def icon_size(data: bytes) -> Size:
     The file's directory, which has a byte for each side, may call a picture small that is not. Raises whatever Pillow
     raises on damaged data.
     """
-    largest = IcoImagePlugin.IcoFile(BytesIO(data)).entry[0]
-    picture = data[largest.offset :]
-    if picture.startswith(_PNG_MARK):
+    picture = icon_picture(data)
+    if picture.startswith(PNG_MARK):
         return PngImagePlugin.PngImageFile(BytesIO(picture)).size
     width, height = BmpImagePlugin.DibImageFile(BytesIO(picture)).size
     return width, height // 2  # below the colours lies the mask

@@ -14,7 +14,13 @@ METADATA = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 
 
 def readable_exif(image: Image.Image) -> Image.Exif:
-    """Return the Exif data of an opened picture as far as they can be read."""
+    """Return the Exif data of an opened picture as far as they can be read; raise what its decoder raises.
+
+    In a PNG they may come after the pixels: Pillow then decodes those first, here outside of the `try`. Asked again
+    after an error, it would take a picture that is decoded in part for a whole one.
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()
     try:
         return image.getexif()
     except Exception:  # whatever damage makes Pillow raise; asked again, it gives what it had until then

@@ -17,6 +17,7 @@ from worker.imaging.decoding import (
     Decoded,
     Limits,
     animation,
+    check_checksums,
     damage_told,
     opened,
     seek,
@@ -79,7 +80,9 @@ def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | No
     if overlay is None:
         return None
     try:
-        decoded = still(opened(overlay.data, overlay.format, limits), [None])
+        file = opened(overlay.data, overlay.format, limits)
+        check_checksums(overlay.data, overlay.format)
+        decoded = still(file, [None])
         return in_modes(decoded.frames[0], Operation.modes, decoded.info.get("icc_profile"))
     except PictureError as exc:
         raise PictureError(f"overlay: {exc}") from exc
@@ -100,6 +103,7 @@ class _Renderer:
         self._work = work
         self._plan = plan
         self._file = opened(upload.data, upload.format, work.limits)
+        check_checksums(upload.data, upload.format)
         self._decoded: dict[int | None, Decoded] = {}
         self._size = upright_size(self._file)
         for variant in self._plan.variants.values():
