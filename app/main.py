@@ -1,4 +1,4 @@
-"""The ASGI application, put together: `uvicorn app.main:app`."""
+"""The ASGI application, put together; `python -m app.server` serves it."""
 
 import asyncio
 import logging
@@ -15,6 +15,7 @@ from app.documents import Documents
 from app.events import Events
 from app.keys import ANYONE, NOBODY, Keys
 from app.links import WITHOUT_SIGNATURES, Links
+from app.origins import OriginPolicy
 from app.presets import read_presets
 from app.problems import EXCEPTION_HANDLERS
 from app.request_id import RequestIds
@@ -74,12 +75,13 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
-    """Return what stands before the routes, the outermost first; nothing that is not needed."""
+    """Return the middleware, outermost first; none that has nothing to do."""
     layers = []
     if settings.cors_origins:
         layers.append(cross_origin(settings.cors_origins))  # browsers ask it without a key
     if settings.api_keys or not settings.allow_anyone:
         layers.append(Middleware(Access, settings))
+    layers.append(Middleware(OriginPolicy, settings))
     return layers
 
 

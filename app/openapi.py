@@ -10,7 +10,16 @@ from redis.exceptions import RedisError
 from starlette.routing import BaseRoute, Route
 
 from app.description import JSON, Answer, Body, Description, Header, description_of, texts_of
-from app.errors import PROBLEM_TYPES, AdminOnly, NotServedHere, ReadOnlySession, Unauthorized, WrongToken
+from app.errors import (
+    PROBLEM_TYPES,
+    AdminOnly,
+    ForeignOrigin,
+    HostNotAllowed,
+    NotServedHere,
+    ReadOnlySession,
+    Unauthorized,
+    WrongToken,
+)
 from app.examples import DONE, MESSAGE_ID
 from app.forms import form_components, form_examples, form_schema
 from app.paths import ADMIN_PATHS, HEALTH_PATHS, LINKED_PATHS, PUBLIC_PATHS
@@ -204,7 +213,9 @@ def _problems(route: Route, description: Description) -> list[type[Exception]]:
     if path in ADMIN_PATHS:
         found.append(AdminOnly)
     if path not in HEALTH_PATHS:
-        found.append(NotServedHere)
+        found += [NotServedHere, HostNotAllowed]
+    if not SAFE_METHODS & (route.methods or set()):
+        found.append(ForeignOrigin)
     if description.query is not None:
         found.append(InvalidParameters)
     return sorted(dict.fromkeys(found), key=lambda kind: (PROBLEM_TYPES[kind].status, _short(kind)))

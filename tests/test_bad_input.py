@@ -202,7 +202,7 @@ async def test_a_client_that_hangs_up_in_mid_upload(api: Client, tmp_path: Path)
     _, writer = await asyncio.open_connection(host, port)
     start = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + jpeg()
     writer.write(
-        b"POST /process-image/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=xyz\r\n"
+        b"POST /process-image/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\n"
         b"Content-Length: 20000000\r\n\r\n" + start + b"\0" * 12_000_000
     )
     await writer.drain()

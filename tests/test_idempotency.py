@@ -38,7 +38,7 @@ async def made(redis: ArqRedis) -> int:
 async def open_upload(client: Client, headers: dict[str, str] = KEY) -> AsyncIterator[Callable[[], Any]]:
     """Send a form but for its end, and yield what sends that and returns the answer; break off if it is not called."""
     reader, writer = await asyncio.open_connection(str(client.base_url.host), client.base_url.port)
-    lines = {**FORM, **headers, "Host": "x", "Content-Length": str(len(BODY))}
+    lines = {**FORM, **headers, "Host": "localhost", "Content-Length": str(len(BODY))}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     writer.write(f"POST /process-image/ HTTP/1.1\r\n{head}\r\n".encode() + BODY[:-10])
 

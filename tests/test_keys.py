@@ -115,7 +115,10 @@ def test_without_keys_only_this_machine_is_answered(settings: Settings) -> None:
     assert refused.headers["content-type"] == "application/problem+json"
     assert "set API_KEYS" in refused.json()["detail"]
     assert "ALLOW_ANYONE=true" in refused.json()["detail"]
-    for other in (with_keys(settings), msgspec.structs.replace(settings, allow_anyone=True)):
+    for other in (
+        with_keys(settings),
+        msgspec.structs.replace(settings, allow_anyone=True, allowed_hosts=("192.168.1.5",)),
+    ):
         with TestClient(create_app(other), base_url="http://192.168.1.5", headers=bearer("ops")) as client:
             assert client.get("/operations").status_code == 200
 

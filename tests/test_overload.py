@@ -46,7 +46,7 @@ async def begin_upload(api: Client) -> tuple[asyncio.StreamReader, asyncio.Strea
     """Announce an upload of a megabyte, send its first bytes and stop there."""
     reader, writer = await asyncio.open_connection(str(api.base_url.host), api.base_url.port)
     writer.write(
-        b"POST /process-image/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b"POST /process-image/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         b"Content-Length: 1000000\r\n\r\n--x\r\n"
     )
     return reader, writer

@@ -26,7 +26,7 @@ async def send_until_answered(client: Client, headers: bytes, total_bytes: int) 
     """Send a chunked or sized upload over a plain socket; return the answer and how much was sent before it came."""
     reader, writer = await asyncio.open_connection(str(client.base_url.host), client.base_url.port)
     chunked = b"chunked" in headers
-    writer.write(b"POST /process-image/ HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
+    writer.write(b"POST /process-image/ HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n")
     answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
     sent = 0
     piece = START + jpeg()

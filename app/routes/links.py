@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.access import own_task
 from app.body import read_body
 from app.description import Answer, Body, describe
-from app.errors import BodyTooLarge, MalformedForm, NoResult, NotFinished
+from app.errors import BodyTooLarge, BodyTooSlow, MalformedForm, NoResult, NotFinished
 from app.examples import TASK_ID
 from app.responses import json_response
 from app.routes.outputs import succeeded
@@ -49,7 +49,7 @@ class Link(msgspec.Struct, frozen=True):
             )
         },
     ),
-    problems=(MalformedForm, TaskNotFound, NotFinished, NoResult, BodyTooLarge, InvalidParameters),
+    problems=(MalformedForm, TaskNotFound, NotFinished, NoResult, BodyTooLarge, BodyTooSlow, InvalidParameters),
     body=Body(LinkWish, LinkWish(600)),
 )
 async def link(request: Request) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.body import read_body
 from app.description import Answer, Body, Header, describe
-from app.errors import BodyTooLarge, MalformedForm, WrongKey, WrongToken
+from app.errors import BodyTooLarge, BodyTooSlow, MalformedForm, WrongKey, WrongToken
 from app.keys import Caller
 from app.responses import json_response
 from app.routes.monitoring import NO_STORE
@@ -49,7 +49,7 @@ async def session(request: Request) -> Response:
 @describe(
     "Session",
     Answer(200, "The session has begun.", ShownSession, _EXAMPLES, headers=(_COOKIES,)),
-    problems=(WrongKey, MalformedForm, BodyTooLarge, InvalidParameters, RedisError),
+    problems=(WrongKey, MalformedForm, BodyTooLarge, BodyTooSlow, InvalidParameters, RedisError),
     body=Body(SignIn, SignIn("dk_...")),
 )
 async def sign_in(request: Request) -> Response:

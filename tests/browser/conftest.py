@@ -19,8 +19,17 @@ from worker.queue import connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-SWITCHES = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
-"""Without these it looks for its maker's servers as soon as it starts; as root it has no sandbox."""
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
+]
+"""Without these it looks for its maker's servers as soon as it starts; as root it has no sandbox.
+
+`evil.example` leads to this machine, as a name that an attacker rebinds.
+"""
 
 
 @pytest.fixture(scope="session", autouse=True)

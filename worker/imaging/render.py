@@ -103,7 +103,6 @@ class _Renderer:
         self._work = work
         self._plan = plan
         self._file = opened(upload.data, upload.format, work.limits)
-        check_checksums(upload.data, upload.format)
         self._decoded: dict[int | None, Decoded] = {}
         self._size = upright_size(self._file)
         for variant in self._plan.variants.values():
@@ -169,7 +168,10 @@ class _Renderer:
         """Return the frames that a variant needs, decoded once for all that need the same."""
         frame = self._frame_of(variant)
         if frame not in self._decoded:
-            self._decoded[frame] = self._decode(frame)
+            decoded = self._decode(frame)
+            if not self._decoded:
+                check_checksums(self._upload.data, self._upload.format)
+            self._decoded[frame] = decoded
         return self._decoded[frame]
 
     def _frame_of(self, variant: Variant) -> int | None:

@@ -1,7 +1,6 @@
 """What every contender is: set up, started, asked, measured, stopped."""
 
 import os
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import ClassVar
 
 import psutil
 
+from app.embedded import free_port
 from tests.benchmarks.cases import Case
 from tests.benchmarks.load import EAGER, PATIENT, Connection, Job, Measured, Pauses, run
 
@@ -102,11 +102,6 @@ class Contender:
             last = (getattr(exc, "stderr", "") or str(exc)).strip().splitlines()[-1:]
             raise Unavailable(f"cannot be installed: {' '.join(last)}") from exc
         done.write_text(marker)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def cores() -> int:

@@ -1,0 +1,162 @@
+"""`python -m app.server`: the API alone, for production; it takes uvicorn's options (`--host`, `--port`, `--workers`).
+
+uvicorn does not limit the size of a request's head or of the trailers of a chunked body, nor the time that they take.
+`BoundedProtocol` does, before the application sees the request.
+"""
+
+import asyncio
+import sys
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import uvicorn
+import uvicorn.main
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.problems import BY_STATUS, PROBLEM_JSON, ProblemDocument
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Largest request head (request line and header fields); also the limit for trailers and for chunk extensions."""
+
+HEAD_TIMEOUT_S = 15.0
+"""How long a request's head may take to arrive, from the opening of the connection or the end of the last response."""
+
+DRAIN_TIMEOUT_S = 120.0
+"""How long the rest of a body may take after its request was answered: many clients read the answer only then."""
+
+LINGER_TIMEOUT_S = 5.0
+"""How long a refused client may go on sending: closed with bytes unread, the socket is reset and the answer is lost."""
+
+
+class _HeadTooLarge(Exception):
+    pass
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with limits: 431 for a head over `MAX_HEAD_BYTES`, 408 for one that takes too long.
+
+    A connection on which nothing arrives is closed without an answer.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._field_bytes = 0
+        """Size of the request line and header fields, or of the trailers, received so far."""
+        self._unparsed_bytes = 0
+        """Size of what was received since the end of a head, of a message, or of a part of a body."""
+        self._is_in_head = self._is_in_body = self._is_refused = False
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._on_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._unparsed_bytes += len(data)
+        super().data_received(data)
+        if self._unparsed_bytes > MAX_HEAD_BYTES and not self._is_refused:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        self._is_in_head, self._field_bytes = True, 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        if self._is_in_head:  # trailers are counted and dropped
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head, self._is_in_body = False, True
+        self._field_bytes = self._unparsed_bytes = 0
+        self._timer.cancel()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_in_body, self._unparsed_bytes = False, 0
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._await_head()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete:  # else the next request has begun
+            self._await_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser refuses, or what `_count` does while it parses."""
+        if self._field_bytes > MAX_HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, msg)
+
+    def _count(self, size: int) -> None:
+        self._field_bytes += size
+        if self._field_bytes > MAX_HEAD_BYTES:
+            raise _HeadTooLarge
+
+    def _await_head(self) -> None:
+        self._timer.cancel()
+        self._timer = self.loop.call_later(DRAIN_TIMEOUT_S if self._is_in_body else HEAD_TIMEOUT_S, self._on_timeout)
+
+    def _on_timeout(self) -> None:
+        if self._is_in_head:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: HTTPStatus, detail: str = "") -> None:
+        """Answer a request that has no answer yet, and close the connection."""
+        self._is_refused = True
+        if self._is_in_body:
+            can_answer = not (self.cycle.response_started or self.pipeline)
+        else:
+            can_answer = self.cycle is None or self.cycle.response_complete
+        if not can_answer or self.transport.is_closing():
+            self.transport.close()
+            return
+        self.transport.write(_response(status, detail or _DETAILS[status]))
+        self.transport.write_eof()
+        self._timer.cancel()
+        self._timer = self.loop.call_later(LINGER_TIMEOUT_S, self.transport.close)
+
+
+_DETAILS = {
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"the head of a request may have {MAX_HEAD_BYTES:,} bytes, and so may "
+    "its trailers",
+    HTTPStatus.REQUEST_TIMEOUT: f"the head of the request did not arrive within {HEAD_TIMEOUT_S:g} s",
+}
+
+
+def _response(status: HTTPStatus, detail: str) -> bytes:
+    body = msgspec.json.encode(ProblemDocument(BY_STATUS, status.phrase, status, detail))
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def server_config(app: Any, **options: Any) -> uvicorn.Config:
+    """Return uvicorn's configuration for an application served by `BoundedProtocol`."""
+    return uvicorn.Config(app, http=BoundedProtocol, ws="none", **options)
+
+
+def main() -> None:
+    options = ["--http", "app.server:BoundedProtocol", "--ws", "none", *sys.argv[1:]]
+    uvicorn.main.main(["app.main:app", *options], prog_name="python -m app.server")
+
+
+if __name__ == "__main__":
+    main()
