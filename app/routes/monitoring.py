@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app.description import Answer, describe
 from app.errors import REASONS
 from app.examples import TASK_ID
+from app.headers import list_header
 from app.metrics import Snapshot
 from app.negotiation import prefers
 from app.query import read_query
@@ -45,7 +46,7 @@ async def metrics(request: Request) -> Response:
     registry = CollectorRegistry()
     registry.register(snapshot)
     # The library's own choice by the header breaks on versions that are no numbers, and gives back what it was sent.
-    if prefers(request.headers.get("accept", ""), "application/openmetrics-text", "text/plain"):
+    if prefers(list_header(request.headers, "accept"), "application/openmetrics-text", "text/plain"):
         text = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
         return Response(text, headers=NO_STORE, media_type=openmetrics.CONTENT_TYPE_LATEST)
     text = exposition.generate_latest(registry)

@@ -13,6 +13,7 @@ from app.access import own_task
 from app.description import JSON, PICTURES, Answer, Header, describe
 from app.errors import LinkRefused, NoResult, NotFinished, RangeNotSatisfiable, ResultNotFound, SeveralResults
 from app.examples import TASK_ID
+from app.headers import list_header
 from app.negotiation import prefers
 from app.state import Request
 from worker.states import Status, Task, TaskNotFound
@@ -109,7 +110,7 @@ def prefers_picture(request: Request, task: Task) -> bool:
     """Tell whether the client would rather have the task's result than JSON about it."""
     variant, source = next(iter(task.spec.plan.variants.values())), task.spec.source
     media_type = "image/*" if source is None else variant.media_type(source)  # None: it could not be fetched
-    return prefers(request.headers.get("accept", "*/*"), media_type, "application/json")
+    return prefers(list_header(request.headers, "accept", "*/*"), media_type, "application/json")
 
 
 async def send_picture(request: Request, task: Task, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
@@ -168,7 +169,7 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
 def _is_fresh(headers: Headers, etag: str, modified: datetime) -> bool:
     """Tell whether the client's copy is still good (RFC 9110, 13.1.2 and 13.1.3)."""
     if "if-none-match" in headers:
-        tags = [tag.strip().removeprefix("W/") for tag in headers["if-none-match"].split(",")]
+        tags = [tag.strip().removeprefix("W/") for tag in list_header(headers, "if-none-match").split(",")]
         return etag in tags or "*" in tags
     try:
         since = parsedate_to_datetime(headers.get("if-modified-since", ""))
