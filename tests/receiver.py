@@ -14,6 +14,7 @@ class Answer:
     status: int = 200
     """0 for not a word."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent as Latin-1: each character is one byte."""
     body: bytes | Sequence[bytes] = b""
     """What is sent; a sequence goes out chunk by chunk, without a Content-Length."""
     is_held: bool = False
@@ -76,7 +77,7 @@ class Receiver:
         headers = {**length, "Connection": "close", **answer.headers}
         lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         for chunk in [answer.body] if isinstance(answer.body, bytes) else answer.body:
             writer.write(chunk)
             await writer.drain()

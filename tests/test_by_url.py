@@ -14,11 +14,19 @@ from app.settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, problem_fields, process, serving, working
 from tests.pictures import decoded, drawing, encoded, jpeg
 from tests.receiver import Answer, Receiver, receiving
+from tests.rendering import one
+from worker.errors import ErrorCode
+from worker.fetch import Fetcher
 from worker.main import FETCHES
+from worker.operations.resize import Resize
+from worker.outbound import outbound_client
+from worker.process import Processor
 from worker.queue import FETCH_QUEUE, LEASE_S, LEASES
-from worker.states import Status
+from worker.slots import Slots
+from worker.states import Spec, Status
+from worker.storage import Storage
 from worker.sweep import take_up_unheld
-from worker.tasks import Tasks
+from worker.tasks import Tasks, new_task_id
 
 MB = 1_000_000
 HELD = Answer(body=[PHOTO[:100]], is_held=True)
@@ -399,3 +407,49 @@ async def test_in_arqs_own_loop_the_fetches_have_a_worker_of_their_own(
         await eventually(is_settled)
         worker.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(worker.wait, DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize("place", ["/caf\xe9.jpg", "/caf\xc3\xa9.jpg", "/\xff\xfe?\x80=\xbf", "caf\xe9.jpg#\xe9"])
+async def test_a_redirect_may_have_bytes_that_are_not_ascii(service: Client, host: Receiver, place: str) -> None:
+    host.answers = [Answer(status=302, headers={"Location": place}), Answer(body=PHOTO)]
+    view = await service.ended(await by_url(service, f"{host.url}/photo.jpg"))
+    assert view["status"] == "SUCCESS", view
+    assert host.received[1].target.isascii()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http://\x80/", "//\xff.example/", "http://[::1", "http://xn--\xe9/", "/\x01", "http://a:99999/", "\xe9:x", ""],
+)
+async def test_a_redirect_that_leads_nowhere_fails_the_task_at_once(
+    service: Client, host: Receiver, place: str
+) -> None:
+    host.answers = [Answer(status=302, headers={"Location": place})]
+    task_id = await by_url(service, f"{host.url}/photo.jpg")
+    view = await service.ended(task_id)
+    assert view["status"] == "FAILURE"
+    record = (await service.get(f"/tasks/{task_id}")).json()
+    assert (record["error_code"], record["attempts"]) == ("fetch", 1)
+
+
+async def test_an_unforeseen_error_while_fetching_ends_the_task_at_once(
+    redis: ArqRedis, tasks: Tasks, settings: Settings, storage: Storage
+) -> None:
+    """The resolver raises what none should. Left to its lease, the task would take 46 s and blame the worker."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        raise ZeroDivisionError(host, port)
+
+    task_id = new_task_id()
+    await tasks.create(task_id, Spec(one([Resize(width=5)]), None, "photo", url="http://images.example/photo.jpg"))
+    slots = Slots(1, lambda: None)
+    async with outbound_client((), resolve) as outbound:
+        fetcher = Fetcher(settings, storage, outbound)
+        processor = Processor(settings, tasks, storage, slots, fetcher)
+        [task] = await tasks.begin(0, fetches=1)
+        await processor.process(task)
+    slots.close()
+    ended = await tasks.get(task_id)
+    assert (ended.status, ended.error_code) == (Status.FAILURE, ErrorCode.INTERNAL)
+    assert ended.error == "an unexpected error stopped the processing (ZeroDivisionError)"
+    assert await redis.zcard(LEASES) == 0

@@ -152,7 +152,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             return answer
         # httpx2 would read its body, whatever the length, before it goes on.
         await answer.aclose()
-        return httpx2.Response(answer.status_code, headers={"Location": answer.headers["Location"]})
+        location = [(name, value) for name, value in answer.headers.raw if name.lower() == b"location"]
+        return httpx2.Response(answer.status_code, headers=location)  # as bytes: they need not be ASCII
 
     async def _sent(self, request: httpx2.Request, addresses: Sequence[Address]) -> httpx2.Response:
         *others, last = addresses

@@ -6,8 +6,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
 from uuid import uuid4
@@ -48,6 +48,19 @@ def worker_name() -> str:
 
 class _StorageAway(Exception):
     """The task itself is not at fault and is put off."""
+
+
+@contextmanager
+def _unexpected_as_failure(task_id: str) -> Iterator[None]:
+    """Raise `TaskFailed` for an error that nothing foresees: left to its lease, the task would be tried twice more."""
+    try:
+        yield
+    except (TaskFailed, TaskStopped, _StorageAway):
+        raise
+    except Exception as exc:  # a fault of ours, or of a library on data from outside
+        logger.exception("%s: an unexpected error", task_id)
+        message = f"an unexpected error stopped the processing ({type(exc).__name__})"
+        raise TaskFailed(ErrorCode.INTERNAL, message) from exc
 
 
 class Processor:
@@ -106,12 +119,13 @@ class Processor:
     async def _finish(self, task: Task, run: "_Run", on_rendered: Callable[[], None]) -> None:
         began = time.monotonic()
         try:
-            spec = self._check(task)
-            if task.fetch:
-                await self._fetch(task, spec)
-                logger.info("%s fetched in %.3f s", task.id, time.monotonic() - began)
-                return
-            outputs = await self._run(task, spec, run, on_rendered)
+            with _unexpected_as_failure(task.id):
+                spec = self._check(task)
+                if task.fetch:
+                    await self._fetch(task, spec)
+                    logger.info("%s fetched in %.3f s", task.id, time.monotonic() - began)
+                    return
+                outputs = await self._run(task, spec, run, on_rendered)
         except TaskFailed as exc:
             self.failed += 1
             await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
@@ -203,10 +217,6 @@ class Processor:
         except Overrun as exc:
             run.stop.set()  # the thread goes no further than its next step
             raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc
-        except Exception as exc:  # a fault of ours or Pillow's; the client must hear of it and the worker live on
-            logger.exception("an operation broke on %s", spec)
-            message = f"an unexpected error stopped the processing ({type(exc).__name__})"
-            raise TaskFailed(ErrorCode.INTERNAL, message) from exc
 
     async def _end(self, task: Task, run: "_Run", end: Status, **fields: str) -> None:
         """Record the outcome, however long Redis is away: nobody else can know it."""
@@ -228,8 +238,7 @@ class Processor:
         except WrongState as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
         except TaskNotFound:
-            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
-            await self._storage.delete_under(f"processed/{task.id}")
+            await self._delete_files_of_removed(task)
         else:
             await self._drop_upload(task)
 
@@ -242,6 +251,15 @@ class Processor:
         except StorageUnavailable as exc:
             logger.warning("%s: its upload stays until its time is over: %s", task.id, exc)
 
+    async def _delete_files_of_removed(self, task: Task) -> None:
+        """Delete what an attempt has stored since its task was removed: a fetched upload, results."""
+        logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
+        try:
+            await self._storage.delete(task.upload_path)
+            await self._storage.delete_under(f"processed/{task.id}")
+        except StorageUnavailable as exc:
+            logger.warning("%s: its files stay in storage: %s", task.id, exc)
+
     async def _hand_back(self, task: Task, due_ms: int, found: Mapping[str, str | int] = MappingProxyType({})) -> None:
         fields, sources = {"handed_back": task.handed_back + 1, **found}, (Status.STARTED,)
         try:
@@ -251,8 +269,7 @@ class Processor:
         except WrongState as exc:
             logger.warning("%s not handed back: %s", task.id, exc)
         except TaskNotFound:
-            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
-            await self._storage.delete(task.upload_path)  # which it may have fetched since
+            await self._delete_files_of_removed(task)
 
     @asynccontextmanager
     async def _attended(self, task: Task) -> AsyncIterator["_Run"]:

@@ -102,15 +102,20 @@ class Storage:
             return await obstore.head_async(self._store, path)
 
     async def delete(self, path: str) -> None:
-        """Remove an object; none there is as good."""
+        """Remove an object, if it exists."""
         with suppress(FileNotFoundError), _obstore_errors():
             await obstore.delete_async(self._store, path)
 
     async def delete_under(self, prefix: str) -> None:
-        """Remove every object whose path begins with the segments of `prefix`."""
+        """Remove every object whose path begins with the segments of `prefix`; others may remove them meanwhile."""
         with _obstore_errors():
-            async for found in obstore.list(self._store, prefix):
-                await obstore.delete_async(self._store, [meta["path"] for meta in found])
+            async for listed in obstore.list(self._store, prefix):
+                paths = [meta["path"] for meta in listed]
+                try:
+                    await obstore.delete_async(self._store, paths)
+                except FileNotFoundError:  # from a local directory: one is gone, and those after it were not removed
+                    for path in paths:
+                        await self.delete(path)
 
     async def check(self) -> None:
         """Write and remove a small object."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Iterable
 
 from worker.errors import ErrorCode
+from worker.records import UNREADABLE
 from worker.states import Status, Task, TaskNotFound, WrongState, overlay_path, upload_path
-from worker.storage import Storage
+from worker.storage import Storage, StorageUnavailable
 from worker.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,8 @@ async def remove_expired(tasks: Tasks, storage: Storage) -> int:
     """Remove the tasks that ended longer ago than their time to live; return how many."""
     removed = 0
     while expired := await tasks.expired(BATCH):
-        await asyncio.gather(*(remove(task_id, tasks, storage) for task_id in expired))
+        # A task whose files cannot be removed has no record by then; `remove_unnamed` tries them again.
+        await _for_each(expired, lambda task_id: remove(task_id, tasks, storage))
         removed += len(expired)
     if removed:
         logger.info("removed %d tasks whose time was over", removed)
@@ -43,9 +46,23 @@ async def remove(task_id: str, tasks: Tasks, storage: Storage) -> bool:
 
 async def remove_unnamed(tasks: Tasks, storage: Storage) -> None:
     """Remove the files of uploads that never became a task, and of tasks whose removal broke off."""
-    while unnamed := await tasks.abandoned_uploads(BATCH):
-        for task_id in unnamed:
-            await _remove_files(task_id, tasks, storage)
+    failed = 0
+    while unnamed := await tasks.abandoned_uploads(BATCH, skip=failed):
+        failed += await _for_each(unnamed, lambda task_id: _remove_files(task_id, tasks, storage))
+
+
+async def _for_each(task_ids: Iterable[str], action: Callable[[str], Awaitable[object]]) -> int:
+    """Do `action` for each task and return how many failed, for which one line each is logged."""
+
+    async def attempt(task_id: str) -> bool:
+        try:
+            await action(task_id)
+        except (StorageUnavailable, *UNREADABLE) as exc:
+            logger.warning("%s is left to the next sweep: %s", task_id, exc)
+            return False
+        return True
+
+    return [await done for done in asyncio.as_completed(map(attempt, task_ids))].count(False)
 
 
 async def _remove_files(task_id: str, tasks: Tasks, storage: Storage) -> None:
@@ -56,15 +73,19 @@ async def _remove_files(task_id: str, tasks: Tasks, storage: Storage) -> None:
 
 async def fail_overdue(tasks: Tasks) -> None:
     """Fail the tasks that have waited too long; a worker does so too when it comes to one."""
-    while overdue := await tasks.overdue(BATCH):
-        for task_id in overdue:
-            fields = {"error": waited_too_long(tasks.queue_timeout_s), "error_code": ErrorCode.QUEUE_TIMEOUT}
-            try:
-                await tasks.move(task_id, Status.FAILURE, sources=(Status.PENDING,), fields=fields)
-            except WrongState as exc:
-                logger.info("%s is no longer overdue: %s", task_id, exc)
-            except TaskNotFound:
-                await tasks.retire(task_id)  # its record expired; its index entries and files are left
+    failed = 0
+    while overdue := await tasks.overdue(BATCH, skip=failed):
+        failed += await _for_each(overdue, lambda task_id: _fail_overdue(task_id, tasks))
+
+
+async def _fail_overdue(task_id: str, tasks: Tasks) -> None:
+    fields = {"error": waited_too_long(tasks.queue_timeout_s), "error_code": ErrorCode.QUEUE_TIMEOUT}
+    try:
+        await tasks.move(task_id, Status.FAILURE, sources=(Status.PENDING,), fields=fields)
+    except WrongState as exc:
+        logger.info("%s is no longer overdue: %s", task_id, exc)
+    except TaskNotFound:
+        await tasks.retire(task_id)  # its record expired; its index entries and files are left
 
 
 def waited_too_long(timeout_s: float) -> str:

@@ -253,13 +253,16 @@ class Tasks:
     async def forget_upload(self, task_id: str) -> None:
         await self._redis.zrem("uploads", task_id)
 
-    async def abandoned_uploads(self, limit: int) -> list[str]:
-        """Return ids under which files may lie that no task names: the API, or who removed the task, died half-way."""
-        return await self._ids("uploads", now_ms() - UPLOAD_ABANDONED_MS, limit)
+    async def abandoned_uploads(self, limit: int, skip: int = 0) -> list[str]:
+        """Return ids under which files may lie that no task names: the API, or who removed the task, died half-way.
 
-    async def overdue(self, limit: int) -> list[str]:
-        """Return ids of tasks that have waited longer than they may."""
-        return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit)
+        The oldest come first; `skip` leaves out so many of them.
+        """
+        return await self._ids("uploads", now_ms() - UPLOAD_ABANDONED_MS, limit, skip)
+
+    async def overdue(self, limit: int, skip: int = 0) -> list[str]:
+        """Return ids of tasks that have waited longer than they may, as `abandoned_uploads`."""
+        return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit, skip)
 
     async def unheld(self, limit: int) -> list[Task]:
         """Return unfinished tasks that neither wait nor run, of the `limit` that have been in their state longest.
@@ -280,9 +283,12 @@ class Tasks:
             return await self.get(task_id)
         except TaskNotFound:
             return None
+        except records.UNREADABLE as exc:
+            logger.warning("%s has a record that cannot be read: %s", task_id, exc)
+            return None
 
-    async def _ids(self, index: str, latest_ms: int, limit: int) -> list[str]:
-        found: list[bytes] = await self._redis.zrangebyscore(index, "-inf", latest_ms, start=0, num=limit)
+    async def _ids(self, index: str, latest_ms: int, limit: int, skip: int = 0) -> list[str]:
+        found: list[bytes] = await self._redis.zrangebyscore(index, "-inf", latest_ms, start=skip, num=limit)
         return [task_id.decode() for task_id in found]
 
     async def expired(self, limit: int) -> list[str]:

@@ -1,5 +1,7 @@
 """`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
 
+from contextlib import suppress
+
 from starlette.responses import Response
 
 from app import views
@@ -117,14 +119,13 @@ async def retry(request: Request) -> Response:
     return json_response(views.task_status(task), 202, {"Location": f"/task-status/{task.id}"})
 
 
-@describe(
-    "Tasks", Answer(204, "All of it is gone."), problems=(TaskNotFound, TaskRunning, WrongState, StorageUnavailable)
-)
+@describe("Tasks", Answer(204, "All of it is gone."), problems=(TaskNotFound, TaskRunning, StorageUnavailable))
 async def delete(request: Request) -> Response:
     """Remove a task that does not run: its record, its upload and its result."""
     tasks, task = request.state["tasks"], await own_task(request)
     if task.status is Status.PENDING:
-        task = await tasks.cancel(task.id)  # no worker begins it now
+        with suppress(WrongState):  # it is running or ended by now
+            await tasks.cancel(task.id)  # no worker begins it now
     if not await remove(task.id, tasks, request.state["storage"]):
         raise TaskRunning(task.id)
     return Response(status_code=204)
