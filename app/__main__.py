@@ -10,14 +10,23 @@ from pathlib import Path
 
 import uvloop
 
-from app.access import is_of_this_machine
-from app.errors import OPENING
-from app.local import STOP_SIGNALS, CannotStart, check_redis, claimed, embedded_valkey, listening_socket, serve
-from app.presets import read_presets
-from app.settings import Settings
-from worker import logs
+from app.api_settings import Settings
+from app.auth.access import is_of_this_machine
+from app.http.exceptions import OPENING
+from app.main import create_app
+from app.standalone.supervisor import (
+    STOP_SIGNALS,
+    CannotStart,
+    check_redis,
+    claimed,
+    embedded_valkey,
+    listening_socket,
+    serve,
+)
+from app.tasks.presets import read_presets
 from worker.settings import InvalidSettings, read_settings
 from worker.storage import Storage, StorageUnavailable
+from worker.telemetry import logs
 
 BANNER = """\
 Darkroom is running at {url}
@@ -66,7 +75,7 @@ def _run(options: argparse.Namespace) -> None:
         _check_access(settings, listener.getsockname()[0])
         stack.enter_context(claimed(data_dir))
         Storage(settings.storage_url)  # what cannot work is told before anything is started
-        read_presets(settings)
+        read_presets(settings.presets_file, settings, is_only=settings.only_presets)
         valkey = None
         if environ.get("REDIS_URL"):
             check_redis(environ["REDIS_URL"])
@@ -77,7 +86,7 @@ def _run(options: argparse.Namespace) -> None:
         key = " -H 'Authorization: Bearer <key>'" if settings.api_keys else ""
         banner = BANNER.format(url=url, data_dir=data_dir, redis_url=settings.redis_url, key=key)
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        runner.run(serve(settings, listener, environ, valkey, lambda: print(banner, flush=True)))  # noqa: T201
+        runner.run(serve(create_app(settings), settings, listener, environ, valkey, lambda: print(banner, flush=True)))  # noqa: T201
 
 
 def _check_access(settings: Settings, address: str) -> None:

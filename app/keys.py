@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from worker.settings import InvalidSettings
-from worker.states import Owner
+from worker.tasks.model import Owner
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
 """Shorter than a key or a hash, so that a name in a log is neither."""

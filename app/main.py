@@ -7,35 +7,35 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from app.access import Access
-from app.cors import cross_origin
-from app.documents import Documents
-from app.events import Events
+from app.api_settings import Settings
+from app.auth.access import Access
+from app.auth.origins import OriginPolicy
+from app.auth.sessions import Sessions
+from app.auth.signed_links import WITHOUT_SIGNATURES, Links
+from app.http.middleware import RequestIds, cross_origin
+from app.http.problems import EXCEPTION_HANDLERS
 from app.keys import ANYONE, NOBODY, Keys
-from app.links import WITHOUT_SIGNATURES, Links
-from app.origins import OriginPolicy
-from app.presets import read_presets
-from app.problems import EXCEPTION_HANDLERS
-from app.request_id import RequestIds
+from app.openapi.rendering import Documents
 from app.routes import ROUTES
-from app.sessions import Sessions
-from app.settings import Settings
 from app.state import State
-from worker import logs
-from worker.logs import LogFormat
-from worker.queue import connect
+from app.tasks.event_hub import Events
+from app.tasks.presets import read_presets
 from worker.settings import read_settings
-from worker.stats import Reporter
 from worker.storage import Storage
-from worker.tasks import Tasks
-from worker.webhooks import Webhooks
+from worker.tasks.queue import connect
+from worker.tasks.store import Tasks
+from worker.telemetry import logs
+from worker.telemetry.counters import Reporter
+from worker.telemetry.logs import LogFormat
+from worker.webhooks.messages import Webhooks
 
 
 def create_app(settings: Settings) -> ASGIApp:
     """Build the application; it connects to Redis and storage when it starts. Raises `InvalidSettings`."""
-    presets = read_presets(settings)
+    presets = read_presets(settings.presets_file, settings, is_only=settings.only_presets)
     documents = Documents(ROUTES, settings, presets)
 
     @asynccontextmanager
@@ -77,11 +77,20 @@ def create_app(settings: Settings) -> ASGIApp:
 def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first; none that has nothing to do."""
     layers = []
+    keys = Keys(settings.api_keys) if settings.api_keys else None
     if settings.cors_origins:
-        layers.append(cross_origin(settings.cors_origins))  # browsers ask it without a key
+        methods = sorted({method for route in ROUTES if isinstance(route, Route) for method in route.methods or ()})
+        layers.append(cross_origin(settings.cors_origins, methods))  # browsers ask it without a key
     if settings.api_keys or not settings.allow_anyone:
-        layers.append(Middleware(Access, settings))
-    layers.append(Middleware(OriginPolicy, settings))
+        layers.append(Middleware(Access, keys=keys, is_read_only=settings.monitor_read_only))
+    layers.append(
+        Middleware(
+            OriginPolicy,
+            has_keys=keys is not None,
+            allowed_hosts=settings.allowed_hosts,
+            cors_origins=settings.cors_origins,
+        )
+    )
     return layers
 
 

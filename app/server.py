@@ -14,7 +14,7 @@ import uvicorn
 import uvicorn.main
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.problems import BY_STATUS, PROBLEM_JSON, ProblemDocument
+from app.http.problems import BY_STATUS, PROBLEM_JSON, ProblemDocument
 
 MAX_HEAD_BYTES = 64 * 1024
 """Largest request head (request line and header fields); also the limit for trailers and for chunk extensions."""

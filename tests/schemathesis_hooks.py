@@ -8,8 +8,8 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, HookContext, Response
 
-from app.forms import FILE
-from app.idempotency import KEY
+from app.openapi.schemas import FILE
+from app.uploads.idempotency import KEY
 from tests.pictures import drawing, encoded
 
 PICTURES = [encoded(drawing((64, 48)), name) for name in ("JPEG", "PNG", "WEBP", "GIF")]

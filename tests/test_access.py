@@ -15,15 +15,15 @@ import pytest
 from arq.connections import ArqRedis
 from starlette.routing import Route
 
+from app.api_settings import Settings
 from app.routes import ROUTES
-from app.settings import Settings
 from tests.callers import MADE, NOBODY, callers, callers_at, with_keys
 from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, working
 from tests.test_events import first
 from tests.test_listing import listed
-from worker.states import Status
 from worker.storage import Storage
-from worker.tasks import Tasks
+from worker.tasks.model import Status
+from worker.tasks.store import Tasks
 
 OPEN, SIGNED_IN, OWN, ADMINS = (200, 200, 200, 200), (401, 200, 200, 200), (401, 404, 200, 200), (401, 403, 403, 200)
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from worker.pixels.aspect import AspectRatio, ratio_of
+from worker.pixels.geometry import AspectRatio, ratio_of
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,23 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, problem_fields, process, serving, working
 from tests.pictures import decoded, drawing, encoded, jpeg
 from tests.receiver import Answer, Receiver, receiving
 from tests.rendering import one
 from worker.errors import ErrorCode
-from worker.fetch import Fetcher
-from worker.main import FETCHES
 from worker.operations.resize import Resize
-from worker.outbound import outbound_client
-from worker.process import Processor
-from worker.queue import FETCH_QUEUE, LEASE_S, LEASES
-from worker.slots import Slots
-from worker.states import Spec, Status
+from worker.outbound.client import outbound_client
+from worker.runner.cleanup import take_up_unheld
+from worker.runner.fetch import Fetcher
+from worker.runner.loop import FETCHES
+from worker.runner.processor import Processor
+from worker.runner.slots import Slots
 from worker.storage import Storage
-from worker.sweep import take_up_unheld
-from worker.tasks import Tasks, new_task_id
+from worker.tasks.model import Spec, Status, new_task_id
+from worker.tasks.queue import FETCH_QUEUE, LEASE_S, LEASES
+from worker.tasks.store import Tasks
 
 MB = 1_000_000
 HELD = Answer(body=[PHOTO[:100]], is_held=True)

@@ -6,15 +6,15 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import Client, eventually, serving, working
 from tests.pictures import jpeg
 from tests.test_worker import SLOW, is_in
-from worker.queue import LEASES
-from worker.states import Status
+from worker.runner.cleanup import sweep
 from worker.storage import Storage
-from worker.sweep import sweep
-from worker.tasks import Tasks
+from worker.tasks.model import Status
+from worker.tasks.queue import LEASES
+from worker.tasks.store import Tasks
 
 BROKEN = jpeg((800, 600))[:3000]
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.callers import NOBODY, callers
 from tests.conftest import Client
 from worker.settings import InvalidSettings, read_settings

@@ -10,7 +10,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.animations import animated, visible
 from tests.conftest import Client, environment, problem_fields, process
 from tests.hostile import chunk, good, patched, png

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from app.events import MOST_UNREAD, Events, Listener, ended
-from app.preferences import wait_s
-from app.settings import Settings
+from app.api_settings import Settings
+from app.http.negotiation import wait_s
+from app.tasks.event_hub import MOST_UNREAD, Events, Listener, ended
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, problem_fields, working
 from tests.pictures import decoded, jpeg
 from tests.test_tasks import created
-from worker.events import Event
-from worker.queue import connect
-from worker.states import Status
-from worker.tasks import Tasks
+from worker.tasks.events import Event
+from worker.tasks.model import Status
+from worker.tasks.queue import connect
+from worker.tasks.store import Tasks
 
 Message = tuple[str, dict[str, Any], str | None]
 """Name, data and id of an event."""

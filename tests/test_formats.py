@@ -14,14 +14,15 @@ from arq.connections import ArqRedis
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import AppendingTiffWriter
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, Client, serving, working
 from tests.pictures import decoded, drawing, encoded, mean_difference
 from tests.profiles import ADOBE_RGB, DISPLAY_P3
 from tests.rendering import LIMITS, rendered, upload
 from worker.errors import PictureError
-from worker.imaging.decoding import TooManyPixels, check_header
+from worker.imaging.decoding import check_header
 from worker.imaging.formats import InputFormat, OutputFormat, sniff
+from worker.imaging.guards import TooManyPixels
 from worker.imaging.parsing import parse_plan
 from worker.imaging.render import render
 from worker.operations.resize import Resize

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.animations import RAINBOW, animated, gif, gif_frame
 from tests.conftest import DEADLINE_S, Client, environment, process
 from tests.hostile import (

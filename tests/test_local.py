@@ -16,7 +16,7 @@ import psutil
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, Client, eventually
 from tests.pictures import decoded, jpeg
 

@@ -17,10 +17,10 @@ import psutil
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually
 from tests.test_local import running
-from worker.logs import JsonFormatter
+from worker.telemetry.logs import JsonFormatter
 
 Line = dict[str, Any]
 
@@ -71,7 +71,7 @@ async def test_json_lines_carry_both_ids_from_the_request_to_the_worker(
             await client.ended(broken)
     [access] = [line for line in lines(api_log) if "POST /process-image/" in line["message"]][:1]
     assert (access["logger"], access["request_id"], access["task_id"]) == ("uvicorn.access", "order-17.a", task_id)
-    done, failed = [line for line in lines(worker_log) if line["logger"] == "worker.process"]
+    done, failed = [line for line in lines(worker_log) if line["logger"] == "worker.runner.processor"]
     assert (done["request_id"], done["task_id"], done["level"]) == ("order-17.a", task_id, "INFO")
     assert done["message"].startswith(f"{task_id} done in ")
     assert (failed["request_id"], failed["task_id"]) == (made, broken)
@@ -102,7 +102,9 @@ async def test_one_command_writes_json_too(tmp_path: Path) -> None:
             await client.ended(task_id)
 
         async def done() -> bool:
-            return any(line.get("task_id") == task_id for line in lines(run.log) if line["logger"] == "worker.process")
+            return any(
+                line.get("task_id") == task_id for line in lines(run.log) if line["logger"] == "worker.runner.processor"
+            )
 
         await eventually(done)
 
@@ -114,7 +116,7 @@ async def test_text_is_as_it_was(redis: ArqRedis, settings: Settings, tmp_path: 
             task_id = await client.upload()
             await client.ended(task_id)
     assert '"POST /process-image/ HTTP/1.1" 202 Accepted' in api_log.read_text()
-    wanted = rf"^\d{{4}}-\d\d-\d\d [\d:,]+ INFO worker.process: {task_id} done in [\d.]+ s, \d+ bytes$"
+    wanted = rf"^\d{{4}}-\d\d-\d\d [\d:,]+ INFO worker.runner.processor: {task_id} done in [\d.]+ s, \d+ bytes$"
     assert re.search(wanted, worker_log.read_text(), re.MULTILINE)
 
 

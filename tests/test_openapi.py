@@ -14,15 +14,15 @@ from arq.connections import ArqRedis
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from app.description import describe, description_of
-from app.documents import Documents
-from app.errors import PROBLEM_TYPES
-from app.forms import FILE
-from app.openapi import document
-from app.presets import Presets, read_presets
-from app.problems import type_uri
+from app.api_settings import Settings
+from app.http.description import describe, description_of
+from app.http.problem_types import PROBLEM_TYPES
+from app.http.problems import type_uri
+from app.openapi.document import document
+from app.openapi.rendering import Documents
+from app.openapi.schemas import FILE
 from app.routes import ROUTES
-from app.settings import Settings
+from app.tasks.presets import Presets, read_presets
 from tests.callers import NOBODY, callers
 from tests.conftest import PHOTO, Client
 from tests.test_presets import EXAMPLE
@@ -57,7 +57,7 @@ async def test_openapi_json_is_openapi_3_1(api: Client) -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{min(route.methods)} {route.path}")
 def test_every_route_is_described(route: Route) -> None:
-    """Describe a new one beside its handler with `app.description.describe`, or say `include_in_schema=False`."""
+    """Describe a new one beside its handler with `app.http.description.describe`, or say `include_in_schema=False`."""
     if route.include_in_schema:
         assert description_of(route.endpoint).answers
         [method] = (route.methods or set()) - {"HEAD"}
@@ -153,7 +153,9 @@ def test_presets_are_part_of_the_form(tmp_path: Path) -> None:
     file.write_text(EXAMPLE)
     for only in (False, True):
         settings = Settings(presets_file=str(file), only_presets=only)
-        paths = document(ROUTES, settings, read_presets(settings))["paths"]
+        paths = document(
+            ROUTES, settings, read_presets(settings.presets_file, settings, is_only=settings.only_presets)
+        )["paths"]
         form = paths["/process-image/"]["post"]["requestBody"]["content"]["multipart/form-data"]
         assert {"$ref": "#/components/schemas/PresetForm"} in form["schema"]["anyOf"]
         assert ("grayscale" in form["examples"]) is not only

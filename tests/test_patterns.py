@@ -25,32 +25,28 @@ from starlette.routing import Route
 
 import app
 import worker
-from app.addresses import address_problems, file_name
-from app.errors import ForeignOrigin, HostNotAllowed, InvalidKey, MalformedForm
-from app.headers import list_header
-from app.idempotency import _parsed
-from app.multipart import FormReader
-from app.negotiation import prefers
-from app.origins import OriginPolicy
-from app.preferences import wait_s
-from app.query import built
+from app.api_settings import Settings
+from app.auth.origins import OriginPolicy
+from app.http.exceptions import ForeignOrigin, HostNotAllowed, InvalidKey, MalformedForm
+from app.http.multipart import FormReader
+from app.http.negotiation import list_header, prefers, wait_s
+from app.http.parameters import built
 from app.routes import ROUTES
-from app.routes.events import EventsQuery
-from app.routes.listing import RetryQuery, TasksQuery
+from app.routes.event_streams import EventsQuery
 from app.routes.monitoring import StatsQuery
-from app.routes.outputs import _is_fresh, parse_range
+from app.routes.results import _is_fresh, parse_range
 from app.routes.session import SignIn
+from app.routes.task_lists import RetryQuery, TasksQuery
 from app.server import MAX_TARGET_BYTES
-from app.settings import Settings
-from app.uploads import safe_stem
-from worker.fields import convert_fields, decode_json
+from app.uploads.idempotency import parse_key
+from app.uploads.receive import address_problems, file_name, safe_stem
 from worker.imaging.formats import InputFormat, sniff
 from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
-from worker.outbound import MAX_URL_LENGTH
-from worker.records import parse_task_id
-from worker.states import TaskNotFound
+from worker.outbound.client import MAX_URL_LENGTH
+from worker.tasks.model import TaskNotFound, parse_task_id
+from worker.validation.fields import convert_fields, decode_json
 
 LENGTH = 64 * 1024
 LIMIT_S = 0.010
@@ -234,7 +230,7 @@ def test_a_pattern_takes_no_long_time_on_any_text(place: str) -> None:
 
 def test_there_are_patterns_of_every_kind() -> None:
     assert len(PATTERNS) > 40
-    assert {"worker.imaging.metadata.STALE_XMP", "app.request_id._SANE", "Watermark.text"} <= set(PATTERNS)
+    assert {"worker.imaging.metadata.STALE_XMP", "app.http.middleware._SANE", "Watermark.text"} <= set(PATTERNS)
 
 
 SETTINGS = Settings(webhook_secrets=("whsec_" + "A" * 32,), allowed_hosts=("images.example.org",))
@@ -258,7 +254,7 @@ async def application(*_: object) -> None:
 
 def check_origin(text: str) -> None:
     """Read `text` as each of the headers that the policy looks at."""
-    policy = OriginPolicy(application, SETTINGS)
+    policy = OriginPolicy(application, has_keys=False, allowed_hosts=("images.example.org",), cors_origins=())
     for name in ("host", "origin", "sec-fetch-site"):
         scope = {"type": "http", "path": "/", "method": "POST"}
         with suppress(HostNotAllowed, ForeignOrigin):
@@ -293,7 +289,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "Range": lambda text: parse_range(text, 1000),
     "If-None-Match": is_fresh("if-none-match"),
     "If-Modified-Since": is_fresh("if-modified-since"),
-    "Idempotency-Key": refused(lambda text: _parsed([text]), InvalidKey),
+    "Idempotency-Key": refused(lambda text: parse_key([text]), InvalidKey),
     "Content-Type": form,
     "Content-Disposition": part,
     "Cookie": cookie_parser,

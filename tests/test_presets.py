@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
+from app.api_settings import Settings
 from app.main import create_app
-from app.presets import read_presets
-from app.settings import Settings
+from app.tasks.presets import read_presets
 from tests.conftest import DEADLINE_S, PHOTO, Client, problem_fields, serving, working
 from tests.pictures import decoded, drawing, encoded
 from tests.test_local import refusal
@@ -158,7 +158,7 @@ def test_one_start_tells_of_every_error(settings: Settings) -> None:
         "[a]\noperation = 'blur'\nradius = -1\nformat = 'jpg'\n[b]\n[c]\noperation = 5"
     )
     with pytest.raises(InvalidSettings) as caught:
-        read_presets(settings)
+        read_presets(settings.presets_file, settings, is_only=settings.only_presets)
     assert all(
         f"[{place}: " in str(caught.value) for place in ("a] radius", "a] format", "b] operation", "c] operation")
     )
@@ -168,7 +168,7 @@ def test_formats_that_are_not_read_do_not_matter(settings: Settings) -> None:
     assert settings.presets_file is not None
     Path(settings.presets_file).write_text("[a]\noperation = 'grayscale'\nquality = 50")
     only = read_settings(Settings, {"INPUT_FORMATS": "jpeg,webp", "PRESETS_FILE": settings.presets_file})
-    assert list(read_presets(only).by_name) == ["a"]
+    assert list(read_presets(only.presets_file, only, is_only=only.only_presets).by_name) == ["a"]
 
 
 async def test_a_preset_may_lay_the_requests_second_picture_over(redis: ArqRedis, settings: Settings) -> None:

@@ -16,15 +16,15 @@ from PIL import Image
 from tests.pictures import Size, decoded, encoded
 from tests.rendering import transform, upload
 from worker.errors import PictureError
-from worker.imaging.decoding import Limits
 from worker.imaging.formats import InputFormat, OutputFormat
+from worker.imaging.guards import Limits
 from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.imaging.plan import Output
 from worker.imaging.render import render
 from worker.operations import OPERATIONS
 from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.operations.trim import Trim
-from worker.states import Spec
+from worker.tasks.model import Spec
 
 MAX_OPERATIONS = 20
 

@@ -4,14 +4,14 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import Client, eventually, problem_fields, serving, working
 from tests.test_control import BROKEN
 from tests.test_worker import SLOW, is_in
-from worker.queue import LEASES
-from worker.states import Status
 from worker.storage import Storage
-from worker.tasks import Tasks
+from worker.tasks.model import Status
+from worker.tasks.queue import LEASES
+from worker.tasks.store import Tasks
 
 
 async def test_a_paused_queue_takes_uploads_and_begins_nothing_until_it_is_resumed(

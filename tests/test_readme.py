@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
-from app.embedded import CONFIG
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import CONFIG
 from tests.benchmarks.report import figures_table, goals_table
 from tests.conftest import as_text
 from tests.pictures import decoded, jpeg

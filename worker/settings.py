@@ -8,12 +8,12 @@ from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct, field
 
-from worker.fields import convert_fields
-from worker.imaging.decoding import Limits
 from worker.imaging.formats import InputFormat
-from worker.logs import LogFormat
-from worker.outbound import networks
-from worker.signatures import secret_key
+from worker.imaging.guards import Limits
+from worker.outbound.client import networks
+from worker.outbound.signatures import secret_key
+from worker.telemetry.logs import LogFormat
+from worker.validation.fields import convert_fields
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 

@@ -4,20 +4,17 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
 from app.routes.catalogue import operations, presets
-from app.routes.documentation import docs, openapi, postman
-from app.routes.events import all_events, task_events
+from app.routes.event_streams import all_events, task_events
 from app.routes.health import livez, readyz
-from app.routes.links import link
-from app.routes.listing import list_tasks, retry_tasks
 from app.routes.monitoring import list_workers, metrics, statistics
-from app.routes.outputs import output
-from app.routes.pages import PAGES
-from app.routes.process import process_image
-from app.routes.queue import pause_queue, queue, resume_queue
+from app.routes.pages import PAGES, docs, openapi, postman
+from app.routes.process_image import process_image
+from app.routes.queue_control import pause_queue, queue, resume_queue
+from app.routes.results import link, output
 from app.routes.session import session, sign_in, sign_out
-from app.routes.tasks import cancel, delete, record, retry, task_result, task_status
+from app.routes.task import cancel, delete, record, resend, retry, task_result, task_status
+from app.routes.task_lists import list_tasks, retry_tasks
 from app.routes.timeline import timeline
-from app.routes.webhooks import resend
 
 
 class _TaskId(StringConvertor):

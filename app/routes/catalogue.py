@@ -7,13 +7,13 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from app.description import Answer, describe
-from app.examples import DONE
-from app.presets import ShownPreset
-from app.responses import json_response
-from app.schemas import Schema, parameters, takes_overlay
+from app.http.description import Answer, describe
+from app.http.responses import json_response
+from app.openapi.examples import DONE
+from app.openapi.schemas import Schema, parameters, takes_overlay
 from app.state import Request
-from app.views import wish_view
+from app.tasks.presets import ShownPreset
+from app.tasks.views import wish_view
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 

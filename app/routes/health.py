@@ -8,11 +8,11 @@ from msgspec import Struct
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
-from app.description import Answer, describe
-from app.problems import RETRY, RETRY_AFTER_S
-from app.responses import json_response
+from app.http.description import Answer, describe
+from app.http.problems import RETRY, RETRY_AFTER_S
+from app.http.responses import json_response
 from app.state import Request
-from worker.heartbeat import any_worker_alive
+from worker.runner.heartbeat import any_worker_alive
 from worker.storage import StorageUnavailable
 
 CHECK_TIMEOUT_S = 2.0

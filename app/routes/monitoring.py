@@ -9,23 +9,22 @@ from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.responses import Response
 
-from app.description import Answer, describe
-from app.errors import REASONS
-from app.examples import TASK_ID
-from app.headers import list_header
-from app.metrics import Snapshot
-from app.negotiation import prefers
-from app.query import read_query
-from app.responses import json_response
+from app.http.description import Answer, describe
+from app.http.negotiation import list_header, prefers
+from app.http.parameters import read_query
+from app.http.problem_types import REASONS
+from app.http.responses import json_response
+from app.openapi.examples import TASK_ID
 from app.state import Request
-from app.views import Time, timestamp
-from worker import stats
-from worker.counts import Histogram, totals
-from worker.heartbeat import Worker, workers
-from worker.history import Now, Point, combined, now, points
-from worker.states import ENDS, Status
-from worker.stats import MINUTES, QUARTERS
-from worker.times import rfc3339
+from app.tasks.metrics import Snapshot
+from app.tasks.views import Time, timestamp
+from worker.runner.heartbeat import Worker, workers
+from worker.tasks.model import ENDS, Status
+from worker.tasks.queue_state import Now, now
+from worker.telemetry import counters
+from worker.telemetry.clock import rfc3339
+from worker.telemetry.counters import MINUTES, QUARTERS
+from worker.telemetry.history import Histogram, Point, combined, points, totals
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -197,16 +196,16 @@ def queue_state(at_present: Now) -> QueueState:
 
 
 def _figures(point: Point, at: str | UnsetType) -> Figures:
-    ended = {status: point.counts.total(stats.TASKS, status) for status in sorted(ENDS)}
+    ended = {status: point.counts.total(counters.TASKS, status) for status in sorted(ENDS)}
     total = sum(ended.values())
     return Figures(
         at=at,
         ended=ended,
         failure_rate=round(ended[Status.FAILURE] / total, 4) if total else None,
         per_second=round(total / point.length_s, 3),
-        waiting_s=_quantiles(point.counts.histogram(stats.WAITING)),
-        running_s=_quantiles(point.counts.histogram(stats.RUNNING)),
-        refused=point.counts.total(stats.REFUSALS),
+        waiting_s=_quantiles(point.counts.histogram(counters.WAITING)),
+        running_s=_quantiles(point.counts.histogram(counters.RUNNING)),
+        refused=point.counts.total(counters.REFUSALS),
         queue=_queue(point),
     )
 
@@ -219,13 +218,13 @@ def _quantiles(histogram: Histogram) -> Quantiles | None:
 
 def _queue(point: Point) -> QueueMeans | None:
     """Return the means of the looks at the queue that were taken in this time."""
-    looks = point.counts.total(stats.SAMPLES)
+    looks = point.counts.total(counters.SAMPLES)
     if not looks:
         return None
     return QueueMeans(
-        waiting=round(point.counts.total(stats.SAMPLED_WAITING) / looks, 2),
-        running=round(point.counts.total(stats.SAMPLED_RUNNING) / looks, 2),
-        oldest_waiting_s=round(point.counts.total(stats.SAMPLED_AGE_MS) / looks / 1000, 3),
+        waiting=round(point.counts.total(counters.SAMPLED_WAITING) / looks, 2),
+        running=round(point.counts.total(counters.SAMPLED_RUNNING) / looks, 2),
+        oldest_waiting_s=round(point.counts.total(counters.SAMPLED_AGE_MS) / looks / 1000, 3),
     )
 
 

@@ -8,11 +8,11 @@ from msgspec import Meta
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
-from app.body import read_body
-from app.description import Answer, Body, Header, describe
-from app.errors import BodyTooLarge, BodyTooSlow, MalformedForm, WrongKey, WrongToken
+from app.http.description import Answer, Body, Header, describe
+from app.http.exceptions import BodyTooLarge, BodyTooSlow, MalformedForm, WrongKey, WrongToken
+from app.http.parameters import read_body
+from app.http.responses import json_response
 from app.keys import Caller
-from app.responses import json_response
 from app.routes.monitoring import NO_STORE
 from app.state import Request
 from worker.imaging.parsing import InvalidParameters

@@ -6,16 +6,15 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
-from app.access import own_task
-from app.description import Answer, describe
-from app.examples import TASK_ID
-from app.responses import json_response
-from app.routes.events import EventName, name_of
-from app.state import Request
-from app.views import TaskId, Time
-from worker.events import Event, between
-from worker.states import Status, TaskNotFound
-from worker.times import rfc3339
+from app.http.description import Answer, describe
+from app.http.responses import json_response
+from app.openapi.examples import TASK_ID
+from app.routes.event_streams import EventName, name_of
+from app.state import Request, own_task
+from app.tasks.views import TaskId, Time
+from worker.tasks.events import Event, between
+from worker.tasks.model import Status, TaskNotFound
+from worker.telemetry.clock import rfc3339
 
 CLOCKS_DIFFER_MS = 5_000
 """The log has Redis' time, a task the time of the machines that made and ended it."""

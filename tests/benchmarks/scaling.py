@@ -13,10 +13,10 @@ from tests.benchmarks.load import PATIENT, Connection, form, run, submit, wait
 from tests.benchmarks.parts import Parts
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import parse_plan
-from worker.queue import connect
 from worker.settings import Settings
-from worker.states import Spec, Status
-from worker.tasks import Tasks, new_task_id
+from worker.tasks.model import Spec, Status, new_task_id
+from worker.tasks.queue import connect
+from worker.tasks.store import Tasks
 
 logger = logging.getLogger(__name__)
 

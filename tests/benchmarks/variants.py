@@ -4,8 +4,8 @@ import json
 import time
 
 from tests.benchmarks.cases import LARGE_RESIZE
-from worker.imaging.decoding import Limits
 from worker.imaging.formats import InputFormat
+from worker.imaging.guards import Limits
 from worker.imaging.parsing import parse_plan
 from worker.imaging.plan import Plan
 from worker.imaging.render import Upload, render

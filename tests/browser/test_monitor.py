@@ -6,17 +6,18 @@ import re
 from arq.connections import ArqRedis
 from playwright.async_api import expect
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor
 from tests.conftest import Client, eventually, working
 from tests.pictures import jpeg
 from tests.test_control import BROKEN
 from tests.test_worker import SLOW
-from worker.heartbeat import BEAT_TTL_MS
-from worker.states import Status, now_ms
+from worker.runner.heartbeat import BEAT_TTL_MS
 from worker.storage import Storage
-from worker.tasks import Tasks
+from worker.tasks.model import Status
+from worker.tasks.store import Tasks
+from worker.telemetry.clock import now_ms
 
 
 async def test_tasks_come_and_change_before_ones_eyes(service: Client, monitor: Monitor) -> None:

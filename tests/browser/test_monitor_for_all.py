@@ -10,17 +10,17 @@ import pytest
 from arq.connections import ArqRedis
 from playwright.async_api import Browser, Page, expect
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor, violations
 from tests.callers import MADE, with_keys
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving
 from tests.pictures import jpeg
 from tests.test_control import BROKEN
-from worker.states import Status
 from worker.storage import Storage
-from worker.tasks import Tasks
+from worker.tasks.model import Status
+from worker.tasks.store import Tasks
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest_asyncio
 from arq.connections import ArqRedis
 from playwright.async_api import Browser, BrowserContext, Page, Request
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, Client, serving
 from tests.receiver import Answer, receiving
 

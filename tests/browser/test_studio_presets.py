@@ -9,7 +9,7 @@ import pytest_asyncio
 from arq.connections import ArqRedis
 from playwright.async_api import Browser, expect
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.browser.studio import CAT, Studio
 from tests.conftest import Client, serving, working
 from tests.pictures import decoded

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Download, Route, expect
 
-from app.settings import Settings
+from app.api_settings import Settings
 from tests.browser.conftest import Watch
 from tests.browser.studio import CAT, COFFEE, Studio
 from tests.conftest import Client, working

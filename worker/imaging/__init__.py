@@ -1,1 +1,1 @@
-"""From a file's bytes through operations to the files of results: `plan` is what is asked, `render` makes it."""
+"""From bytes to pixels and back: plan, decode, render, encode. May import `operations`, `pixels` and `validation`."""

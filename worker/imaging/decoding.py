@@ -9,22 +9,28 @@ from functools import cache, cached_property
 from io import BytesIO
 from typing import Any
 
-from msgspec import Struct
 from PIL import Image
 
 from worker.errors import DamagedPicture, PictureError
 from worker.imaging.formats import InputFormat
-from worker.imaging.icons import icon_picture, icon_size
+from worker.imaging.gif import BoundedGif
+from worker.imaging.guards import (
+    PNG_MARK,
+    Limits,
+    TooManyPixels,
+    check_pixel_chunks,
+    check_pixels,
+    check_scans,
+    icon_picture,
+    icon_size,
+)
 from worker.imaging.orientation import orientation_of, set_upright, turned, turned_box
-from worker.imaging.png import PNG_MARK, check_pixel_chunks
+from worker.imaging.pipeline import Timing
 from worker.imaging.scales import Scales
-from worker.imaging.scans import check_scans
-from worker.imaging.screen import BoundedGif
 from worker.imaging.tiff import check_directories
 from worker.operations.base import Operation
-from worker.pixels.geometry import Box, Size
+from worker.pixels.geometry import DECODER_GAP, Box, Size, kept_gap
 from worker.pixels.modes import normalised
-from worker.pixels.reduction import DECODER_GAP, kept_gap
 
 # Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
 Image.MAX_IMAGE_PIXELS = None
@@ -39,20 +45,6 @@ HEAD_BYTES = 64 * 1024
 """How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""
 
 
-class Limits(Struct, frozen=True):
-    """What a picture may have; pixels are counted over all frames that are decoded or written."""
-
-    max_pixels: int
-    max_frames: int
-    max_output_pixels: int
-
-
-class TooManyPixels(PictureError):
-    def __init__(self, size: Size, frames: int, max_pixels: int) -> None:
-        what = f"{size[0]} x {size[1]} pixels" + (f" in {frames} frames" if frames > 1 else "")
-        super().__init__(f"{what} are too many; a picture may have {max_pixels:,} pixels in all")
-
-
 class _UnreadableHeader(PictureError):
     def __init__(self, source: InputFormat) -> None:
         super().__init__(f"the file begins like a {source.value} picture but its header cannot be read")
@@ -60,14 +52,6 @@ class _UnreadableHeader(PictureError):
 
 class _UnsupportedVariant(PictureError):
     """The file is in a variant of its format that is not read."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How an animation runs: milliseconds for each frame, and how often, 0 for ever."""
-
-    durations_ms: tuple[float, ...]
-    loops: int
 
 
 @dataclass(frozen=True)
@@ -181,11 +165,6 @@ def _icon_size(data: bytes) -> Size:
         return icon_size(data)
     except Exception as exc:  # see `opened`
         raise _UnreadableHeader(InputFormat.ICO) from exc
-
-
-def check_pixels(size: Size, frames: int, max_pixels: int) -> None:
-    if size[0] * size[1] * frames > max_pixels:
-        raise TooManyPixels(size, frames, max_pixels)
 
 
 def upright_size(image: Image.Image) -> Size:

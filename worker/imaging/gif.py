@@ -1,9 +1,12 @@
 """Pictures with a palette, as GIF has them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
 
-from PIL import Image
+from PIL import GifImagePlugin, Image
+
+from worker.pixels.geometry import Size
 
 COLOURS = 256
 TRANSPARENT = COLOURS - 1
@@ -48,3 +51,20 @@ def _indexed(image: Image.Image, colours: int) -> Image.Image:
     if image.getcolors(colours) is not None:
         return palette
     return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+
+
+class BoundedGif(GifImagePlugin.GifImageFile):
+    """A GIF whose screen is shown to `check`, which may raise, before any room is made for it."""
+
+    def __init__(self, data: bytes, check: Callable[[Size], None]) -> None:
+        self._check = check
+        super().__init__(BytesIO(data))
+
+    @property
+    def _size(self) -> Size:
+        return self._bounded_size
+
+    @_size.setter
+    def _size(self, size: Size) -> None:
+        self._check(size)
+        self._bounded_size = size

@@ -45,7 +45,7 @@ def kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, targe
     """Return Pillow's options for saving in the format `target` with the Exif and XMP data that are to stay.
 
     Without `exif`, `info` has them, as Pillow found them in the file.
-    For TIFF, `exif` is what `worker.imaging.tiff_tags` writes. Without thumbnails, which stand in a directory of their
+    For TIFF, `exif` is what `worker.imaging.tiff` writes. Without thumbnails, which stand in a directory of their
     own and would show the picture as it was. Raises `PictureError` when the data cannot be written again.
     """
     if output.metadata == "strip":

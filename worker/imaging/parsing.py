@@ -6,15 +6,14 @@ from typing import Any
 
 import msgspec
 
-from worker.fields import Problem, convert_fields, decode_json, missing_fields
-from worker.imaging.decoding import Limits
 from worker.imaging.formats import InputFormat
+from worker.imaging.guards import Limits
 from worker.imaging.pipeline import ImpossibleStep, check_sizes
 from worker.imaging.plan import Output, Plan, Variant
 from worker.operations import OPERATIONS
 from worker.operations.base import Operation
 from worker.pixels.geometry import Size
-from worker.words import shortened
+from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, shortened
 
 MAX_VARIANTS = 20
 

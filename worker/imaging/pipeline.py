@@ -8,10 +8,18 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from worker.errors import PictureError
-from worker.imaging.decoding import Limits, Timing, check_pixels
+from worker.imaging.guards import Limits, check_pixels
 from worker.operations.base import Assets, Operation
 from worker.pixels.geometry import Size
 from worker.pixels.modes import in_modes
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How an animation runs: milliseconds for each frame, and how often, 0 for ever."""
+
+    durations_ms: tuple[float, ...]
+    loops: int
 
 
 def never() -> bool:

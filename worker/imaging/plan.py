@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from worker.fields import Problem
 from worker.imaging.formats import InputFormat, OutputFormat
 from worker.operations import AnyOperation
-from worker.pixels.colours import Colour
-from worker.pixels.opaque import translucent_problems
+from worker.pixels.colors import Colour, translucent_problems
+from worker.validation.fields import Problem
 
 if TYPE_CHECKING:
     FormatName = str
@@ -190,6 +189,11 @@ class Plan(Struct, frozen=True):
     @property
     def is_named(self) -> bool:
         return "" not in self.variants
+
+    @property
+    def step_count(self) -> int:
+        """How many operations there are, and outputs to store."""
+        return sum(len(variant.operations) + 1 for variant in self.variants.values())
 
     @property
     def uses_overlay(self) -> bool:

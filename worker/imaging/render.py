@@ -15,7 +15,6 @@ from worker.imaging import metadata
 from worker.imaging.decoding import (
     ANIMATED,
     Decoded,
-    Limits,
     animation,
     check_checksums,
     damage_told,
@@ -26,6 +25,7 @@ from worker.imaging.decoding import (
 )
 from worker.imaging.encoding import encode
 from worker.imaging.formats import InputFormat
+from worker.imaging.guards import Limits
 from worker.imaging.orientation import readable_exif
 from worker.imaging.pipeline import Picture, Work, check_sizes, in_modes_of, never, nobody, transformed
 from worker.imaging.plan import Plan, Variant

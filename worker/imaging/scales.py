@@ -2,8 +2,7 @@
 
 from PIL import Image
 
-from worker.pixels.geometry import Box, Size
-from worker.pixels.reduction import REDUCING_GAP, RESULT_GAP, kept_gap
+from worker.pixels.geometry import REDUCING_GAP, RESULT_GAP, Box, Size, kept_gap
 
 HALVED_MODES = ("L", "RGB", "CMYK")
 """Whose pixels may be averaged as they are: no alpha, no 16 bits."""

@@ -6,7 +6,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colours import on_colours
+from worker.pixels.colors import on_colours
 
 LUMA = (0.213, 0.715, 0.072)
 """What red, green and blue weigh in the filters of CSS (W3C Filter Effects, feColorMatrix)."""

@@ -7,8 +7,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Assets, Operation
-from worker.pixels.colours import on_colours
-from worker.pixels.transparency import visible_histograms
+from worker.pixels.colors import on_colours, visible_histograms
 
 
 class Autocontrast(Operation, frozen=True, tag="autocontrast"):

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from PIL import Image
 
-from worker.fields import Problem
 from worker.pixels.geometry import Box, Size
+from worker.validation.fields import Problem
 
 WORKING_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
 """The Pillow modes that operations meet; `worker.pixels.modes.normalised` brings every other mode to one of them."""

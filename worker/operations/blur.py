@@ -5,7 +5,7 @@ from msgspec import Meta
 from PIL import Image, ImageFilter
 
 from worker.operations.base import Operation
-from worker.pixels.colours import premultiplied
+from worker.pixels.colors import premultiplied
 
 
 class Blur(Operation, frozen=True, tag="blur"):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Operation
 from worker.pixels.canvas import framed
-from worker.pixels.colours import Colour
+from worker.pixels.colors import Colour
 from worker.pixels.geometry import Size
 
 

@@ -5,11 +5,10 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.errors import PictureError
-from worker.fields import Problem
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.pixels.aspect import AspectRatio, ratio_of
-from worker.pixels.geometry import CropPosition, Size, anchored
+from worker.pixels.geometry import AspectRatio, CropPosition, Size, anchored, ratio_of
 from worker.pixels.smart import smart_offset
+from worker.validation.fields import Problem
 
 MAX_EDGE = 65_535
 """What JPEG holds; a picture may be larger than those that we make."""

@@ -3,10 +3,9 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.fields import Problem
 from worker.operations.base import Operation
-from worker.pixels.colours import Colour, rgba
-from worker.pixels.opaque import translucent_problems
+from worker.pixels.colors import Colour, rgba, translucent_problems
+from worker.validation.fields import Problem
 
 
 class Duotone(Operation, frozen=True, tag="duotone"):

@@ -5,8 +5,7 @@ from itertools import accumulate
 from PIL import Image
 
 from worker.operations.base import Assets, Operation
-from worker.pixels.colours import on_colours
-from worker.pixels.transparency import visible_histograms
+from worker.pixels.colors import on_colours, visible_histograms
 
 
 class Equalize(Operation, frozen=True, tag="equalize"):

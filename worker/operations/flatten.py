@@ -3,10 +3,9 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.fields import Problem
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.colours import ALPHA_MODES, Colour, holding, ink
-from worker.pixels.opaque import translucent_problems
+from worker.pixels.colors import ALPHA_MODES, Colour, holding, ink, translucent_problems
+from worker.validation.fields import Problem
 
 
 class Flatten(Operation, frozen=True, tag="flatten"):

@@ -1,7 +1,7 @@
 from PIL import Image, ImageChops
 
 from worker.operations.base import Operation
-from worker.pixels.colours import on_colours
+from worker.pixels.colors import on_colours
 
 
 class Invert(Operation, frozen=True, tag="invert"):

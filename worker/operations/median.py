@@ -6,8 +6,8 @@ from PIL.ImageChops import darker, lighter
 
 from worker.errors import PictureError
 from worker.operations.base import Operation
+from worker.pixels.colors import on_visible_colours
 from worker.pixels.geometry import Size
-from worker.pixels.transparency import on_visible_colours
 
 MAX_WORK = 320_000_000
 """Pixels of the picture times those of the square: some 10 seconds, at 30 ns each for three colours."""

@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colours import holding
+from worker.pixels.colors import holding
 
 
 class Opacity(Operation, frozen=True, tag="opacity"):

@@ -5,11 +5,10 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 from PIL import Image
 
-from worker.fields import Problem
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.aspect import AspectRatio, ratio_of
 from worker.pixels.canvas import Background, framed
-from worker.pixels.geometry import MAX_SIDE, Position, Size, anchored
+from worker.pixels.geometry import MAX_SIDE, AspectRatio, Position, Size, anchored, ratio_of
+from worker.validation.fields import Problem
 
 Pixels = Annotated[int, Meta(ge=0, le=MAX_SIDE, description="Pixels to add on this side.")]
 

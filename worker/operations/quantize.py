@@ -7,8 +7,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Assets, Operation
-from worker.pixels.colours import ALPHA_MODES
-from worker.pixels.transparency import ANY_ALPHA
+from worker.pixels.colors import ALPHA_MODES, ANY_ALPHA
 
 SAMPLED_PIXELS = 65_536
 """Pixels that the palette is made from: four times as many give photographs 0.2 dB at most, in four times the time."""

@@ -5,10 +5,10 @@ from msgspec import Meta, Struct
 from PIL import Image
 
 from worker.errors import PictureError
-from worker.fields import Problem
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.colours import Colour, holding, ink, rgba
+from worker.pixels.colors import Colour, holding, ink, rgba
 from worker.pixels.geometry import MAX_SIDE, Size
+from worker.validation.fields import Problem
 
 BLOCKS = 3
 """How many blocks the longer side of a box keeps: a digit that fills its box needs five to be read."""

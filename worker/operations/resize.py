@@ -4,13 +4,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 from PIL import Image
 
-from worker.fields import Problem
 from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.pixels.canvas import framed
-from worker.pixels.colours import Colour
-from worker.pixels.geometry import MAX_SIDE, Box, CropPosition, Size, anchored
-from worker.pixels.reduction import REDUCING_GAP, kept_gap
+from worker.pixels.colors import Colour
+from worker.pixels.geometry import MAX_SIDE, REDUCING_GAP, Box, CropPosition, Size, anchored, kept_gap
 from worker.pixels.smart import smart_offset
+from worker.validation.fields import Problem
 
 DEFAULT_SIDE = 100
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageChops
 from worker.errors import PictureError
 from worker.operations.base import Operation
 from worker.pixels.canvas import able_to_show, canvas, mixed
-from worker.pixels.colours import Colour
+from worker.pixels.colors import Colour
 from worker.pixels.geometry import MAX_SIDE, Size
 
 

@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colours import on_colours
+from worker.pixels.colors import on_colours
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 """What red, green and blue lend to each of them (W3C Filter Effects)."""

@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image, ImageFilter
 
 from worker.operations.base import Operation
-from worker.pixels.transparency import on_visible_colours
+from worker.pixels.colors import on_visible_colours
 
 
 class Sharpen(Operation, frozen=True, tag="sharpen"):

@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colours import on_colours
+from worker.pixels.colors import on_colours
 
 
 class Solarize(Operation, frozen=True, tag="solarize"):

@@ -7,7 +7,7 @@ from PIL import Image, ImageChops
 
 from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.pixels.canvas import able_to_show
-from worker.pixels.colours import ALPHA_MODES, Colour, ink
+from worker.pixels.colors import ALPHA_MODES, Colour, ink
 
 Bounds = tuple[int, int, int, int]
 

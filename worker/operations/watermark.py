@@ -5,12 +5,12 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.errors import PictureError
-from worker.fields import Problem
 from worker.operations.base import Assets, Operation
 from worker.operations.rotate import Rotate
-from worker.pixels.colours import ALPHA_MODES, Colour, holding, rgba
+from worker.pixels.colors import ALPHA_MODES, Colour, holding, rgba
 from worker.pixels.geometry import MAX_SIDE, Position, Size, anchored
 from worker.pixels.lettering import LEAST_SIZE, Lettering
+from worker.validation.fields import Problem
 
 Room = tuple[int, int]
 """The largest width and height that a stamp may have."""

@@ -1,1 +1,1 @@
-"""What operations have in common: sizes and places, modes and colours, letters. It knows no operation and no file."""
+"""What operations share: geometry, modes, colors, text. May import `validation`."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.pixels.colours import Colour, holding, ink, premultiplied, rgba
+from worker.pixels.colors import Colour, holding, ink, premultiplied, rgba
 from worker.pixels.geometry import Size
 from worker.pixels.modes import in_modes
 

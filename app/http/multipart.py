@@ -1,0 +1,124 @@
+"""A request body as a stream of form parts (RFC 7578), with no more than one chunk of it in memory."""
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
+
+from app.http.exceptions import MalformedForm
+
+# It logs a warning for every form that it refuses; the client is told, and that is enough.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
+
+MAX_FIELD_BYTES = 64 * 1024
+MAX_PARTS = 100
+
+
+class Part:
+    """One part of the form: its field's name, the file's name if it is a file, and its bytes, to be read once."""
+
+    def __init__(self, name: str, file_name: str | None, reader: "FormReader") -> None:
+        self.name = name
+        self.file_name = file_name
+        self._reader = reader
+        self._is_read = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield what has not been read yet."""
+        while not self._is_read:
+            chunk = await self._reader.next_event()
+            if isinstance(chunk, Part):
+                raise TypeError("parts are read in order, each to its end")
+            if chunk is None:
+                self._is_read = True
+            else:
+                yield chunk
+
+    async def text(self) -> str:
+        """Return a field's value, or raise `MalformedForm` when it is longer than any field may be."""
+        value = bytearray()
+        async for chunk in self.chunks():
+            value += chunk
+            if len(value) > MAX_FIELD_BYTES:
+                raise MalformedForm(f"field {self.name[:40]!r} is longer than {MAX_FIELD_BYTES:,} bytes")
+        return _decoded(bytes(value))
+
+
+class FormReader:
+    """Feeds python-multipart's parser chunk by chunk and gives out what it finds."""
+
+    def __init__(self, content_type: str | None, body: AsyncIterator[bytes]) -> None:
+        kind, options = parse_options_header(content_type)
+        if kind != b"multipart/form-data" or not options.get(b"boundary"):
+            raise MalformedForm("the request must be a form: Content-Type multipart/form-data with a boundary")
+        self._body = body
+        # A Part, then its bytes, then None, and so on.
+        self._events: deque[Part | bytes | None] = deque()
+        self._headers: dict[bytes, bytes] = {}
+        self._header_name = b""
+        self._header_value = b""
+        try:
+            self._parser = MultipartParser(
+                options[b"boundary"],
+                {
+                    "on_part_begin": self._headers.clear,
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers_finished,
+                    "on_part_data": lambda data, start, end: self._events.append(data[start:end]),
+                    "on_part_end": lambda: self._events.append(None),
+                },
+            )
+        except FormParserError as exc:
+            raise MalformedForm(f"the form cannot be read: {exc}") from exc
+
+    async def parts(self) -> AsyncIterator[Part]:
+        """Yield the parts in order; each must be read to its end before the next."""
+        for _ in range(MAX_PARTS):
+            event = await self.next_event()
+            if event is None:
+                return
+            if not isinstance(event, Part):
+                raise TypeError("parts are read in order, each to its end")
+            yield event
+        raise MalformedForm(f"the form has more than {MAX_PARTS} fields")
+
+    async def next_event(self) -> Part | bytes | None:
+        while not self._events:
+            chunk = await anext(self._body, b"")
+            if not chunk:
+                if self._parser.state != MultipartState.END:
+                    raise MalformedForm("the form ends before its closing boundary")
+                return None
+            try:
+                self._parser.write(chunk)
+            except FormParserError as exc:
+                raise MalformedForm(f"the form does not keep to the boundary of its Content-Type: {exc}") from exc
+        return self._events.popleft()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if b"name" not in options:
+            raise MalformedForm("a part of the form has no name in its Content-Disposition")
+        file_name = options.get(b"filename")
+        self._events.append(Part(_decoded(options[b"name"]), None if file_name is None else _decoded(file_name), self))
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")

@@ -1,0 +1,85 @@
+"""A request's query, read like a form."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+
+from app.http.exceptions import BodyTooLarge, BodyTooSlow, MalformedForm
+from app.http.multipart import FormReader
+from app.http.negotiation import list_header
+from worker.imaging.parsing import InvalidParameters
+from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, unknown_fields
+
+Query = TypeVar("Query", bound=msgspec.Struct)
+
+
+def read_query(request: Request[Any], kind: type[Query]) -> Query:
+    """Build `kind` from the query's parameters, or raise `InvalidParameters` naming each wrong or unknown one."""
+    return built(kind, request.query_params.multi_items())
+
+
+def built(kind: type[Query], given: Sequence[tuple[str, Any]], *, is_text: bool = True) -> Query:
+    """Build `kind` from names and values, texts unless they come from JSON; raise `InvalidParameters`."""
+    fields = dict(given)
+    values, problems = convert_fields(kind, fields, is_text=is_text)
+    problems += missing_fields(kind, fields)
+    problems += unknown_fields(kind, fields, "", "this request")
+    counts = Counter(name for name, _ in given)
+    problems += [Problem(name, "is given more than once") for name, count in counts.items() if count > 1]
+    if problems:
+        raise InvalidParameters(problems)
+    return kind(**values)
+
+
+MAX_BODY_BYTES = 16 * 1024
+BODY_TIMEOUT_S = 15.0
+
+Fields = TypeVar("Fields", bound=msgspec.Struct)
+
+
+async def read_body(request: Request[Any], kind: type[Fields]) -> Fields:
+    """Build `kind` from the body's fields; raise `InvalidParameters` naming each wrong one.
+
+    Raises `MalformedForm`, `BodyTooLarge` and `BodyTooSlow` for a body that cannot be read, within its bounds.
+    """
+    body, content_type = await _bounded(request), list_header(request.headers, "content-type")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not body:
+        return built(kind, [])
+    if media_type == "application/json":
+        return built(kind, list(_json_object(body).items()), is_text=False)
+    if media_type == "application/x-www-form-urlencoded":
+        return built(kind, parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+    return built(kind, [(part.name, await part.text()) async for part in FormReader(content_type, _once(body)).parts()])
+
+
+async def _bounded(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise BodyTooLarge(MAX_BODY_BYTES)
+    except TimeoutError as exc:
+        raise BodyTooSlow(BODY_TIMEOUT_S) from exc
+    return bytes(body)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        found = decode_json(body.decode())
+    except ValueError as exc:  # what msgspec raises is one, as is what is no UTF-8
+        raise MalformedForm(f"the body cannot be read as JSON: {exc}") from exc
+    if not isinstance(found, dict):
+        raise MalformedForm("the body must be a JSON object")
+    return found

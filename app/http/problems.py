@@ -1,0 +1,152 @@
+"""Every error as `application/problem+json` (RFC 9457), in this one place."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from app.http.description import Header
+from app.http.exceptions import (
+    AdminOnly,
+    NotFinished,
+    RangeNotSatisfiable,
+    Unauthorized,
+)
+from app.http.problem_types import PROBLEM_TYPES, reason
+from app.http.responses import json_response
+from worker.imaging.parsing import InvalidParameters
+from worker.storage import StorageUnavailable
+from worker.tasks.capacity import OwnerWaits, QueueFull
+from worker.tasks.claims import KeyInUse
+from worker.telemetry.counters import REFUSALS
+from worker.validation.fields import Problem
+
+logger = logging.getLogger(__name__)
+
+ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
+
+PROBLEM_JSON = "application/problem+json"
+
+RETRY_AFTER_S = "1"
+"""Seconds that a client is asked to wait for a task to finish, or for Redis or storage to come back."""
+
+RETRY = Header("Retry-After", "In how many seconds to ask again.", "1", {"type": "string", "pattern": "^[0-9]+$"})
+
+CHALLENGE = 'Bearer realm="darkroom"'
+"""What `WWW-Authenticate` asks for (RFC 6750, 3)."""
+_CHALLENGE = Header("WWW-Authenticate", "Which key is needed (RFC 6750).", CHALLENGE)
+
+BY_STATUS = "about:blank"
+"""The type of errors of which their status says it all (RFC 9457, 4.2.1): no such path, no such method, our own."""
+
+
+def type_uri(kind: type[Exception]) -> str:
+    """Return the type of an error in its problem document: a place in the documentation (RFC 9457, 3.1.1)."""
+    return f"/docs#{reason(kind).replace('_', '-')}" if kind in PROBLEM_TYPES else BY_STATUS
+
+
+class ProblemDocument(Struct, frozen=True):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Problem] | UnsetType = UNSET
+    """One for each field that is wrong."""
+
+
+def _problem(kind: type[Exception], status: int, detail: str, problems: list[Problem] | UnsetType) -> ProblemDocument:
+    return ProblemDocument(type_uri(kind), HTTPStatus(status).phrase, status, detail, problems)
+
+
+def example(kind: type[Exception]) -> ProblemDocument:
+    """Return the document of an error as it may come."""
+    known = PROBLEM_TYPES[kind]
+    problems = [Problem(*known.example.split(": ", 1))] if kind is InvalidParameters else UNSET
+    return _problem(kind, known.status, known.example, problems)
+
+
+def _response(document: ProblemDocument, headers: Mapping[str, str] | None) -> Response:
+    return json_response(document, document.status, headers, PROBLEM_JSON)
+
+
+HEADERS: dict[type[Exception], tuple[Header, Callable[[Any], str]]] = {
+    Unauthorized: (_CHALLENGE, lambda exc: CHALLENGE + (', error="invalid_token"' if exc.is_given else "")),
+    AdminOnly: (_CHALLENGE, lambda _: f'{CHALLENGE}, error="insufficient_scope"'),
+    RangeNotSatisfiable: (
+        Header("Content-Range", "How long the result is.", "bytes */18244"),
+        lambda exc: f"bytes */{exc.size}",
+    ),
+    **dict.fromkeys((QueueFull, OwnerWaits), (RETRY, lambda exc: str(exc.retry_after_s))),
+    **dict.fromkeys((NotFinished, KeyInUse, RedisError, StorageUnavailable), (RETRY, lambda _: RETRY_AFTER_S)),
+}
+"""What says more about an error to programs."""
+
+
+def _known(kind: type[Exception]) -> ExceptionHandler:
+    """Return the handler of an error in the table."""
+    status = PROBLEM_TYPES[kind].status
+    header, value = HEADERS.get(kind, (None, str))
+
+    async def handler(request: Request, exc: Exception) -> Response:
+        _count(request, reason(kind))
+        problems = exc.problems if isinstance(exc, InvalidParameters) else UNSET
+        headers = {} if header is None else {header.name: value(exc)}
+        return _response(_problem(kind, status, _detail(exc), problems), headers)
+
+    return handler
+
+
+def _detail(exc: Exception) -> str:
+    if not isinstance(exc, (RedisError, StorageUnavailable)):
+        return str(exc)
+    part = "Redis" if isinstance(exc, RedisError) else "storage"
+    logger.warning("%s is away: %s", part, exc)
+    return f"{part} does not answer; try again soon"
+
+
+async def _http_error(request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    _count(request, HTTPStatus(exc.status_code).name.lower())
+    headers = {"Allow": _allowed(request)} if exc.status_code == 405 else exc.headers
+    return _response(_problem(HTTPException, exc.status_code, exc.detail, UNSET), headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of all routes with the request's path; Starlette's own answer names those of the first."""
+    routes = [each for each in request.app.routes if isinstance(each, Route) and each.methods]
+    found = (each.methods for each in routes if each.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for methods in found for method in methods or ()}))
+
+
+async def _unexpected(request: Request, exc: Exception) -> Response:
+    _count(request, HTTPStatus(500).name.lower())
+    return _response(_problem(type(exc), 500, "an error of the service's own; its log has the cause", UNSET), None)
+
+
+def _count(request: Request, known: str) -> None:
+    request.state["tasks"].stats.count(REFUSALS, known)
+
+
+# Every handler is async: Starlette would send a plain function through a thread pool, which overload fills.
+EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
+    **{kind: _known(kind) for kind in PROBLEM_TYPES},
+    HTTPException: _http_error,
+    # Starlette raises the error again after this answer, so the server logs its traceback.
+    Exception: _unexpected,
+}
+
+
+async def answer_to(exc: Exception, request: Request) -> Response:
+    """Answer what was raised before the routes, where Starlette does not look into the table."""
+    kind = next(kind for kind in type(exc).__mro__ if kind in EXCEPTION_HANDLERS)
+    return await EXCEPTION_HANDLERS[kind](request, exc)

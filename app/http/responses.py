@@ -1,0 +1,72 @@
+"""JSON out, by the same library that decodes it; with a line end, for people with curl."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+def json_response(
+    data: Any,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> Response:
+    return Response(msgspec.json.encode(data) + b"\n", status_code, headers, media_type)
+
+
+HEADERS = {
+    # Whatever is not named is forbidden; pictures are shown from memory too (blob:).
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # asked again each time, and answered with 304: a new version shows at once
+    "Vary": "Accept-Encoding",
+}
+
+
+class File(Struct, frozen=True):
+    """A file's bytes, and a quarter of them compressed."""
+
+    body: bytes
+    packed: bytes
+    media_type: str
+
+    @property
+    def etag(self) -> str:
+        """Weak, for both encodings mean the same (RFC 9110, 8.8.1)."""
+        return f'W/"{hashlib.sha256(self.body).hexdigest()[:16]}"'
+
+
+def packed(body: bytes, media_type: str) -> File:
+    return File(body, gzip.compress(body, mtime=0), media_type)
+
+
+def send(request: Request[Any], file: File) -> Response:
+    headers = {**HEADERS, "ETag": file.etag}
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media_type)
+    return Response(file.body, headers=headers, media_type=file.media_type)
+
+
+class Documents(Protocol):
+    """The documentation of the API as it is sent; `app.openapi.rendering` makes it."""
+
+    @property
+    def openapi(self) -> File: ...
+
+    @property
+    def page(self) -> File: ...
+
+    def postman(self, address: str, /) -> File:
+        """Return the Postman collection for the address under which the API was asked for it."""

@@ -1,0 +1,277 @@
+"""The OpenAPI 3.1 document of the routes: from what is said beside their handlers, and from the types that they use."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from redis.exceptions import RedisError
+from starlette.routing import BaseRoute, Route
+
+from app.api_settings import Settings
+from app.auth.access import ADMIN_PATHS, HEALTH_PATHS, LINKED_PATHS, PUBLIC_PATHS
+from app.auth.sessions import SAFE_METHODS
+from app.http.description import JSON, Answer, Body, Description, Header, description_of, texts_of
+from app.http.exceptions import (
+    AdminOnly,
+    ForeignOrigin,
+    HostNotAllowed,
+    NotServedHere,
+    ReadOnlySession,
+    Unauthorized,
+    WrongToken,
+)
+from app.http.middleware import DESCRIBED as REQUEST_ID
+from app.http.problem_types import PROBLEM_TYPES
+from app.http.problems import HEADERS, PROBLEM_JSON, ProblemDocument, example, type_uri
+from app.openapi.examples import DONE, MESSAGE_ID
+from app.openapi.schemas import Schema, form_components, form_examples, form_schema, parameters
+from app.tasks.presets import Presets
+from app.tasks.views import TaskEvent, WebhookEvent, task_status
+from worker.imaging.parsing import InvalidParameters
+from worker.imaging.plan import Output
+from worker.operations import AnyOperation
+
+SUMMARY = (
+    "Image processing with a queue: upload a picture and say what is to be done, get a task's id at once, watch the "
+    "task, fetch the result. Errors are `application/problem+json` (RFC 9457); their `type` leads to what it means."
+)
+
+_REFERENCE = "#/components/schemas/{name}"
+
+_FORM_TYPES = (JSON, "application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def document(routes: Sequence[BaseRoute], settings: Settings, presets: Presets) -> dict[str, Any]:
+    """Describe the routes, but for those that are not `include_in_schema`; raises `KeyError` for one never described.
+
+    The form's schemas follow the settings: how many operations, which presets, whether keys are needed.
+    """
+    described = [
+        (route, description_of(route.endpoint))
+        for route in routes
+        if isinstance(route, Route) and route.include_in_schema
+    ]
+    forms = form_components(settings, presets)
+    form = {
+        "multipart/form-data": {
+            "schema": form_schema(forms),
+            "examples": form_examples(settings, presets),
+            "encoding": {"file": {"contentType": "image/*"}, "overlay": {"contentType": "image/*"}},
+        }
+    }
+    writer = _Writer(form, needs_key=bool(settings.api_keys))
+    paths: dict[str, dict[str, Any]] = {}
+    for route, description in described:
+        [method] = sorted(set(route.methods or ()) - {"HEAD"})
+        paths.setdefault(route.path_format, {})[method.lower()] = writer.operation(route, description)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Darkroom",
+            "version": version("darkroom"),
+            "summary": "An asynchronous image-processing service",
+            "description": SUMMARY,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(description.tag for _, description in described)],
+        "paths": paths,
+        "webhooks": {"task-ended": {"post": _webhook()}},
+        "components": {
+            "schemas": {**_schemas(description for _, description in described), **forms},
+            "examples": {_short(kind): _problem_example(kind) for kind in PROBLEM_TYPES},
+            "headers": {REQUEST_ID.name: _header(REQUEST_ID)},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "`python -m app.keys NAME` makes one."},
+                "link": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "signature",
+                    "description": "Of a link that `POST /tasks/{task_id}/link` gives.",
+                },
+            },
+        },
+    }
+
+
+def _schemas(descriptions: Iterable[Description]) -> dict[str, Schema]:
+    """Return the schemas of all types that are sent, or read from JSON bodies."""
+    kinds: list[Any] = [ProblemDocument, TaskEvent, WebhookEvent, AnyOperation, Output]
+    for description in descriptions:
+        kinds += [answer.kind for answer in description.answers if answer.kind is not None]
+        kinds += [description.body.kind] if isinstance(description.body, Body) else []
+    schemas, components = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_REFERENCE)
+    return {**components, "Step": schemas[kinds.index(AnyOperation)]}
+
+
+def _schema(kind: type) -> Schema:
+    return {"type": "object"} if kind is dict else {"$ref": _REFERENCE.format(name=kind.__name__)}
+
+
+class _Writer:
+    """Writes operations; holds what is the same for all of them."""
+
+    def __init__(self, form: dict[str, Any], *, needs_key: bool) -> None:
+        self._form = form
+        self._needs_key = needs_key
+
+    def operation(self, route: Route, description: Description) -> dict[str, Any]:
+        summary, details = texts_of(route.endpoint)
+        body = self._body(description)
+        return {
+            "operationId": route.endpoint.__name__,
+            "tags": [description.tag],
+            "summary": summary,
+            **({"description": details} if details else {}),
+            "parameters": list(_parameters(route, description)),
+            **({} if body is None else {"requestBody": body}),
+            "responses": {
+                **{str(answer.status): _response(answer) for answer in description.answers},
+                **_problem_responses(_problems(route, description)),
+            },
+            "security": self._security(route.path),
+        }
+
+    def _body(self, description: Description) -> dict[str, Any] | None:
+        match description.body:
+            case Body(kind=kind, example=value):
+                schema = _schema(kind)
+                return {"content": {each: {"schema": schema, "example": value} for each in _FORM_TYPES}}
+            case "form":
+                return {"required": True, "content": self._form}
+        return None
+
+    def _security(self, path: str) -> list[dict[str, list[str]]]:
+        if path in PUBLIC_PATHS or not self._needs_key:
+            return []
+        return [{"key": []}, {"link": []}] if path.startswith(LINKED_PATHS) else [{"key": []}]
+
+
+def _parameters(route: Route, description: Description) -> Iterator[dict[str, Any]]:
+    for name in route.param_convertors:
+        schema = {"type": "string", "format": "uuid"} if name == "task_id" else {"type": "string"}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    for name, schema in parameters(description.query).items() if description.query is not None else ():
+        text = schema.pop("description", None)
+        if "default" in schema and not schema["default"] and schema.get("type") == "array":
+            del schema["default"]  # it is the one list that cannot be written
+        style = {"explode": False} if schema.get("type") == "array" else {}
+        required = {"required": True} if name in _required(description.query) else {}
+        yield {"name": name, "in": "query", "description": text, "schema": schema, **style, **required}
+    for header in description.headers:
+        yield {"name": header.name, "in": header.place, **_header(header)}
+
+
+def _required(kind: type[msgspec.Struct] | None) -> set[str]:
+    return set() if kind is None else {field.name for field in msgspec.structs.fields(kind) if field.required}
+
+
+def _header(header: Header) -> dict[str, Any]:
+    return {"description": header.description, "schema": dict(header.schema), "example": header.example}
+
+
+def _headers(headers: Iterable[Header]) -> dict[str, Any]:
+    return {
+        **{header.name: _header(header) for header in headers},
+        REQUEST_ID.name: {"$ref": f"#/components/headers/{REQUEST_ID.name}"},
+    }
+
+
+def _response(answer: Answer) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if answer.kind is not None:
+        examples = {name: {"value": msgspec.to_builtins(value)} for name, value in answer.examples.items()}
+        content[answer.kind_type] = {"schema": _schema(answer.kind), "examples": examples}
+    for media_type in answer.media_types:
+        content[media_type] = _text(answer) if media_type.startswith(("text/", "application/openmetrics")) else {}
+    links = {name: {"operationId": name, "parameters": {"task_id": "$response.body#/task_id"}} for name in answer.links}
+    return {
+        "description": answer.description,
+        "headers": _headers(answer.headers),
+        **({"content": content} if content else {}),
+        **({"links": links} if links else {}),
+    }
+
+
+def _text(answer: Answer) -> dict[str, Any]:
+    return {
+        "schema": {"type": "string"},
+        "examples": {name: {"value": value} for name, value in answer.examples.items() if isinstance(value, str)},
+    }
+
+
+def _problems(route: Route, description: Description) -> list[type[Exception]]:
+    """Return what can go wrong: what the description says and what follows from the path and the parameters."""
+    path, found = route.path, list(description.problems)
+    if path not in PUBLIC_PATHS:
+        found += [Unauthorized, RedisError]
+        if not SAFE_METHODS & (route.methods or set()):
+            found += [WrongToken, ReadOnlySession]
+    if path in ADMIN_PATHS:
+        found.append(AdminOnly)
+    if path not in HEALTH_PATHS:
+        found += [NotServedHere, HostNotAllowed]
+    if not SAFE_METHODS & (route.methods or set()):
+        found.append(ForeignOrigin)
+    if description.query is not None:
+        found.append(InvalidParameters)
+    return sorted(dict.fromkeys(found), key=lambda kind: (PROBLEM_TYPES[kind].status, _short(kind)))
+
+
+def _problem_responses(kinds: list[type[Exception]]) -> dict[str, Any]:
+    by_status = groupby(kinds, key=lambda kind: PROBLEM_TYPES[kind].status)
+    return {str(status): _problem_response(list(group)) for status, group in by_status}
+
+
+def _problem_response(kinds: list[type[Exception]]) -> dict[str, Any]:
+    schema = {
+        **_schema(ProblemDocument),
+        "properties": {"type": {"enum": [type_uri(kind) for kind in kinds]}},
+    }
+    examples = {_short(kind): {"$ref": f"#/components/examples/{_short(kind)}"} for kind in kinds}
+    return {
+        "description": " Or: ".join(PROBLEM_TYPES[kind].meaning for kind in kinds),
+        "headers": _headers(HEADERS[kind][0] for kind in kinds if kind in HEADERS),
+        "content": {PROBLEM_JSON: {"schema": schema, "examples": examples}},
+    }
+
+
+def _short(kind: type[Exception]) -> str:
+    return type_uri(kind).rpartition("#")[2]
+
+
+def _problem_example(kind: type[Exception]) -> dict[str, Any]:
+    return {"summary": PROBLEM_TYPES[kind].meaning, "value": msgspec.to_builtins(example(kind))}
+
+
+def _webhook() -> dict[str, Any]:
+    event = WebhookEvent("task.succeeded", "2026-03-01T12:00:00.061Z", task_status(DONE))
+    headers = (
+        Header("webhook-id", "The same for every attempt.", MESSAGE_ID),
+        Header("webhook-timestamp", "When the attempt was made (Unix seconds).", "1772366400"),
+        Header(
+            "webhook-signature",
+            "`v1,` and HMAC-SHA256 in base64; two while secrets change.",
+            "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+        ),
+    )
+    return {
+        "operationId": "taskEnded",
+        "summary": "Sent to the `callback_url` of a task when it ends, by the Standard Webhooks specification",
+        "parameters": [{"name": each.name, "in": "header", "required": True, **_header(each)} for each in headers],
+        "requestBody": {
+            "content": {
+                JSON: {
+                    "schema": _schema(WebhookEvent),
+                    "example": msgspec.to_builtins(event),
+                }
+            }
+        },
+        "responses": {
+            "2XX": {"description": "Taken."},
+            "410": {"description": "Never again for this message."},
+            "default": {"description": "Tried again, ten times over three days; `Retry-After` is honoured."},
+        },
+    }

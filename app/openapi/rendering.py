@@ -1,0 +1,42 @@
+"""The documentation as it is sent: each document is written when it is first asked for, and kept."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import msgspec
+from starlette.routing import BaseRoute
+
+from app.api_settings import Settings
+from app.http.description import JSON
+from app.http.responses import File, packed
+from app.openapi.document import document
+from app.openapi.postman import collection
+from app.openapi.reference import page
+from app.tasks.presets import Presets
+
+
+class Documents:
+    """What there is to read about these routes under these settings."""
+
+    def __init__(self, routes: Sequence[BaseRoute], settings: Settings, presets: Presets) -> None:
+        self._describe: Callable[[], dict[str, Any]] = lambda: document(routes, settings, presets)
+        self.postman: Callable[[str], File] = lru_cache(maxsize=8)(self._collection)
+        """By the address under which the API was asked for it."""
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        # Examples are of our types until here.
+        described: dict[str, Any] = msgspec.to_builtins(self._describe())
+        return described
+
+    @cached_property
+    def openapi(self) -> File:
+        return packed(msgspec.json.encode(self._document) + b"\n", JSON)
+
+    @cached_property
+    def page(self) -> File:
+        return packed(page(self._document).encode(), "text/html")
+
+    def _collection(self, address: str) -> File:
+        return packed(msgspec.json.encode(collection(self._document, address)) + b"\n", JSON)

@@ -1,0 +1,240 @@
+"""`GET /tasks/{id}/events` and `GET /events`: what happens, as server-sent events (WHATWG HTML, 9.2)."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, structs
+from msgspec.structs import replace
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+from starlette.responses import Response
+
+from app.http.description import Answer, Header, describe
+from app.http.parameters import read_query
+from app.openapi.examples import STATUSES, TASK_ID
+from app.state import Request, checked
+from app.tasks.event_hub import EVERYTHING, Listener, of_owner, of_task
+from app.tasks.views import TaskEvent, task_status
+from worker.imaging.parsing import InvalidParameters
+from worker.tasks.events import Event, following, is_later, task_with_newest_id
+from worker.tasks.model import Status, Task, TaskNotFound
+from worker.validation.fields import Problem
+
+HEARTBEAT_S = 15
+"""Comments that keep proxies from closing a silent stream."""
+
+SEND_TIMEOUT_S = 30
+"""How long a client may take nothing before its connection is closed."""
+
+LEAVE_S = 5
+"""How long a stopping server waits for its streams: `app.tasks.event_hub` ends them within a second."""
+
+CATCH_UP = 500
+"""Events read at once for a client that was away."""
+
+_EVENT_ID = r"[0-9]{1,15}(-[0-9]{1,15})?"
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    status: Annotated[
+        tuple[Status, ...],
+        Meta(min_length=1, description="Only tasks that come into one of these states, with commas."),
+    ] = ()
+
+
+LAST_EVENT_ID = Header(
+    "Last-Event-ID",
+    "The id of the last event that was heard; those that came after it are sent first.",
+    "1772366400012-0",
+    {"type": "string", "pattern": f"^({_EVENT_ID})?$"},
+)
+
+
+EventName = Literal["queued", "started", "operation", "output", "ended"]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One of the stream's events."""
+
+    event: EventName
+    data: Annotated[
+        str,
+        Meta(
+            extra_json_schema={
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": "#/components/schemas/TaskEvent"},
+            }
+        ),
+    ]
+    id: Annotated[str, Meta(description="For Last-Event-ID; steps have it only when nothing follows.")] | UnsetType = (
+        UNSET
+    )
+
+
+def _json(data: TaskEvent) -> str:
+    return msgspec.json.encode(data).decode()
+
+
+_STREAM = Answer(
+    200,
+    "A stream of events, of which the schema describes one; its lines `: ping` keep proxies from closing it.",
+    examples={
+        "queued": Message("queued", _json(TaskEvent(task_id=TASK_ID, status=Status.PENDING, attempt=0, position=1))),
+        "operation": Message("operation", _json(TaskEvent(task_id=TASK_ID, progress=0.5, operation="resize"))),
+        "ended": Message(
+            "ended",
+            _json(TaskEvent(**structs.asdict(STATUSES["done"]), attempt=1)),
+            "1772366400061-0",
+        ),
+    },
+    kind=Message,
+    kind_type="text/event-stream",
+)
+
+
+@describe(
+    "Events",
+    _STREAM,
+    Answer(204, "The task has ended and there is no more to hear: do not come back."),
+    problems=(TaskNotFound, InvalidParameters),
+    headers=(LAST_EVENT_ID,),
+)
+async def task_events(request: Request) -> Response:
+    """Stream a task's events until its end, first how it is now; or, after `Last-Event-ID`, what was missed.
+
+    204, by which a browser knows not to come back, when there is no more to hear.
+    """
+    after_id = _last_event_id(request)
+    task, at_id = await task_with_newest_id(request.state["redis"], request.path_params["task_id"])
+    checked(request, task)
+    if task.is_finished and after_id is not None:
+        missed = [event async for event in _missed(request, after_id, task.id)]
+        return _stream(_listed(request, missed)) if missed else Response(status_code=204)
+    return _stream(_of_task(request, task, at_id, after_id))
+
+
+@describe("Events", _STREAM, query=EventsQuery, headers=(LAST_EVENT_ID,))
+async def all_events(request: Request) -> Response:
+    """Stream the events of all tasks of the caller; with `status`, only those of tasks that come into one of these."""
+    after_id, wanted = _last_event_id(request), read_query(request, EventsQuery).status
+    return _stream(_of_all(request, after_id, wanted))
+
+
+def _stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
+    return EventSourceResponse(
+        messages, headers=HEADERS, ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S, shutdown_grace_period=LEAVE_S
+    )
+
+
+async def _listed(request: Request, events: list[Event]) -> AsyncIterator[ServerSentEvent]:
+    for event in events:
+        for message in await _of_its_task(request, event):
+            yield message
+
+
+async def _of_task(request: Request, task: Task, at_id: str, after_id: str | None) -> AsyncIterator[ServerSentEvent]:
+    async with request.state["events"].listening(of_task(task.id)) as listener:
+        if after_id is None:
+            yield _message(task.status, _snapshot(task), at_id)
+            if task.is_finished:
+                return
+        async for event in _from(request, listener, after_id or at_id, task.id):
+            for message in await _of_its_task(request, event):
+                yield message
+            if event.is_end:
+                return
+
+
+async def _of_all(request: Request, after_id: str | None, wanted: tuple[Status, ...]) -> AsyncIterator[ServerSentEvent]:
+    caller = request.state["caller"]
+    topic = EVERYTHING if caller.is_admin else of_owner(caller.name or "")
+    async with request.state["events"].listening(topic) as listener:
+        async for event in _from(request, listener, after_id):
+            if not wanted:
+                for message in _messages(event, _facts(event)):
+                    yield message
+            elif event.status in wanted:
+                yield _message(event.status, _facts(event), event.id)
+
+
+async def _from(
+    request: Request, listener: Listener, after_id: str | None, task_id: str | None = None
+) -> AsyncIterator[Event]:
+    """Yield what came after an event, from the log, then what comes, from the listener; each once and in order."""
+    seen = after_id
+    if after_id is not None:
+        async for event in _missed(request, after_id, task_id):
+            seen = event.id
+            yield event
+    while (heard := await listener.next()) is not None:
+        if seen is None or is_later(heard.id, seen):
+            yield heard
+
+
+async def _missed(request: Request, after_id: str, task_id: str | None) -> AsyncIterator[Event]:
+    while events := await following(request.state["redis"], after_id, CATCH_UP):
+        for event in events:
+            if task_id in (None, event.task_id) and request.state["caller"].may_see(event.owner):
+                yield event
+        after_id = events[-1].id
+
+
+async def _of_its_task(request: Request, event: Event) -> Iterator[ServerSentEvent]:
+    """Return the messages of an event; the end of a task comes with what its status says."""
+    facts = _facts(event)
+    if event.is_end:
+        with suppress(TaskNotFound):
+            status = task_status(await request.state["tasks"].get(event.task_id))
+            facts = replace(facts, status=status.status, result=status.result, error=status.error)
+    return _messages(event, facts)
+
+
+def _messages(event: Event, facts: TaskEvent) -> Iterator[ServerSentEvent]:
+    """Yield one message for each step and one for the new state; the last has the id by which to come back."""
+    for number, step in enumerate(event.steps, start=1):
+        name = "operation" if step.operation is not None else "output"
+        is_last = event.status is None and number == len(event.steps)
+        data = TaskEvent(task_id=event.task_id, **msgspec.to_builtins(step))
+        yield ServerSentEvent(_json(data), event=name, id=event.id if is_last else None)
+    if event.status is not None:
+        yield _message(event.status, facts, event.id)
+
+
+def _message(status: Status, facts: TaskEvent, event_id: str) -> ServerSentEvent:
+    return ServerSentEvent(_json(facts), event=name_of(status), id=event_id)
+
+
+def name_of(status: Status) -> EventName:
+    """Return what an event is called by which a task comes into a state."""
+    names: dict[Status, EventName] = {Status.PENDING: "queued", Status.STARTED: "started"}
+    return names.get(status, "ended")
+
+
+def _facts(event: Event) -> TaskEvent:
+    return TaskEvent(
+        task_id=event.task_id,
+        status=UNSET if event.status is None else event.status,
+        attempt=event.attempt,
+        position=UNSET if event.position is None else event.position,
+    )
+
+
+def _snapshot(task: Task) -> TaskEvent:
+    return TaskEvent(
+        **structs.asdict(task_status(task)),
+        attempt=task.attempt,
+        progress=task.progress if task.status is Status.STARTED else UNSET,
+    )
+
+
+def _last_event_id(request: Request) -> str | None:
+    """Return the event after which a client wants to hear (9.2.4), or None for from now on."""
+    text: str | None = request.headers.get("last-event-id")
+    if text and not re.fullmatch(_EVENT_ID, text):
+        raise InvalidParameters([Problem("Last-Event-ID", "is no id of an event; give the last that was sent")])
+    return text or None

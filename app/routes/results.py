@@ -1,0 +1,252 @@
+"""`GET /processed/{task_id}/{name}`: the bytes of a result, whole or in part."""
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from types import MappingProxyType
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from app.http.description import JSON, PICTURES, Answer, Body, Header, describe
+from app.http.exceptions import (
+    BodyTooLarge,
+    BodyTooSlow,
+    LinkRefused,
+    MalformedForm,
+    NoResult,
+    NotFinished,
+    RangeNotSatisfiable,
+    ResultNotFound,
+    SeveralResults,
+)
+from app.http.negotiation import list_header, prefers
+from app.http.parameters import read_body
+from app.http.responses import json_response
+from app.openapi.examples import TASK_ID
+from app.state import Request, own_task
+from app.tasks.views import Results, TaskId, Time
+from worker.imaging.parsing import InvalidParameters
+from worker.storage import StorageUnavailable
+from worker.tasks.model import Status, Task, TaskNotFound
+from worker.telemetry.clock import rfc3339
+
+SIGNED_URL_LIFE_S = 300
+"""How long a redirect may be followed, by slow clients with clocks that differ; a download that has begun goes on."""
+
+Span = tuple[int, int]
+"""First and last byte, both included, as HTTP counts them."""
+
+
+LOCATION = Header("Location", "Where it goes on.", f"/task-status/{TASK_ID}")
+CONTENT_LOCATION = Header(
+    "Content-Location", "The path of the picture that is sent.", f"/processed/{TASK_ID}/photo.webp"
+)
+ETAG = Header("ETag", "Changes when the bytes do.", '"2f6-18d1c2a4b5e6f-4744"')
+LAST_MODIFIED = Header("Last-Modified", "When it was stored.", "Sun, 01 Mar 2026 12:00:00 GMT")
+RANGES = Header("Accept-Ranges", "Parts can be asked for.", "bytes")
+CACHE_CONTROL = Header(
+    "Cache-Control", "How long it may be kept: as long as the link is good.", "private, max-age=3540"
+)
+CONDITIONS = (
+    Header("If-None-Match", "The ETag of a copy; if it is still good, the answer is 304.", ETAG.example),
+    Header("If-Modified-Since", "The same by its time.", LAST_MODIFIED.example),
+    Header("Range", "The part that is wanted, one of bytes; what else it may be is ignored.", "bytes=0-1023"),
+    Header("If-Range", "The ETag or the time of what one has a part of; if it has changed, all is sent.", ETAG.example),
+)
+SIGNATURE = (
+    Header("expires", "Of a signed link: when it ends (Unix seconds).", "1772370000", place="query"),
+    Header(
+        "signature",
+        "Of a signed link, which needs no key.",
+        "q1Xy-5h7vN0Y2cF4o8bE6w3Zr9Kt1Lm7Pd5Su0Jg2Ha",
+        place="query",
+    ),
+)
+WHOLE = Answer(200, "The bytes.", media_types=(*PICTURES, JSON), headers=(ETAG, LAST_MODIFIED, RANGES, CACHE_CONTROL))
+PART = Answer(
+    206,
+    "The part that was asked for.",
+    media_types=(*PICTURES, JSON),
+    headers=(ETAG, LAST_MODIFIED, RANGES, Header("Content-Range", "Which part it is.", "bytes 0-1023/18244")),
+)
+UNCHANGED = Answer(304, "The copy is still good.", headers=(ETAG, LAST_MODIFIED))
+REDIRECT = Answer(
+    307, "With `REDIRECT_DOWNLOADS`: the object store has the bytes, for five minutes.", headers=(LOCATION,)
+)
+
+
+@describe(
+    "Results",
+    WHOLE,
+    PART,
+    UNCHANGED,
+    REDIRECT,
+    problems=(LinkRefused, TaskNotFound, ResultNotFound, RangeNotSatisfiable, StorageUnavailable),
+    headers=(*CONDITIONS, *SIGNATURE),
+)
+async def output(request: Request) -> Response:
+    """Send a result by its path.
+
+    Only a path that a task names is ever looked up. HEAD tells its size and type.
+    """
+    is_link = "signature" in request.query_params
+    headers = await _checked_link(request) if is_link else {}
+    task = await (request.state["tasks"].get(request.path_params["task_id"]) if is_link else own_task(request))
+    names = {file_name: name for name, file_name in task.spec.file_names.items()}
+    if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
+        raise ResultNotFound("the task has no result of this name")
+    response = await send_output(request, task, names[request.path_params["name"]])
+    for header, value in headers.items():
+        response.headers.setdefault(header, value)  # a redirect has a stricter one
+    return response
+
+
+async def _checked_link(request: Request) -> dict[str, str]:
+    """Return headers for what a link leads to; raise `LinkRefused` when it does not lead there, or no longer."""
+    query, path = request.query_params, "/processed/{task_id}/{name}".format(**request.path_params)
+    left_s = await request.state["links"].check(path, query.get("expires", ""), query["signature"])
+    return {"Cache-Control": f"private, max-age={left_s}"}  # no cache hands it on, or keeps it longer than the link
+
+
+def succeeded(task: Task) -> Task:
+    """Return a task that has results, or raise `NotFinished` or `NoResult`."""
+    if not task.is_finished:
+        raise NotFinished(task)
+    if task.status is not Status.SUCCESS:
+        raise NoResult(task)
+    return task
+
+
+def prefers_picture(request: Request, task: Task) -> bool:
+    """Tell whether the client would rather have the task's result than JSON about it."""
+    variant, source = next(iter(task.spec.plan.variants.values())), task.spec.source
+    media_type = "image/*" if source is None else variant.media_type(source)  # None: it could not be fetched
+    return prefers(list_header(request.headers, "accept", "*/*"), media_type, "application/json")
+
+
+async def send_picture(request: Request, task: Task, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """Send the one result of a task that has ended well; raises `SeveralResults`."""
+    if task.spec.plan.is_named:
+        raise SeveralResults(task)
+    response = await send_output(request, task, "")
+    response.headers.update(headers)
+    return response
+
+
+async def send_output(request: Request, task: Task, name: str) -> Response:
+    """Send the result of a task's variant, or where the object store sends it."""
+    # A signature holds for one method, so HEAD is answered here.
+    if request.state["settings"].redirect_downloads and request.method == "GET":
+        url = await request.state["storage"].signed_url(task.result_paths[name], SIGNED_URL_LIFE_S)
+        # Stored, it would be followed after its end. The store sees to ranges and conditions: clients repeat them.
+        return RedirectResponse(url, 307, headers={"Cache-Control": "no-store", "Vary": "Accept"})
+    media_type = task.spec.plan.variants[name].media_type(task.spec.source)
+    return await _send_bytes(request, task.result_paths[name], media_type)
+
+
+async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
+    """Answer conditional requests and single ranges (RFC 9110, 13 and 14)."""
+    storage = request.state["storage"]
+    try:
+        meta = await storage.head(path)
+    except FileNotFoundError:
+        raise ResultNotFound("the result is gone from storage") from None
+    size, etag, modified = meta["size"], meta["e_tag"] or "", meta["last_modified"].replace(microsecond=0)
+    headers = {
+        "ETag": etag,
+        "Last-Modified": format_datetime(modified.astimezone(UTC), usegmt=True),
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(size),
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept",
+    }
+    is_get = request.method in ("GET", "HEAD")  # else it is the answer to an upload
+    if is_get and _is_fresh(request.headers, etag, modified):
+        del headers["Content-Length"]
+        return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        return Response(headers=headers, media_type=media_type)
+    status, span = 200, (0, size - 1)
+    asked = parse_range(request.headers.get("range", ""), size) if is_get else None
+    if asked is not None and request.headers.get("if-range", etag) in (etag, headers["Last-Modified"]):
+        status, span = 206, asked
+        if span[0] > span[1]:
+            raise RangeNotSatisfiable(size)
+        headers["Content-Range"] = f"bytes {span[0]}-{span[1]}/{size}"
+        headers["Content-Length"] = str(span[1] - span[0] + 1)
+    return StreamingResponse(await storage.stream(path, *span), status, headers, media_type)
+
+
+def _is_fresh(headers: Headers, etag: str, modified: datetime) -> bool:
+    """Tell whether the client's copy is still good (RFC 9110, 13.1.2 and 13.1.3)."""
+    if "if-none-match" in headers:
+        tags = [tag.strip().removeprefix("W/") for tag in list_header(headers, "if-none-match").split(",")]
+        return etag in tags or "*" in tags
+    try:
+        since = parsedate_to_datetime(headers.get("if-modified-since", ""))
+    except (ValueError, OverflowError):
+        return False
+    return since.tzinfo is not None and modified <= since
+
+
+def parse_range(value: str, size: int) -> Span | None:
+    """Read a Range header for `size` bytes; None for what a server may ignore: other units, many ranges, errors.
+
+    A span whose first byte is after its last cannot be satisfied.
+    """
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", value.strip())
+    if match is None or not any(match.groups()):
+        return None
+    first, last = match.groups()
+    if not first:
+        return (max(0, size - int(last)), size - 1) if int(last) else (size, size - 1)
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(int(last) if last else size - 1, size - 1)
+
+
+class LinkWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a link is to be."""
+
+    expires_in: Annotated[int, Meta(ge=1, le=604_800, description="For how many seconds the link is good.")] = 3600
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What anybody may GET for a time."""
+
+    task_id: TaskId
+    url: Annotated[Results, Meta(description="Path and query on this server, or each variant's by its name.")]
+    expires_at: Time
+
+
+@describe(
+    "Results",
+    Answer(
+        200,
+        "The link.",
+        Link,
+        {
+            "link": Link(
+                TASK_ID,
+                f"/processed/{TASK_ID}/photo.webp?expires=1772370000&signature=q1Xy-5h7vN0Y2cF4o8bE6w3Zr9Kt1Lm7Pd5Su0Jg2Ha",
+                "2026-03-01T13:00:00.000Z",
+            )
+        },
+    ),
+    problems=(MalformedForm, TaskNotFound, NotFinished, NoResult, BodyTooLarge, BodyTooSlow, InvalidParameters),
+    body=Body(LinkWish, LinkWish(600)),
+)
+async def link(request: Request) -> Response:
+    """Answer with a link to the result, or to each variant's by its name; whoever has it may GET it for a time."""
+    wish = await read_body(request, LinkWish)
+    task = succeeded(await own_task(request))
+    expires_s = int(time.time()) + wish.expires_in
+    links = {name: await request.state["links"].link(path, expires_s) for name, path in task.result_paths.items()}
+    url = links if task.spec.plan.is_named else links[""]
+    return json_response(Link(task.id, url, rfc3339(expires_s * 1000)))

@@ -1,0 +1,187 @@
+"""`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
+
+from contextlib import suppress
+
+from msgspec import UNSET, Struct, UnsetType
+from starlette.responses import Response
+
+from app.http.description import PICTURES, Answer, describe
+from app.http.exceptions import (
+    NoResult,
+    NotFinished,
+    NoWebhook,
+    RangeNotSatisfiable,
+    ResultNotFound,
+    SeveralResults,
+    UploadGone,
+)
+from app.http.negotiation import APPLIED, PREFER, applied, wait_s
+from app.http.responses import json_response
+from app.openapi.examples import DONE, DONE_TWICE, MESSAGE_ID, RECORDS, STATUSES, TASK_ID
+from app.routes.results import (
+    CONDITIONS,
+    ETAG,
+    LAST_MODIFIED,
+    LOCATION,
+    PART,
+    REDIRECT,
+    UNCHANGED,
+    prefers_picture,
+    send_picture,
+    succeeded,
+)
+from app.state import Request, own_task, own_task_id
+from app.tasks import views
+from app.tasks.bulk_retry import retry_task
+from app.tasks.event_hub import ended
+from app.tasks.views import DeliveryAttempt, TaskId, TaskRecord, TaskResult, TaskStatus, Webhook, results, task_record
+from worker.runner.cleanup import remove
+from worker.storage import StorageUnavailable
+from worker.tasks.capacity import OwnerWaits, QueueFull
+from worker.tasks.model import Status, Task, TaskNotFound, TaskRunning, WrongState
+from worker.telemetry.clock import rfc3339
+from worker.webhooks.messages import Attempt, State
+
+
+@describe(
+    "Tasks",
+    Answer(200, "How the task is.", TaskStatus, STATUSES, headers=(APPLIED,)),
+    problems=(TaskNotFound,),
+    headers=(PREFER,),
+)
+async def task_status(request: Request) -> Response:
+    """Say how the task is, to a client that prefers to wait as soon as it has ended."""
+    task, headers = await _awaited(request)
+    return json_response(views.task_status(task), headers=headers)
+
+
+@describe("Tasks", Answer(200, "The record.", TaskRecord, RECORDS), problems=(TaskNotFound,))
+async def record(request: Request) -> Response:
+    """Show all there is to know of a task."""
+    task = await own_task(request)
+    position = await request.state["tasks"].position(task.id) if task.status is Status.PENDING else None
+    return json_response(task_record(task, position, await webhook(request, task)))
+
+
+@describe(
+    "Results",
+    Answer(
+        200,
+        "Where the result lies or, if `Accept` would rather have a picture, the result.",
+        TaskResult,
+        {"one": TaskResult(TASK_ID, results(DONE)), "variants": TaskResult(TASK_ID, results(DONE_TWICE))},
+        media_types=PICTURES,
+        headers=(APPLIED, ETAG, LAST_MODIFIED),
+    ),
+    PART,
+    UNCHANGED,
+    REDIRECT,
+    problems=(
+        TaskNotFound,
+        ResultNotFound,
+        SeveralResults,
+        NotFinished,
+        NoResult,
+        RangeNotSatisfiable,
+        StorageUnavailable,
+    ),
+    headers=(PREFER, *CONDITIONS),
+)
+async def task_result(request: Request) -> Response:
+    """Name the picture, or send it to a client that would rather have an image than JSON."""
+    task, headers = await _awaited(request)
+    succeeded(task)
+    if prefers_picture(request, task):
+        return await send_picture(request, task, headers)
+    headers = {"Vary": "Accept", **headers}
+    return json_response(TaskResult(task.id, results(task)), headers=headers)
+
+
+async def _awaited(request: Request) -> tuple[Task, dict[str, str]]:
+    """Return the task, waited for as long as the client prefers, and the headers that say so."""
+    wait = wait_s(request.headers)
+    if wait is None:
+        return await own_task(request), {}
+    task_id = await own_task_id(request)
+    return await ended(task_id, request.state["tasks"], request.state["events"], wait), applied(wait)
+
+
+@describe(
+    "Tasks",
+    Answer(200, "The task was waiting, and is revoked.", TaskStatus, {"revoked": STATUSES["revoked"]}),
+    Answer(202, "The task runs, and will stop.", TaskStatus, {"running": STATUSES["running"]}),
+    problems=(TaskNotFound, WrongState),
+)
+async def cancel(request: Request) -> Response:
+    """Revoke a waiting task at once; a running one stops before its next operation, if it has one left."""
+    task = await request.state["tasks"].cancel(await own_task_id(request))
+    return json_response(views.task_status(task), 200 if task.is_finished else 202)
+
+
+@describe(
+    "Tasks",
+    Answer(202, "The task waits again.", TaskStatus, {"waiting": STATUSES["waiting"]}, headers=(LOCATION,)),
+    problems=(TaskNotFound, WrongState, UploadGone, QueueFull, OwnerWaits, StorageUnavailable),
+)
+async def retry(request: Request) -> Response:
+    """Queue a failed or revoked task again; 410 when its upload is gone and cannot be fetched from a URL again."""
+    state = request.state
+    task = await retry_task(state["tasks"], state["storage"], state["caller"], await own_task(request))
+    return json_response(views.task_status(task), 202, {"Location": f"/task-status/{task.id}"})
+
+
+@describe("Tasks", Answer(204, "All of it is gone."), problems=(TaskNotFound, TaskRunning, StorageUnavailable))
+async def delete(request: Request) -> Response:
+    """Remove a task that does not run: its record, its upload and its result."""
+    tasks, task = request.state["tasks"], await own_task(request)
+    if task.status is Status.PENDING:
+        with suppress(WrongState):  # it is running or ended by now
+            await tasks.cancel(task.id)  # no worker begins it now
+    if not await remove(task.id, tasks, request.state["storage"]):
+        raise TaskRunning(task.id)
+    return Response(status_code=204)
+
+
+async def webhook(request: Request, task: Task) -> Webhook | UnsetType:
+    """Return the last message of a task that has a `callback_url`, and its attempts, for the task's record."""
+    if task.callback_url is None:
+        return UNSET
+    message = await request.state["webhooks"].get(task.message_id) if task.message_id is not None else None
+    if message is None:
+        return Webhook(task.callback_url)
+    next_ms = message.next_ms if message.state is State.WAITING else None
+    return Webhook(
+        task.callback_url,
+        message.id,
+        message.state,
+        [_attempt(each) for each in message.attempts],
+        UNSET if next_ms is None else rfc3339(next_ms),
+    )
+
+
+class Resent(Struct, frozen=True):
+    """Which message is sent again."""
+
+    task_id: TaskId
+    webhook_id: str
+
+
+@describe(
+    "Tasks",
+    Answer(202, "It is on its way.", Resent, {"resent": Resent(TASK_ID, MESSAGE_ID)}, headers=(LOCATION,)),
+    problems=(TaskNotFound, NoWebhook),
+)
+async def resend(request: Request) -> Response:
+    """Send the last webhook of a task again, under the same id, by the whole schedule; 409 when there is none."""
+    task = await own_task(request)
+    message = await request.state["webhooks"].get(task.message_id) if task.message_id is not None else None
+    if message is None:
+        raise NoWebhook(task)
+    await request.state["webhooks"].resend(message)
+    return json_response(Resent(task.id, message.id), 202, {"Location": f"/tasks/{task.id}"})
+
+
+def _attempt(attempt: Attempt) -> DeliveryAttempt:
+    status = UNSET if attempt.status is None or attempt.error is not None else attempt.status
+    error = UNSET if attempt.error is None else attempt.error
+    return DeliveryAttempt(rfc3339(attempt.at_ms), attempt.duration_ms, status, error)

@@ -1,0 +1,108 @@
+"""From a request to a queued task: the form is validated, its files are stored, and the task is created."""
+
+import msgspec
+
+from app.api_settings import Settings
+from app.http.exceptions import KeyReused
+from app.http.multipart import FormReader
+from app.state import Request
+from app.tasks.presets import Presets
+from app.uploads.idempotency import HEADER, FingerprintingReader, IdempotencyRecord, parse_key
+from app.uploads.receive import (
+    ADDRESSES,
+    MAX_SHOWN_NAME,
+    Form,
+    address_problems,
+    file_name,
+    form_reader,
+    read_through,
+    received_form,
+    safe_stem,
+)
+from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
+from worker.tasks.claims import Claim
+from worker.tasks.model import Spec, new_task_id
+from worker.telemetry import logs
+from worker.telemetry.counters import BYTES_IN
+
+
+async def submit(request: Request) -> str:
+    """Create the task that a request asks for, and return its id.
+
+    A request that repeats an earlier one under its `Idempotency-Key` gets the id of that one's task. Raises
+    `InvalidKey`, `KeyInUse` while the earlier request is being received, `KeyReused` if it was another request,
+    `InvalidParameters`, `QueueFull` and what `received_form` raises.
+    """
+    key = parse_key(request.headers.getlist(HEADER))
+    if key is None:
+        return await _create(request, form_reader(request, FormReader))
+    claim = Claim(request.state["redis"], f"idempotency:{request.state['caller'].name or ''}:{key}")
+    stored = await claim.take()
+    if stored is not None:
+        return await _repeated(request, msgspec.json.decode(stored, type=IdempotencyRecord))
+    async with claim.held():
+        return await _create(request, form_reader(request, FingerprintingReader), claim)
+
+
+async def _repeated(request: Request, earlier: IdempotencyRecord) -> str:
+    """Read a form, and return the id of the task that an earlier request with the same form created."""
+    reader = form_reader(request, FingerprintingReader)
+    await read_through(request, reader)
+    if reader.fingerprint != earlier.fingerprint:
+        raise KeyReused
+    return earlier.task_id
+
+
+async def _create(request: Request, reader: FormReader, claim: Claim | None = None) -> str:
+    """Receive the form and create its task, in one step with the record under the claimed key if there is one."""
+    tasks, settings, owner = request.state["tasks"], request.state["settings"], request.state["caller"].owner
+    tasks.room.check(owner)
+    task_id = new_task_id()
+    logs.task_id.set(task_id)
+    async with received_form(request, task_id, reader) as form:
+        spec = _spec(form, settings, request.state["presets"])
+        kept = None
+        if claim is not None and isinstance(reader, FingerprintingReader):
+            record = IdempotencyRecord(reader.fingerprint, task_id)
+            kept = claim.kept_as(msgspec.json.encode(record), settings.idempotency_ttl_s)
+        await tasks.create(task_id, spec, kept, form.fields.get("callback_url"), owner)
+    tasks.stats.count(BYTES_IN, by=form.bytes)
+    return task_id
+
+
+def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
+    """Check the whole form; raise `InvalidParameters` with all its problems at once."""
+    fields, upload, overlay = dict(form.fields), form.upload, form.overlay
+    problems = [*form.problems, *address_problems(fields, settings)]
+    url, _ = (fields.pop(name, None) for name in ADDRESSES)
+    has_overlay = overlay is not None or any(problem.field == "overlay" for problem in problems)
+    try:
+        plan = parse_plan(
+            presets.form_fields(fields),
+            upload.format if upload else None,
+            settings.max_operations,
+            has_overlay=has_overlay,
+        )
+        if upload is not None and upload.size is not None:
+            check_plan_sizes(plan, upload.size, settings.limits)
+    except InvalidParameters as exc:
+        problems += exc.problems
+    else:
+        overlay_format, request_id = overlay.format if overlay is not None else None, logs.request_id.get()
+        if url is not None and not problems:
+            name = file_name(url)
+            return Spec(
+                plan, None, safe_stem(name), overlay_format, name[:MAX_SHOWN_NAME], url=url, request_id=request_id
+            )
+        if upload is not None and not problems:
+            return Spec(
+                plan,
+                upload.format,
+                upload.stem,
+                overlay_format,
+                upload.name,
+                upload.bytes,
+                upload.size,
+                request_id=request_id,
+            )
+    raise InvalidParameters(problems)

@@ -1,0 +1,144 @@
+"""Colours as clients write them, and in the modes of pictures; colours beside alpha."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image, ImageColor, ImageFilter, ImageStat
+
+from worker.validation.fields import Problem
+
+Rgba = tuple[int, int, int, int]
+"""Red, green, blue and alpha, 0 to 255 each."""
+
+ALPHA_MODES = ("LA", "RGBA")
+
+_PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
+
+
+def rgba(colour: str) -> Rgba:
+    """Read a `Colour`, or raise `ValueError`."""
+    if colour == "transparent":
+        return 0, 0, 0, 0
+    return ImageColor.getcolor(colour, "RGBA")  # type: ignore[return-value]
+
+
+Colour = Annotated[
+    str,
+    Meta(
+        pattern=r"^(#[0-9a-fA-F]{3,4}|#[0-9a-fA-F]{6}|#[0-9a-fA-F]{8}|[a-z]+)$",
+        examples=["white", "transparent", "#f80", "#ff880080"],
+        extra_json_schema={"format": "color"},
+        # The pattern leaves open which names there are.
+        extra={"allowed": "a CSS colour name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa", "check": rgba},
+    ),
+]
+"""Text; `rgba` reads it."""
+
+
+def ink(colour: str, mode: str) -> float | tuple[int, ...]:
+    """Return a `Colour` as a pixel of a working mode, where need be in grey or without its alpha."""
+    pixel = Image.new("RGBA", (1, 1), rgba(colour))
+    if mode == "I;16":
+        grey = pixel.convert("L").getpixel((0, 0))
+        return int(grey) * 257  # type: ignore[arg-type]
+    if mode == "CMYK":
+        pixel = pixel.convert("RGB")
+    return pixel.convert(mode).getpixel((0, 0))  # type: ignore[return-value]
+
+
+def holding(image: Image.Image, *colours: str) -> Image.Image:
+    """Return a picture in a working mode brought to one that can show `colours`: with colour, with alpha, or both.
+
+    A 16-bit one stays as it is, and so does CMYK but for alpha: `ink` brings the colour to it.
+    """
+    pixels = [rgba(colour) for colour in colours]
+    needs_alpha = any(alpha < 255 for *_, alpha in pixels)
+    needs_colour = any(not red == green == blue for red, green, blue, _ in pixels)
+    match image.mode:
+        case "L" | "LA":
+            has_alpha = needs_alpha or image.mode == "LA"
+            target = {(False, False): "L", (False, True): "LA", (True, False): "RGB", (True, True): "RGBA"}[
+                needs_colour, has_alpha
+            ]
+        case "RGB" | "CMYK" if needs_alpha:
+            target = "RGBA"
+        case _:
+            return image
+    if image.mode == "CMYK":
+        image = image.convert("RGB")
+    return image if image.mode == target else image.convert(target)
+
+
+def on_colours(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Apply `change` to the L or RGB part of a picture, whose alpha stays as it is."""
+    if image.mode not in ALPHA_MODES:
+        return change(image)
+    changed = change(image.convert(image.mode.removesuffix("A")))
+    changed.putalpha(image.getchannel("A"))
+    return changed
+
+
+def premultiplied(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Apply `change`, which mixes neighbours, so that transparent pixels lend nobody their colour.
+
+    `change` meets L, RGB, La or RGBa; Pillow's own resize and rotate do this by themselves.
+    """
+    if image.mode not in ALPHA_MODES:
+        return change(image)
+    return change(image.convert(_PREMULTIPLIED[image.mode])).convert(image.mode)
+
+
+ANY_ALPHA = [0] + [255] * 255
+"""Point table: an alpha channel -> the mask of all that is visible."""
+
+_NEAR_ENOUGH = [min(255, 8 * alpha) for alpha in range(256)]
+"""Premultiplied colours of little alpha have few bits; as they give way to the mean, rounding adds up to 4 at most."""
+
+
+def visible_histograms(frames: Sequence[Image.Image]) -> list[list[int]]:
+    """Return a histogram of 256 counts for each band of colour, over the visible pixels of all frames together."""
+    counts = [_visible_histogram(frame) for frame in frames]
+    total = [sum(each) for each in zip(*counts, strict=True)]
+    return [total[start : start + 256] for start in range(0, len(total), 256)]
+
+
+def on_visible_colours(image: Image.Image, reach: float, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Apply `change`, which looks at neighbours some `reach` pixels around, to the colours; alpha stays as it is.
+
+    Where nothing is visible, `change` meets the colours of what is visible nearby.
+    """
+    if image.mode not in ALPHA_MODES:
+        return change(image)
+    changed = change(_underpainted(image, reach))
+    changed.putalpha(image.getchannel("A"))
+    return changed
+
+
+def _visible_histogram(frame: Image.Image) -> list[int]:
+    if frame.mode not in ALPHA_MODES:
+        return frame.histogram()
+    return frame.convert(frame.mode.removesuffix("A")).histogram(frame.getchannel("A"))
+
+
+def _underpainted(image: Image.Image, reach: float) -> Image.Image:
+    colours = image.convert(image.mode.removesuffix("A"))
+    alpha = image.getchannel("A")
+    lowest, highest = alpha.getextrema()
+    if lowest or not highest:
+        return colours
+    mean = tuple(round(value) for value in ImageStat.Stat(colours, alpha).mean)
+    canvas = Image.new(colours.mode, image.size, mean)
+    near = premultiplied(image, lambda picture: picture.filter(ImageFilter.GaussianBlur(reach)))
+    canvas.paste(near.convert(colours.mode), mask=near.getchannel("A").point(_NEAR_ENOUGH))
+    canvas.paste(colours, mask=alpha.point(ANY_ALPHA))
+    return canvas
+
+
+def translucent_problems(**colours: str) -> list[Problem]:
+    """Return a problem for each parameter whose colour is not opaque."""
+    return [
+        Problem(name, f"'{colour}' is translucent; give a colour without alpha")
+        for name, colour in colours.items()
+        if rgba(colour)[3] < 255
+    ]

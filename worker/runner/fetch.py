@@ -1,0 +1,111 @@
+"""A picture by URL: from where a client points into storage, with the limits of an upload."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import httpx2
+
+from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
+from worker.imaging.decoding import HEAD_BYTES, check_header
+from worker.imaging.formats import sniff
+from worker.outbound.client import Refused
+from worker.settings import Settings
+from worker.storage import Storage
+from worker.tasks.model import Fetched, Spec, Task
+
+
+class Fetcher:
+    """Fetches uploads; one per worker process."""
+
+    def __init__(self, settings: Settings, storage: Storage, outbound: httpx2.AsyncClient) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._outbound = outbound
+        self._running: dict[str, asyncio.Task[Fetched]] = {}
+
+    async def fetch(self, task: Task, spec: Spec) -> Fetched:
+        """Store a task's upload and say what it is, if what was asked for goes with it.
+
+        It is streamed, and may have as many bytes and pixels and take as long as one that is sent; nothing is stored
+        of what is refused. Raises `TaskFailed`, `StorageUnavailable`, and `TaskStopped` when `stop` is called.
+        """
+        run = self._running[task.id] = asyncio.create_task(self._fetch(task, spec.url or ""))
+        try:
+            fetched = await run
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise TaskStopped from None
+        finally:
+            del self._running[task.id]
+        for name, variant in spec.plan.variants.items():
+            for problem in variant.problems(fetched.source):
+                field = f"variants.{name}.{problem.field}" if name else problem.field
+                raise TaskFailed(ErrorCode.PICTURE, f"{field}: {problem.message}")
+        return fetched
+
+    def stop(self, task_id: str) -> None:
+        """Break off what is fetched for a task, if anything is."""
+        if task_id in self._running:
+            self._running[task_id].cancel()
+
+    async def _fetch(self, task: Task, url: str) -> Fetched:
+        host, timeout_s = urlsplit(url).hostname or "", self._settings.upload_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _store(self._outbound, url, self._storage, task.upload_path, self._settings)
+        except TimeoutError as exc:
+            raise _failed(f"{host} did not send the picture within {timeout_s:g} s") from exc
+        except Refused as exc:
+            raise _failed(f"the picture was not fetched: its address, or a redirect, {exc}") from exc
+        except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
+            raise _failed(f"the picture could not be fetched from {host}: {str(exc) or 'no answer'}") from exc
+        except PictureError as exc:
+            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
+
+
+def _failed(message: str) -> TaskFailed:
+    return TaskFailed(ErrorCode.FETCH, message)
+
+
+async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: str, settings: Settings) -> Fetched:
+    async with client.stream("GET", url, follow_redirects=True, headers={"Accept": "image/*"}) as answer:
+        if not answer.is_success:
+            raise _failed(f"{answer.url.host} answered {answer.status_code} {answer.reason_phrase}, no picture")
+        body = _Body(answer, settings.max_upload_bytes)
+        head = b""
+        async for chunk in body.chunks:
+            head += chunk
+            if len(head) >= HEAD_BYTES:
+                break
+        source = sniff(head, settings.input_formats)
+        if source is None:
+            choices = ", ".join(known.value for known in settings.input_formats)
+            raise _failed(f"{answer.url.host} sent no picture that can be read; allowed: {choices}")
+        size = check_header(head, source, settings.limits, is_whole=len(head) < HEAD_BYTES)
+        await storage.put(path, body.chunks, head)
+        return Fetched(source, body.bytes, size)
+
+
+class _Body:
+    """An answer's body as it comes, and its bytes so far; beyond the limit it raises `TaskFailed`."""
+
+    def __init__(self, answer: httpx2.Response, max_bytes: int) -> None:
+        self.bytes = 0
+        self._max_bytes = max_bytes
+        declared = answer.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > max_bytes:
+            raise self._too_large()
+        self.chunks = self._limited(answer.aiter_raw())
+
+    async def _limited(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self.bytes += len(chunk)
+            if self.bytes > self._max_bytes:
+                raise self._too_large()
+            yield chunk
+
+    def _too_large(self) -> TaskFailed:
+        return _failed(f"the picture is too large to be fetched; it may have {self._max_bytes:,} bytes")

@@ -1,0 +1,171 @@
+"""Each worker's sign of life in Redis, and its own decision when to be replaced.
+
+`workers` is a sorted set of names by last beat (Unix ms), those of the last day; `worker:<name>` is what each said then
+(JSON), kept for an hour after a worker is gone.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Protocol
+
+import msgspec
+import psutil
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from worker.runner.slots import Slots
+from worker.settings import Settings
+from worker.telemetry.clock import now_ms
+
+logger = logging.getLogger(__name__)
+
+BEAT_INTERVAL_S = 5
+BEAT_TTL_MS = 15_000
+"""How long a worker counts as alive without another beat."""
+RECORD_TTL_MS = 3_600_000
+FORGOTTEN_MS = 86_400_000
+"""How long a worker that is gone stays in the index."""
+MOST_REMEMBERED = 1000
+"""Workers in the index, should one die and be started again all day."""
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """What a worker says of itself."""
+
+    name: str
+    host: str
+    pid: int
+    version: str
+    slots: int
+    slots_lost: int
+    running: list[str]
+    """Ids of the tasks it works on."""
+    done: int
+    failed: int
+    rss_bytes: int
+    started_ms: int
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A worker of the last day."""
+
+    name: str
+    last_beat_ms: int
+    is_gone: bool
+    """Whether it has neither beaten lately nor said that it stops."""
+    beat: Beat | None
+    """What it said last; None when that was forgotten, or another version of Darkroom said it."""
+
+
+class Activity(Protocol):
+    """What a heartbeat tells of a worker; `worker.runner.processor.Processor` has it."""
+
+    stops: Mapping[str, object]
+    """The ids of the tasks that are running."""
+    done: int
+    failed: int
+
+
+class Heartbeat:
+    """Beats until it is stopped; calls `on_worn` once when the worker has done or grown enough to be replaced."""
+
+    def __init__(
+        self, settings: Settings, redis: Redis, processor: Activity, slots: Slots, on_worn: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._processor = processor
+        self._slots = slots
+        self._on_worn: Callable[[], None] | None = on_worn
+        self._process = psutil.Process()
+        self._started_ms = now_ms()
+        self._task = asyncio.create_task(self._run())
+
+    def beat(self) -> Beat:
+        return Beat(
+            name=worker_name(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("darkroom"),
+            slots=self._slots.count,
+            slots_lost=self._slots.lost,
+            running=list(self._processor.stops),
+            done=self._processor.done,
+            failed=self._processor.failed,
+            rss_bytes=self._process.memory_info().rss,
+            started_ms=self._started_ms,
+        )
+
+    async def stop(self) -> None:
+        """Stop beating and take the record away."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        name = self.beat().name
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.delete(f"worker:{name}")
+                pipe.zrem("workers", name)
+                await pipe.execute()
+        except (RedisError, OSError) as exc:
+            logger.warning("the heartbeat lapses by itself: %s", exc)
+
+    async def _run(self) -> None:
+        while True:
+            beat = self.beat()
+            try:
+                await self._send(beat)
+            except (RedisError, OSError) as exc:
+                logger.warning("no heartbeat sent: %s", exc)
+            self._look_at_wear(beat)
+            await asyncio.sleep(BEAT_INTERVAL_S)
+
+    async def _send(self, beat: Beat) -> None:
+        at_ms = now_ms()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(f"worker:{beat.name}", msgspec.json.encode(beat), px=RECORD_TTL_MS)
+            pipe.zadd("workers", {beat.name: at_ms})
+            pipe.zremrangebyscore("workers", "-inf", at_ms - FORGOTTEN_MS)
+            pipe.zremrangebyrank("workers", 0, -MOST_REMEMBERED - 1)
+            await pipe.execute()
+
+    def _look_at_wear(self, beat: Beat) -> None:
+        tasks, megabytes = beat.done + beat.failed, beat.rss_bytes / 1_000_000
+        is_worn = 0 < self._settings.worker_max_tasks <= tasks or 0 < self._settings.worker_max_rss_mb <= megabytes
+        if is_worn and self._on_worn is not None:
+            logger.info("stopping to be started afresh, after %d tasks, at %.0f MB", tasks, megabytes)
+            self._on_worn()
+            self._on_worn = None
+
+
+async def any_worker_alive(redis: Redis) -> bool:
+    """Tell whether a worker has sent a beat that has not lapsed."""
+    return bool(await redis.zcount("workers", now_ms() - BEAT_TTL_MS, "+inf"))
+
+
+async def workers(redis: Redis) -> list[Worker]:
+    """Return the living workers by name, then those that are gone."""
+    found: list[tuple[bytes, float]] = await redis.zrange("workers", 0, -1, withscores=True)
+    names = [name.decode() for name, _ in found]
+    records = await redis.mget([f"worker:{name}" for name in names]) if names else []
+    alive_from_ms = now_ms() - BEAT_TTL_MS
+    known = [
+        Worker(name, int(at_ms), at_ms < alive_from_ms, _readable(record))
+        for name, (_, at_ms), record in zip(names, found, records, strict=True)
+    ]
+    return sorted(known, key=lambda worker: (worker.is_gone, worker.name))
+
+
+def _readable(record: bytes | None) -> Beat | None:
+    try:
+        return None if record is None else msgspec.json.decode(record, type=Beat)
+    except msgspec.DecodeError:
+        return None
+
+
+def worker_name() -> str:
+    """Return the name of this process among all workers."""
+    return f"{socket.gethostname()}:{os.getpid()}"

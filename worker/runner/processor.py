@@ -1,0 +1,300 @@
+"""What happens to one task, from STARTED to its one end."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from types import MappingProxyType
+from uuid import uuid4
+
+import msgspec
+from redis.exceptions import RedisError
+
+from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
+from worker.imaging.formats import InputFormat
+from worker.imaging.pipeline import Stopped
+from worker.imaging.render import Rendered, Upload, render
+from worker.runner.fetch import Fetcher
+from worker.runner.heartbeat import worker_name
+from worker.runner.slots import Overrun, Slots
+from worker.settings import Settings
+from worker.storage import Storage, StorageUnavailable
+from worker.tasks.files import delete_files, delete_uploads
+from worker.tasks.model import OutputRecord, Spec, Status, Task, TaskNotFound, WrongState, overlay_path, waited_too_long
+from worker.tasks.progress import Progress
+from worker.tasks.queue import LEASE_RENEWAL_S, through_outage
+from worker.tasks.store import Tasks
+from worker.telemetry import logs
+from worker.telemetry.clock import now_ms
+from worker.telemetry.counters import BYTES_IN, BYTES_OUT, OPERATION
+
+logger = logging.getLogger(__name__)
+
+LONGEST_DELAY_S = 60
+
+PROGRESS_INTERVAL_S = 0.25
+"""How often the steps of a running task are reported; those of a shorter task are reported with its end."""
+
+
+class _StorageAway(Exception):
+    """The task itself is not at fault and is put off."""
+
+
+@contextmanager
+def _unexpected_as_failure(task_id: str) -> Iterator[None]:
+    """Raise `TaskFailed` for an error that nothing foresees: left to its lease, the task would be tried twice more."""
+    try:
+        yield
+    except (TaskFailed, TaskStopped, _StorageAway):
+        raise
+    except Exception as exc:  # a fault of ours, or of a library on data from outside
+        logger.exception("%s: an unexpected error", task_id)
+        message = f"an unexpected error stopped the processing ({type(exc).__name__})"
+        raise TaskFailed(ErrorCode.INTERNAL, message) from exc
+
+
+class Run:
+    """One attempt at a task while it is under way."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        """Set when the work is to end at its next step."""
+        self.progress = Progress(0)
+        """Steps done of the plan; set once the plan is known."""
+
+
+class Processor:
+    """Runs tasks; one per worker process."""
+
+    def __init__(self, settings: Settings, tasks: Tasks, storage: Storage, slots: Slots, fetcher: Fetcher) -> None:
+        self._settings = settings
+        self._tasks = tasks
+        self._storage = storage
+        self._slots = slots
+        self._fetcher = fetcher
+        self.stops: dict[str, threading.Event] = {}
+        """The tasks running here; a set event stops its task at the next step."""
+        self.done = self.failed = 0
+
+    async def begin_and_process(self, task_id: str) -> None:
+        """Begin a queued task, if it is still to be begun, and take it to its end."""
+        await self._tasks.renew_lease(task_id)  # and shorten arq's lock, an hour long, to the lease's length
+        begin = partial(self._tasks.move, task_id, Status.STARTED, fields={"worker": worker_name(), "progress": 0})
+        try:
+            task = await begin()
+            await self.process(task)
+            if task.fetch:  # arq would take the job that was queued now for the one that has just run
+                await self.process(await begin(sources=(Status.PENDING,)))
+        except (TaskNotFound, WrongState) as exc:
+            logger.info("%s not begun: %s", task_id, exc)
+
+    async def process(self, task: Task, on_rendered: Callable[[], None] = lambda: None) -> None:
+        """Take a task that was begun here to its end, or hand it back: PENDING again, this attempt not counted.
+
+        That is when storage is away (the task is put off), when this is cancelled (the worker stops), or when its
+        upload has been fetched: it waits for its turn then, as if it had been sent.
+        `on_rendered` is called when the picture is made and its slot free, but the result still to be stored.
+        """
+        logs.task_id.set(task.id)
+        with suppress(msgspec.DecodeError):
+            logs.request_id.set(task.spec.request_id)
+        try:
+            async with self._attended(task) as run:
+                await self._finish(task, run, on_rendered)
+        except _StorageAway as exc:
+            delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
+            logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
+            await through_outage(lambda: self._hand_back(task, now_ms() + delay_s * 1000))
+        except asyncio.CancelledError:
+            with suppress(RedisError):  # the lease lapses; stopping cannot wait for Redis
+                await asyncio.shield(self._hand_back(task, task.created_ms))
+            raise
+
+    def stop(self, task_id: str) -> None:
+        """Let a task that runs here stop: at once while its upload is fetched, else at its next step."""
+        if task_id in self.stops:
+            self.stops[task_id].set()
+            self._fetcher.stop(task_id)
+
+    async def _finish(self, task: Task, run: Run, on_rendered: Callable[[], None]) -> None:
+        began = time.monotonic()
+        try:
+            with _unexpected_as_failure(task.id):
+                spec = self._check(task)
+                if task.fetch:
+                    await self._fetch(task, spec)
+                    logger.info("%s fetched in %.3f s", task.id, time.monotonic() - began)
+                    return
+                outputs = await self._run(task, spec, run, on_rendered)
+        except TaskFailed as exc:
+            self.failed += 1
+            await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
+            logger.info("%s failed in %.3f s: %s", task.id, time.monotonic() - began, exc)
+        except TaskStopped:
+            await self._end(task, run, Status.REVOKED)
+            logger.info("%s stopped after %.3f s", task.id, time.monotonic() - began)
+        else:
+            self.done += 1
+            await self._end(task, run, Status.SUCCESS, outputs=msgspec.json.encode(outputs).decode())
+            size_bytes = sum(output.bytes for output in outputs.values())
+            self._tasks.stats.count(BYTES_OUT, by=size_bytes)
+            logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
+
+    async def _fetch(self, task: Task, spec: Spec) -> None:
+        """Fetch the upload and queue the task again, for the rest."""
+        try:
+            fetched = await self._fetcher.fetch(task, spec)
+        except StorageUnavailable as exc:
+            raise _StorageAway(exc) from exc
+        self._tasks.stats.count(BYTES_IN, by=fetched.bytes)
+        found: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
+        await through_outage(lambda: self._hand_back(task, task.created_ms, found))
+
+    async def _run(self, task: Task, spec: Spec, run: Run, on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
+        """Make and store the results; return what there is to know of them."""
+        run.progress = Progress(spec.plan.step_count)
+        upload = await self._upload(task.upload_path, spec.source)
+        overlay = None if spec.overlay is None else await self._upload(overlay_path(task.id), spec.overlay)
+        results = await self._render(spec, upload, overlay, run)
+        on_rendered()
+        paths, records = task.result_paths, {}
+        for name, result in results.items():
+            try:
+                await self._storage.put_bytes(
+                    paths[name], result.data, spec.plan.variants[name].media_type(spec.source)
+                )
+            except StorageUnavailable as exc:
+                raise _StorageAway(exc) from exc
+            records[name] = OutputRecord(
+                paths[name], result.format, len(result.data), result.sha256, result.width, result.height, result.frames
+            )
+            run.progress.output_done(name, paths[name])
+        return records
+
+    def _check(self, task: Task) -> Spec:
+        if task.cancel:
+            raise TaskStopped
+        if task.deaths >= self._settings.max_attempts:
+            raise TaskFailed(ErrorCode.WORKER_DIED, f"the worker died {task.deaths} times while processing this image")
+        if task.deaths == 0 and task.waited_ms > self._settings.queue_timeout_s * 1000:
+            raise TaskFailed(ErrorCode.QUEUE_TIMEOUT, waited_too_long(self._settings.queue_timeout_s))
+        try:
+            return task.spec
+        except msgspec.DecodeError as exc:
+            message = f"this version of the worker does not understand the task: {exc}"
+            raise TaskFailed(ErrorCode.UNSUPPORTED_TASK, message) from exc
+
+    async def _upload(self, path: str, image_format: InputFormat | None) -> Upload:
+        if image_format is None:
+            raise TypeError("a task whose upload is yet to be fetched was begun as one that has it")
+        try:
+            return Upload(await self._storage.read(path), image_format)
+        except FileNotFoundError as exc:
+            raise TaskFailed(ErrorCode.UPLOAD_GONE, "the upload is gone from storage") from exc
+        except StorageUnavailable as exc:
+            raise _StorageAway(exc) from exc
+
+    async def _render(self, spec: Spec, upload: Upload, overlay: Upload | None, run: Run) -> dict[str, Rendered]:
+        timeout_s = self._settings.task_timeout_s
+        work = partial(
+            render,
+            upload,
+            spec.plan,
+            self._settings.limits,
+            overlay=overlay,
+            font_path=self._settings.font_path,
+            should_stop=run.stop.is_set,
+            on_step=run.progress.operation_done,
+        )
+        try:
+            return await self._slots.run(timeout_s, work)
+        except Stopped:
+            raise TaskStopped from None
+        except PictureError as exc:
+            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
+        except Overrun as exc:
+            run.stop.set()  # the thread goes no further than its next step
+            raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc
+
+    async def _end(self, task: Task, run: Run, end: Status, **fields: str) -> None:
+        """Record the outcome, however long Redis is away: nobody else can know it."""
+        for operation, took_s in list(run.progress.took_s):  # a thread that overran may still go on
+            self._tasks.stats.observe(OPERATION, operation, seconds=took_s)
+        async with run.progress.telling:
+            steps = run.progress.take()
+        move = partial(
+            self._tasks.move,
+            task.id,
+            end,
+            attempt=task.attempt,
+            sources=(Status.STARTED,),
+            fields={"token": uuid4().hex, **fields, "progress": run.progress.share},
+            steps=steps,
+        )
+        try:
+            await through_outage(move)
+        except WrongState as exc:
+            logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
+        except TaskNotFound:
+            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
+            await delete_files(self._storage, task.id)
+        else:
+            if not self._settings.keep_uploads:
+                await delete_uploads(self._storage, task.id)
+
+    async def _hand_back(self, task: Task, due_ms: int, found: Mapping[str, str | int] = MappingProxyType({})) -> None:
+        fields, sources = {"handed_back": task.handed_back + 1, **found}, (Status.STARTED,)
+        try:
+            await self._tasks.move(
+                task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fields, due_ms=due_ms
+            )
+        except WrongState as exc:
+            logger.warning("%s not handed back: %s", task.id, exc)
+        except TaskNotFound:
+            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
+            await delete_files(self._storage, task.id)
+
+    @asynccontextmanager
+    async def _attended(self, task: Task) -> AsyncIterator[Run]:
+        """Renew the task's lease, and tell its progress; if the worker dies, the lease lapses."""
+        run = Run()
+        self.stops[task.id] = run.stop
+        attendance = asyncio.create_task(self._attend(task, run))
+        try:
+            yield run
+        finally:
+            attendance.cancel()
+            del self.stops[task.id]
+
+    async def _attend(self, task: Task, run: Run) -> None:
+        while True:
+            for _ in range(round(LEASE_RENEWAL_S / PROGRESS_INTERVAL_S)):
+                await asyncio.sleep(PROGRESS_INTERVAL_S)
+                if not run.progress.is_told:
+                    await self._report(task, run.progress)
+            if not await self._renew(task):
+                return
+
+    async def _report(self, task: Task, progress: Progress) -> None:
+        try:
+            await self._tasks.tell(task, progress)
+        except RedisError as exc:
+            logger.warning("%s: progress not told: %s", task.id, exc)
+
+    async def _renew(self, task: Task) -> bool:
+        """Renew the lease and stop the task if it is to stop; return False when there is no lease to renew."""
+        try:
+            now = await self._tasks.get(task.id)
+            if now.cancel or now.attempt != task.attempt:
+                self.stop(task.id)
+            if now.attempt != task.attempt:
+                return False  # a newer attempt has its own lease
+            await self._tasks.renew_lease(task.id)
+        except TaskNotFound:
+            return False
+        except RedisError as exc:
+            logger.warning("%s: lease not renewed: %s", task.id, exc)
+        return True

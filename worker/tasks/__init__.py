@@ -1,0 +1,1 @@
+"""The task in Redis: model, store, queue, listing, events. May import `imaging`, `telemetry` and `validation`."""

@@ -1,0 +1,101 @@
+"""The log of what happens to tasks: the Redis stream that every change of state and all progress goes to.
+
+The scripts write it (enter.lua, tell.lua), within the change itself; APIs read it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from worker.tasks.model import ENDS, Status, Task, found, parse_task_id, task_key
+from worker.tasks.progress import Step
+
+STREAM = "tasks:events"
+
+BEGINNING = "0-0"
+"""Before the first event."""
+
+READ_AT_ONCE = 1000
+
+_decode_steps = msgspec.json.Decoder(list[Step]).decode
+
+
+class Event(msgspec.Struct, frozen=True):
+    """An entry: a task that came into a state, or what a running one has done, or both: the last steps and the end."""
+
+    id: str
+    """Milliseconds and a count, as Redis makes them; later events have greater ones."""
+    task_id: str
+    owner: str | None
+    """Whose task it is."""
+    attempt: int
+    status: Status | None
+    position: int | None
+    """Its place in the queue, from 1, when it began to wait."""
+    steps: list[Step]
+
+    @property
+    def at_ms(self) -> int:
+        return int(self.id.partition("-")[0])
+
+    @property
+    def is_end(self) -> bool:
+        return self.status in ENDS
+
+
+def is_later(one_id: str, other_id: str) -> bool:
+    return _key(one_id) > _key(other_id)
+
+
+def _key(event_id: str) -> tuple[int, ...]:
+    return tuple(map(int, event_id.split("-")))
+
+
+async def newest_id(redis: Redis) -> str:
+    return newest_of(await redis.xrevrange(STREAM, count=1))
+
+
+def newest_of(found: list[tuple[bytes, Any]]) -> str:
+    """Read the reply to XREVRANGE."""
+    return found[0][0].decode() if found else BEGINNING
+
+
+async def task_with_newest_id(redis: Redis, task_id: str) -> tuple[Task, str]:
+    """Return a task, and the id of the newest event that its record reflects; raise `TaskNotFound`."""
+    known_id = parse_task_id(task_id)
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.hgetall(task_key(known_id))
+        pipe.xrevrange(STREAM, count=1)
+        record, newest = await pipe.execute()
+    return found(known_id, record), newest_of(newest)
+
+
+async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None = None) -> list[Event]:
+    """Return up to `count` events after one; with `wait_ms`, wait so long for the first of them."""
+    reply: list[Any] = await redis.xread({STREAM: after_id}, count, wait_ms)
+    return [_decode(entry_id, entry) for _, entries in reply for entry_id, entry in entries]
+
+
+async def between(redis: Redis, task_id: str, from_ms: int, until_ms: int | None) -> list[Event]:
+    """Return the events of one task in a span of time (Unix ms, by the server's clock), of those still in the log."""
+    first, last = str(from_ms), "+" if until_ms is None else str(until_ms)
+    found: list[Event] = []
+    while entries := await redis.xrange(STREAM, first, last, READ_AT_ONCE):
+        found += [_decode(*entry) for entry in entries if entry[1][b"task_id"] == task_id.encode()]
+        first = f"({entries[-1][0].decode()}"
+    return found
+
+
+def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:
+    owner, status, position = entry.get(b"owner"), entry.get(b"status"), entry.get(b"position")
+    return Event(
+        entry_id.decode(),
+        entry[b"task_id"].decode(),
+        owner.decode() if owner is not None else None,
+        int(entry[b"attempt"]),
+        Status(status.decode()) if status is not None else None,
+        int(position) if position is not None else None,
+        _decode_steps(entry.get(b"steps", b"[]")),
+    )

@@ -1,0 +1,67 @@
+"""The queue can be paused: workers begin nothing new then, finish what they run, and uploads are still accepted.
+
+arq's own loop knows of no pause; it begins tasks all the same.
+"""
+
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from worker.tasks.capacity import QueueFull
+from worker.tasks.model import ENDS, Status, in_state
+from worker.tasks.queue import PAUSED, WAKE_CHANNEL
+from worker.telemetry.clock import now_ms
+from worker.telemetry.counters import SAMPLED_AGE_MS, SAMPLED_RUNNING, SAMPLED_WAITING, SAMPLES, Stats
+
+
+async def pause(redis: Redis) -> None:
+    """Let no worker begin anything from now on; it stays so until `resume`, whatever is started again."""
+    await redis.set(PAUSED, now_ms(), nx=True)
+
+
+async def resume(redis: Redis) -> None:
+    """Let the workers begin tasks again, and wake them."""
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.delete(PAUSED)
+        pipe.publish(WAKE_CHANNEL, "")
+        await pipe.execute()
+
+
+async def look_for_room(redis: Redis, limit: int) -> None:
+    """Raise `QueueFull` when `limit` tasks wait, or more."""
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.zcard(in_state(Status.PENDING))
+        for status in sorted(ENDS):
+            pipe.zcount(in_state(status), now_ms() - 10_000, "+inf")
+        waiting, *ended = await pipe.execute()
+    if waiting >= limit:
+        raise QueueFull(waiting, sum(ended))
+
+
+class Now(Struct, frozen=True):
+    """How many tasks there are in each state, and how long the oldest of those that wait has waited."""
+
+    tasks: dict[Status, int]
+    oldest_waiting_ms: int | None
+    paused_ms: int | None
+    """When the queue was paused (Unix ms); None while it is not."""
+
+
+async def now(redis: Redis) -> Now:
+    """Look at the queue, in one round trip."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for status in Status:
+            pipe.zcard(in_state(status))
+        pipe.zrange(in_state(Status.PENDING), 0, 0, withscores=True)
+        pipe.get(PAUSED)
+        *counts, oldest, paused = await pipe.execute()
+    age_ms = max(0, now_ms() - int(oldest[0][1])) if oldest else None
+    return Now(dict(zip(Status, counts, strict=True)), age_ms, None if paused is None else int(paused))
+
+
+async def sample(redis: Redis, stats: Stats) -> None:
+    """Put how the queue is into the history; called once a minute by one of the workers."""
+    found = await now(redis)
+    stats.count(SAMPLES)
+    stats.count(SAMPLED_WAITING, by=found.tasks[Status.PENDING])
+    stats.count(SAMPLED_RUNNING, by=found.tasks[Status.STARTED])
+    stats.count(SAMPLED_AGE_MS, by=found.oldest_waiting_ms or 0)

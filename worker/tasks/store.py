@@ -1,0 +1,298 @@
+"""The tasks in Redis: their records, their indices, and every change to them.
+
+`task:<id>` is a hash and the only truth. `tasks:created` (by creation) and `tasks:<STATUS>` (by entry into the
+state) are sorted sets of ids scored in Unix milliseconds, as are `tasks:created:<owner>` and so on for each of
+`tasks:owners`; every change goes through one atomic script.
+"""
+
+import logging
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, cast
+from uuid import uuid4
+
+import msgspec
+from redis.asyncio import Redis
+
+from worker.errors import ErrorCode
+from worker.settings import Settings
+from worker.tasks import model, queue
+from worker.tasks.capacity import Room
+from worker.tasks.claims import Kept, KeyInUse
+from worker.tasks.model import ENDS, TRANSITIONS, Owner, Spec, Status, Task, TaskNotFound, WrongState
+from worker.tasks.progress import Progress, Step
+from worker.telemetry.clock import now_ms
+from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
+from worker.telemetry.lua import script
+
+logger = logging.getLogger(__name__)
+
+UPLOAD_ABANDONED_MS = 3_600_000
+"""Longer than any upload takes."""
+
+UNHELD_MS = 30_000
+"""How long a task has been in its state before it is looked for in the queue."""
+
+UNFINISHED_TTL_MS = queue.JOB_EXPIRES_MS
+"""A task that no end reaches goes with its job; sooner would lose it while it waits."""
+
+
+class Tasks:
+    """The tasks in Redis. Methods raise redis-py's errors when Redis is away."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._ttl_ms = settings.task_ttl_s * 1000
+        self._queue_limit = settings.queue_limit
+        self.queue_timeout_s = settings.queue_timeout_s
+        self.stats = Stats()
+        """What this process counts; for a `Reporter` to send."""
+        self.room = Room()
+        self._create, self._begin, self._renew, self._tell, self._move, self._mark, self._retire = (
+            redis.register_script(script("worker.tasks", "_common", name))
+            for name in ("create", "begin", "renew_lease", "report_progress", "move", "request_cancel", "delete")
+        )
+
+    async def create(
+        self,
+        task_id: str,
+        spec: Spec,
+        kept: Kept | None = None,
+        callback_url: str | None = None,
+        owner: Owner | None = None,
+    ) -> None:
+        """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`.
+
+        With `kept`, which is kept in the same step, it is the one task of a key; or raise `KeyInUse`. At each of its
+        ends a webhook is sent to `callback_url`.
+        """
+        at_ms = now_ms()
+        waiting, *refused = await self._create(
+            keys=[model.task_key(task_id), *queue.job_keys(task_id), *((kept.key,) if kept else ())],
+            args=[
+                task_id,
+                at_ms,
+                UNFINISHED_TTL_MS,
+                msgspec.json.encode(spec),
+                queue.job_for(task_id, at_ms),
+                queue.WAKE_CHANNEL,
+                self._queue_limit,
+                model.EVENTS_KEPT,
+                *((kept.claim, kept.record, kept.ttl_ms) if kept else ("", "", "")),
+                int(spec.source is None),
+                callback_url or "",
+                *(("", "") if owner is None else (owner.name, owner.limit or self._queue_limit)),
+                *model.of_new(spec, owner),
+            ],
+        )
+        if waiting is None:
+            raise KeyInUse
+        if refused:
+            raise self.room.none(waiting, refused[0], owner if refused[1:] else None)
+
+    async def get(self, task_id: str) -> Task:
+        """Return the task, or raise `TaskNotFound`; whatever is not an id names no task."""
+        known_id = model.parse_task_id(task_id)
+        # redis-py types each command for its blocking client too.
+        record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(model.task_key(known_id)))
+        return model.found(known_id, record)
+
+    async def position(self, task_id: str) -> int | None:
+        """Return a waiting task's place in the queue, from 1; None when it waits no longer."""
+        rank: int | None = await queue.rank(self._redis, task_id)
+        return None if rank is None else rank + 1
+
+    async def begin(
+        self, count: int, running: Collection[str] = (), *, worker: str = "", fetches: int = 0
+    ) -> list[Task]:
+        """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
+
+        And up to `fetches` of those whose uploads are yet to be fetched. Tasks whose worker let its lease lapse come
+        first; a lapsed lease of `running`, the caller's own, is renewed.
+        """
+        token = uuid4().hex
+        reply: list[Any] = await self._begin(
+            keys=queue.begin_keys(token),
+            args=[
+                count,
+                queue.LEASE_S * 1000,
+                UNFINISHED_TTL_MS,
+                token,
+                model.EVENTS_KEPT,
+                *queue.BEGIN_PREFIXES,
+                worker,
+                fetches,
+                *running,
+            ],
+        )
+        found = [
+            await self._readable(task_id.decode(), model.pairs(record))
+            for task_id, record in model.pairs(reply).items()
+        ]
+        return [task for task in found if task is not None]
+
+    async def _readable(self, task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
+        """Decode a record that was just begun; one that cannot be decoded fails, and takes no worker with it."""
+        try:
+            return model.decoded(task_id, record)
+        except model.UNREADABLE as exc:
+            logger.exception("%s has a record that cannot be read", task_id)
+            fields = {"error": f"its record cannot be read: {exc}", "error_code": ErrorCode.INTERNAL}
+            try:
+                await self.move(task_id, Status.FAILURE, fields=fields)
+            except model.UNREADABLE:  # it answers with the same record
+                self.stats.count(TASKS, Status.FAILURE, ErrorCode.INTERNAL)
+            return None
+
+    async def renew_lease(self, task_id: str) -> None:
+        """Keep a running task with this worker for another `LEASE_S`."""
+        await self._renew(keys=queue.lease_keys(task_id), args=[task_id, queue.LEASE_S * 1000])
+
+    async def tell(self, task: Task, progress: Progress) -> None:
+        """Tell the steps that a running attempt has done since the last time."""
+        async with progress.telling:
+            steps = msgspec.json.encode(progress.take())
+            await self._tell(
+                keys=[model.task_key(task.id)], args=[task.id, task.attempt, steps, progress.share, model.EVENTS_KEPT]
+            )
+
+    async def move(  # noqa: PLR0913 - three say what, three say when it may and may not
+        self,
+        task_id: str,
+        target: Status,
+        *,
+        attempt: int | None = None,
+        sources: Collection[Status] = tuple(Status),
+        fields: Mapping[str, str | float] = MappingProxyType({}),
+        due_ms: int | None = None,
+        steps: Sequence[Step] = (),
+        owner: Owner | None = None,
+    ) -> Task:
+        """Move a task to `target` and set `fields`, or raise `WrongState`, `TaskNotFound` or `OwnerWaits`.
+
+        With `attempt`, only while that attempt is the task's latest; only from `sources`. A task that becomes PENDING
+        is queued and due at `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are told with it.
+        With `owner`, who owns it, only while fewer of the owner's tasks wait than may.
+        """
+        at_ms = now_ms()
+        if target in ENDS:
+            fields = {"token": uuid4().hex, **fields, "ended_ms": at_ms}
+        elif target is Status.STARTED:
+            fields = {"token": uuid4().hex, **fields, "started_ms": at_ms}
+        allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
+        ttl_ms = self._ttl_ms if target in ENDS else UNFINISHED_TTL_MS
+        parts = [part for pair in fields.items() for part in pair]
+        reply: list[bytes] = await self._move(
+            keys=[model.task_key(task_id), *queue.move_keys(task_id)],
+            args=[
+                task_id,
+                target,
+                at_ms,
+                ttl_ms,
+                "" if attempt is None else attempt,
+                f" {' '.join(allowed)} ",
+                queue.job_for(task_id, at_ms),
+                queue.WAKE_CHANNEL,
+                model.EVENTS_KEPT,
+                at_ms if due_ms is None else due_ms,
+                msgspec.json.encode(steps) if steps else b"",
+                *queue.WEBHOOK_ARGS,
+                (owner and owner.limit) or "",
+                *parts,
+            ],
+        )
+        if not reply:
+            raise TaskNotFound(task_id)
+        if reply[0] == b"WRONG":
+            raise WrongState(task_id, Status(reply[1].decode()), target)
+        if reply[0] == b"FULL":
+            raise self.room.none(int(reply[1]), int(reply[2]), owner)
+        task = model.decoded(task_id, model.pairs(reply))
+        if target in ENDS:
+            count_end(self.stats, task)
+        return task
+
+    async def cancel(self, task_id: str) -> Task:
+        """Revoke a waiting task, mark a running one to stop at its next step, raise `WrongState` for an ended one."""
+        while True:
+            try:
+                return await self.move(task_id, Status.REVOKED, sources=(Status.PENDING,))
+            except WrongState as exc:
+                if exc.status is not Status.STARTED:
+                    raise
+            if await self._mark(keys=[model.task_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
+                return await self.get(task_id)
+
+    async def retry(self, task: Task, owner: Owner | None = None, *, fetch: bool = False) -> Task:
+        """Queue a failed or revoked task again, as if it had never been begun; raise `WrongState` for any other.
+
+        With its `owner`, raise `OwnerWaits` when as many of theirs wait as may. With `fetch`, fetch its upload again.
+        """
+        fresh: dict[str, str | int] = {"handed_back": task.attempt, "cancel": 0, "error": "", "fetch": int(fetch)}
+        sources = (Status.FAILURE, Status.REVOKED)
+        return await self.move(
+            task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fresh, owner=owner
+        )
+
+    async def note_upload(self, task_id: str) -> None:
+        """Remember that an upload has begun, until `create` names it or `forget_upload` says it is gone."""
+        await self._redis.zadd("uploads", {task_id: now_ms()})
+
+    async def forget_upload(self, task_id: str) -> None:
+        await self._redis.zrem("uploads", task_id)
+
+    async def abandoned_uploads(self, limit: int, skip: int = 0) -> list[str]:
+        """Return ids under which files may lie that no task names, the oldest first; `skip` leaves out so many."""
+        return await self._ids("uploads", now_ms() - UPLOAD_ABANDONED_MS, limit, skip)
+
+    async def overdue(self, limit: int, skip: int = 0) -> list[str]:
+        """Return ids of tasks that have waited longer than they may, as `abandoned_uploads`."""
+        return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit, skip)
+
+    async def unheld(self, limit: int) -> list[Task]:
+        """Return unfinished tasks that neither wait nor run, of the `limit` that have been in their state longest.
+
+        The clean-up after a late attempt in arq's own loop can take a task from the queue.
+        """
+        ids = [
+            task_id
+            for status in (Status.STARTED, Status.PENDING)
+            for task_id in await self._ids(f"tasks:{status}", now_ms() - UNHELD_MS, limit)
+        ]
+        held = await queue.held(self._redis, ids)
+        found = [await self._get_or_none(task_id) for task_id in ids if task_id not in held]
+        return [task for task in found if task is not None and not task.is_finished]
+
+    async def _get_or_none(self, task_id: str) -> Task | None:
+        try:
+            return await self.get(task_id)
+        except (TaskNotFound, *model.UNREADABLE) as exc:
+            logger.info("%s is left alone: %s", task_id, exc)
+            return None
+
+    async def _ids(self, index: str, latest_ms: int, limit: int, skip: int = 0) -> list[str]:
+        found: list[bytes] = await self._redis.zrangebyscore(index, "-inf", latest_ms, start=skip, num=limit)
+        return [task_id.decode() for task_id in found]
+
+    async def expired(self, limit: int) -> list[str]:
+        """Return up to `limit` ids of finished tasks whose time is over."""
+        latest_ms = now_ms() - self._ttl_ms
+        found = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(ENDS)]
+        return [task_id for ids in found for task_id in ids][:limit]
+
+    async def retire(self, task_id: str) -> bool:
+        """Remove an ended task's record and index entries and note that its files are to go; False if it has not ended.
+
+        Nobody can try it again from here on; `forget_upload` says that the files are gone.
+        """
+        keys = [model.task_key(task_id), *queue.job_keys(task_id)]
+        return bool(await self._retire(keys=keys, args=[task_id, *model.ALL]))
+
+
+def count_end(stats: Stats, task: Task) -> None:
+    """Count a task that has just ended: its state, and how long it waited and ran."""
+    has_code = task.status is Status.FAILURE and task.error_code is not None
+    stats.count(TASKS, task.status, *([str(task.error_code)] if has_code else []))
+    stats.observe(WAITING, seconds=task.waited_ms / 1000)
+    if task.ran_ms is not None:
+        stats.observe(RUNNING, seconds=task.ran_ms / 1000)

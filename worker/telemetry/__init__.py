@@ -1,0 +1,1 @@
+"""Logs, counters and their history. Imports no other room."""

@@ -1,0 +1,55 @@
+"""The log: text for people, or JSON for programs, one object a line, with the task and the request it is about."""
+
+import json
+import logging
+import re
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any
+
+from worker.telemetry.clock import rfc3339
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The request that is answered, or whose task is processed, where this is asked."""
+task_id: ContextVar[str] = ContextVar("task_id", default="")
+
+TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class JsonFormatter(logging.Formatter):
+    """One line: time (RFC 3339), level, logger, message, and request_id, task_id and exception where there are any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": rfc3339(int(record.created * 1000)),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+            "task_id": _task_of(record),
+            "exception": self.formatException(record.exc_info) if record.exc_info else "",
+        }
+        # The standard library's, and in ASCII: it also writes what is no Unicode, which a path or an error may hold.
+        return json.dumps({name: value for name, value in entry.items() if value})
+
+
+def _task_of(record: logging.LogRecord) -> str:
+    """Return the id of the task that a line is about: that of where it is written, or what the line begins with."""
+    first: Any = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    if isinstance(first, str) and str(record.msg).startswith("%s") and _TASK_ID.fullmatch(first):
+        return first
+    return task_id.get()
+
+
+def configure(log_format: LogFormat) -> None:
+    """Write the log of this process to stderr, from INFO on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(TEXT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

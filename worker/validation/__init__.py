@@ -1,0 +1,1 @@
+"""Typed fields and the messages of what is wrong with them. Imports no other room."""

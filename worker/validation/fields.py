@@ -1,0 +1,206 @@
+"""What a field admits and what a client sent, in words for problem documents."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from enum import EnumMeta
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+
+def shortened(value: Any) -> str:
+    """Quote what a client sent, at most 40 characters of it."""
+    if not isinstance(value, str):
+        try:
+            text = msgspec.json.encode(value).decode()
+        except RecursionError:  # it could just be read, with fewer calls on the stack
+            return "what is nested so deeply"
+        return text if len(text) <= 40 else text[:37] + "..."
+    text = value
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
+    """Say in words which values a type admits: "a whole number from 1 to 100"."""
+    match kind:
+        case inspect.Metadata(extra={"allowed": words}):
+            return str(words)
+        case inspect.Metadata(type=inner):
+            return allowed(inner)
+        case inspect.UnionType(types=types):
+            return " or ".join(allowed(inner) for inner in types if not isinstance(inner, inspect.NoneType))
+        case inspect.IntType():
+            return "a whole number" + _bounds(kind)
+        case inspect.FloatType():
+            return "a number" + _bounds(kind)
+        case inspect.LiteralType(values=choices):
+            return "one of " + ", ".join(map(str, choices))
+        case inspect.EnumType(cls=members):
+            return "one of " + ", ".join(str(member.value) for member in _members(members))
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.StrType(pattern=None, max_length=None):
+            return "text"
+        case inspect.StrType(pattern=None, max_length=most):
+            return f"text of {kind.min_length or 0} to {most} characters"
+        case inspect.StrType(pattern=pattern):
+            return f"text that matches {pattern}"
+        case inspect.VarTupleType(item_type=inspect.EnumType() as items):
+            return f"some {allowed(items).removeprefix('one ')}, with commas"
+        case inspect.VarTupleType(item_type=inspect.StructType(cls=items)):
+            return f"a list of {_lengths(kind)}objects {{{', '.join(items.__struct_fields__)}}}"
+    raise TypeError(f"no words for {kind!r}; add them here")
+
+
+def _members(enum: EnumMeta) -> list[Any]:
+    return list(enum)
+
+
+def _lengths(kind: inspect.VarTupleType) -> str:
+    if kind.max_length is None:
+        return ""
+    return f"{kind.min_length or 0} to {kind.max_length} "
+
+
+def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:
+    if kind.ge is not None and kind.le is not None:
+        return f" from {kind.ge} to {kind.le}"
+    words = [
+        f"{relation} {bound}"
+        for relation, bound in (
+            ("greater than", kind.gt),
+            ("at least", kind.ge),
+            ("less than", kind.lt),
+            ("at most", kind.le),
+        )
+        if bound is not None
+    ]
+    return " " + " and ".join(words) if words else ""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing wrong with one field, and what is allowed there."""
+
+    field: str
+    message: str
+
+
+def decode_json(text: str) -> Any:
+    """Decode JSON; raises `msgspec.DecodeError` for nesting too deep to read as well."""
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError as exc:
+        raise msgspec.DecodeError("it is nested too deeply") from exc
+
+
+def convert_fields(
+    struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "", *, is_text: bool = True
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Convert those of `given` that `struct` has a field for; return the values and every problem found.
+
+    With `is_text` all values are texts, to be read as what their field is (a list: as JSON); else they come from JSON
+    and are of the field's type already, or wrong. Problems name the field after `prefix`.
+    """
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for field in msgspec.structs.fields(struct):
+        if field.name not in given:
+            continue
+        value, found = _convert(given[field.name], field.type, prefix + field.name, is_text=is_text)
+        problems += found
+        if not found:
+            values[field.name] = value
+    return values, problems
+
+
+def unknown_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str, owner: str) -> list[Problem]:
+    """Return a problem for each of `given` that `struct` has no field for; `owner` is what it belongs to, in words."""
+    takes = ", ".join(struct.__struct_fields__) or "none"
+    return [
+        Problem(prefix + name, f"is not a parameter of {owner}, which takes {takes}")
+        for name in given
+        if name not in struct.__struct_fields__
+    ]
+
+
+def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, list[Problem]]:
+    info = inspect.type_info(kind)
+    if is_text and _is_word_list(info):
+        value = [part.strip() for part in value.split(",")]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON has one kind of number, and so has JSON Schema: 400.0 is an integer (6.1.1)
+    if (items := _struct_items(info)) is not None:
+        if is_text:
+            with suppress(msgspec.DecodeError):
+                value = decode_json(value)
+        return _convert_items(value, items, info, name)
+    try:
+        converted = msgspec.convert(value, kind, strict=not is_text)
+        for check in _checks(info):
+            check(converted)
+        # msgspec reads "null" as None and "nan" and "inf" as floats; none of them is a value that a person means.
+        is_meant = converted is not None and (not isinstance(converted, float) or math.isfinite(converted))
+    except ValueError:  # msgspec's is one
+        is_meant = False
+    if not is_meant:
+        return None, [Problem(name, f"{shortened(value)} is not allowed; give {allowed(info)}")]
+    return converted, []
+
+
+def _checks(info: inspect.Type) -> Iterator[Callable[[Any], object]]:
+    """Yield what a type asks beyond what a schema can say: it raises `ValueError`."""
+    match info:
+        case inspect.Metadata(extra={"check": check}):
+            yield check
+        case inspect.UnionType(types=types):
+            for each in types:
+                yield from _checks(each)
+
+
+def _struct_items(info: inspect.Type) -> inspect.StructType | None:
+    """Return what the items of a list of structs are; None for every other type."""
+    match info:
+        case inspect.Metadata(type=inner):
+            return _struct_items(inner)
+        case inspect.VarTupleType(item_type=inspect.StructType() as items):
+            return items
+    return None
+
+
+def _is_word_list(info: inspect.Type) -> bool:
+    """Whether text gives the values with commas between them."""
+    match info:
+        case inspect.Metadata(type=inner):
+            return _is_word_list(inner)
+        case inspect.VarTupleType(item_type=items):
+            items = items.type if isinstance(items, inspect.Metadata) else items
+            return isinstance(items, inspect.EnumType | inspect.StrType)
+    return False
+
+
+def _convert_items(value: Any, items: inspect.StructType, info: inspect.Type, name: str) -> tuple[Any, list[Problem]]:
+    bounds = info.type if isinstance(info, inspect.Metadata) else info
+    least, most = bounds.min_length or 0, bounds.max_length or math.inf  # type: ignore[attr-defined]
+    is_objects = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    if not is_objects or not least <= len(value) <= most:
+        return None, [Problem(name, f"{shortened(value)} is not allowed; give {allowed(info)}")]
+    converted, problems = [], []
+    for number, item in enumerate(value):
+        fields, found = convert_fields(items.cls, item, f"{name}[{number}].", is_text=False)
+        found += unknown_fields(items.cls, item, f"{name}[{number}].", f"{name}[{number}]")
+        found += missing_fields(items.cls, item, f"{name}[{number}].")
+        problems += found
+        if not found:
+            converted.append(items.cls(**fields))
+    return tuple(converted), problems
+
+
+def missing_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "") -> list[Problem]:
+    """Return a problem for each field of `struct` that has no default and is not given."""
+    return [
+        Problem(prefix + field.name, f"is missing; give {allowed(inspect.type_info(field.type))}")
+        for field in msgspec.structs.fields(struct)
+        if field.required and field.name not in given
+    ]

@@ -1,0 +1,1 @@
+"""Webhooks: messages and their delivery. May import `tasks`, `outbound` and `telemetry`."""
