@@ -24,7 +24,7 @@ from app.api_settings import Settings
 from app.main import create_app
 from app.server import server_config
 from app.standalone.valkey import free_port
-from tests.pictures import jpeg
+from tests.support.pictures import jpeg
 from worker.main import worker_settings
 from worker.runner.loop import EventWorker
 from worker.storage import Storage

@@ -15,11 +15,11 @@ import yaml
 
 from app.api_settings import Settings
 from app.standalone.valkey import CONFIG
+from tests.app.standalone.test_local import running
 from tests.benchmarks.report import figures_table, goals_table
 from tests.conftest import as_text
-from tests.pictures import decoded, jpeg
 from tests.pictures_of_pages import MAX_BYTES, PICTURES, SCHEMES, SHOTS
-from tests.test_local import running
+from tests.support.pictures import decoded, jpeg
 from worker.operations import OPERATIONS
 from worker.settings import read_settings
 
@@ -125,8 +125,8 @@ def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> N
     (tmp_path / "worker" / "operations" / "tint.py").write_text(code)
     code = """
 from app.routes.catalogue import CATALOGUE
-from tests.pictures import drawing
-from tests.rendering import transform
+from tests.support.pictures import drawing
+from tests.support.rendering import transform
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters, parse_plan
 print([entry.parameters["amount"]["maximum"] for entry in CATALOGUE.operations if entry.operation == "tint"])

@@ -7,12 +7,12 @@ from arq.connections import ArqRedis
 from playwright.async_api import expect
 
 from app.api_settings import Settings
+from tests.app.routes.test_control import BROKEN
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor
 from tests.conftest import Client, eventually, working
-from tests.pictures import jpeg
-from tests.test_control import BROKEN
-from tests.test_worker import SLOW
+from tests.support.pictures import jpeg
+from tests.worker.runner.test_worker import SLOW
 from worker.runner.heartbeat import BEAT_TTL_MS
 from worker.storage import Storage
 from worker.tasks.model import Status

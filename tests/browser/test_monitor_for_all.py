@@ -12,12 +12,12 @@ from playwright.async_api import Browser, Page, expect
 
 from app.api_settings import Settings
 from app.standalone.valkey import free_port
+from tests.app.routes.test_control import BROKEN
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor, violations
-from tests.callers import MADE, with_keys
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving
-from tests.pictures import jpeg
-from tests.test_control import BROKEN
+from tests.support.callers import MADE, with_keys
+from tests.support.pictures import jpeg
 from worker.storage import Storage
 from worker.tasks.model import Status
 from worker.tasks.store import Tasks

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Request
 
 from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, Client, serving
-from tests.receiver import Answer, receiving
+from tests.support.receiver import Answer, receiving
 
 pytestmark = pytest.mark.usefixtures("redis")
 

@@ -11,7 +11,7 @@ from playwright.async_api import Locator, expect
 from tests.browser.conftest import Watch
 from tests.browser.studio import CAT, COFFEE, Studio
 from tests.conftest import Client
-from tests.pictures import decoded
+from tests.support.pictures import decoded
 from worker.operations import OPERATIONS
 
 

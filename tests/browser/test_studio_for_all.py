@@ -10,7 +10,7 @@ from playwright.async_api import Browser, FileChooser, Page, Route, expect
 from tests.browser.conftest import Watch
 from tests.browser.studio import CAT, COFFEE, Studio, content
 from tests.conftest import Client, eventually
-from tests.pictures import decoded
+from tests.support.pictures import decoded
 
 
 async def test_a_service_that_asks_for_a_key_gets_one(service: Client, page: Page, watch: Watch) -> None:

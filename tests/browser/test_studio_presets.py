@@ -12,7 +12,7 @@ from playwright.async_api import Browser, expect
 from app.api_settings import Settings
 from tests.browser.studio import CAT, Studio
 from tests.conftest import Client, serving, working
-from tests.pictures import decoded
+from tests.support.pictures import decoded
 from tests.test_readme import blocks
 
 

@@ -15,7 +15,7 @@ from app.api_settings import Settings
 from tests.browser.conftest import Watch
 from tests.browser.studio import CAT, COFFEE, Studio
 from tests.conftest import Client, working
-from tests.pictures import jpeg
+from tests.support.pictures import jpeg
 
 
 @pytest.fixture

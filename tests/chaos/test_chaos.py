@@ -14,8 +14,8 @@ import pytest
 
 from tests.chaos.system import System
 from tests.conftest import eventually
-from tests.pictures import jpeg
-from tests.rendering import LIMITS
+from tests.support.pictures import jpeg
+from tests.support.rendering import LIMITS
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import parse_plan
 from worker.imaging.render import Upload, render

@@ -14,7 +14,7 @@ import pytest
 
 from tests.chaos.system import System
 from tests.conftest import eventually
-from tests.pictures import jpeg
+from tests.support.pictures import jpeg
 from worker.tasks.queue import connect
 
 pytestmark = pytest.mark.chaos

@@ -1,0 +1,304 @@
+"""What is told of the API: to programs, to people and to Postman."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema
+import msgspec
+import pytest
+from arq.connections import ArqRedis
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.routing import Route
+
+from app.api_settings import Settings
+from app.http.description import describe, description_of
+from app.http.problem_types import PROBLEM_TYPES
+from app.http.problems import type_uri
+from app.openapi.document import document
+from app.openapi.rendering import Documents
+from app.openapi.schemas import FILE
+from app.routes import ROUTES
+from app.tasks.presets import Presets, read_presets
+from tests.app.tasks.test_presets import EXAMPLE
+from tests.conftest import PHOTO, Client
+from tests.support.callers import NOBODY, callers
+from worker.operations import OPERATIONS
+
+NONE = Presets({}, is_only=False)
+
+DOCUMENT: dict[str, Any] = msgspec.to_builtins(document(ROUTES, Settings(), NONE))
+COMPONENTS = DOCUMENT["components"]
+FORM = DOCUMENT["paths"]["/process-image/"]["post"]["requestBody"]["content"]["multipart/form-data"]
+
+
+def described() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def holds(schema: dict[str, Any], value: Any) -> None:
+    """Raise `ValidationError` if a value is not what one of the document's schemas admits."""
+    whole = {**schema, "components": COMPONENTS}
+    jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker()).validate(value)
+
+
+async def test_openapi_json_is_openapi_3_1(api: Client) -> None:
+    answer = await api.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == DOCUMENT
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert [str(error) for error in OpenAPIV31SpecValidator(answer.json()).iter_errors()] == []
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{min(route.methods)} {route.path}")
+def test_every_route_is_described(route: Route) -> None:
+    """Describe a new one beside its handler with `app.http.description.describe`, or say `include_in_schema=False`."""
+    if route.include_in_schema:
+        assert description_of(route.endpoint).answers
+        [method] = (route.methods or set()) - {"HEAD"}
+        assert len(DOCUMENT["paths"][route.path_format][method.lower()]["summary"]) > 10, "the handler has no docstring"
+    else:
+        assert route.path in ("/", "/monitor", "/static/{name:path}", "/process-image")
+
+
+def test_a_route_without_a_description_stops_the_document() -> None:
+    async def forgotten(request: Any) -> Any:
+        """Nothing is said of it."""
+
+    with pytest.raises(KeyError, match="forgotten"):
+        document([Route("/forgotten", forgotten)], Settings(), NONE)
+    describe("Tasks")(forgotten)
+    assert "/forgotten" in document([Route("/forgotten", forgotten)], Settings(), NONE)["paths"]
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"), list(described()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_answer_has_examples_that_its_schema_admits(name: str, operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        for media_type, content in response.get("content", {}).items():
+            if not content:
+                continue  # the bytes of a picture
+            assert content.get("examples") or media_type.startswith(("text/html", "application/openmetrics")), status
+            for example in content.get("examples", {}).values():
+                if "$ref" in example:
+                    example = COMPONENTS["examples"][example["$ref"].rpartition("/")[2]]  # noqa: PLW2901
+                holds(content["schema"], example["value"])
+
+
+def test_every_parameter_has_an_example_or_a_default_that_its_schema_admits() -> None:
+    for name, operation in described():
+        for parameter in operation["parameters"]:
+            if parameter["in"] == "header":
+                holds(parameter["schema"], parameter["example"])
+            assert parameter["in"] == "path" or parameter["description"], name
+
+
+def test_every_operation_has_an_example_that_the_form_admits_and_no_nonsense_is_admitted() -> None:
+    examples = {name: example["value"] for name, example in FORM["examples"].items()}
+    assert set(OPERATIONS) <= set(examples)
+    for form in examples.values():
+        holds(FORM["schema"], form)
+        for text in form.values():
+            if isinstance(text, str) and text.startswith(("[", "{")):
+                msgspec.json.decode(text)
+    for wrong in (
+        {"url": "https://example.com/a.jpg"},
+        {"file": FILE},
+        {"operation": "grayscale"},
+        {"file": FILE, "operation": "reverse"},
+        {"file": FILE, "operation": "resize", "width": 0},
+        {"file": FILE, "operation": "resize", "radius": 2},
+        {"file": FILE, "url": "https://example.com/a.jpg", "operation": "grayscale"},
+        {"file": FILE, "operation": "redact"},
+        {"file": FILE, "operation": "grayscale", "operations": "[]"},
+        {"file": FILE, "operation": "grayscale", "preset": "thumbnail"},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            holds(FORM["schema"], wrong)
+
+
+def test_the_json_in_fields_is_described_too() -> None:
+    schemas = COMPONENTS["schemas"]
+    pipeline = schemas["PipelineForm"]["properties"]["operations"]["contentSchema"]
+    variants = schemas["VariantsForm"]["properties"]["variants"]["contentSchema"]
+    holds(pipeline, [{"operation": "resize", "width": 800}])
+    holds(variants, {"thumb": {"operations": [{"operation": "grayscale"}], "format": "webp"}})
+    wrong: Any
+    for wrong in ([{"width": 800}], [{"operation": "resize", "width": None}], [{"operation": "blur", "width": 8}], {}):
+        with pytest.raises(jsonschema.ValidationError):
+            holds(pipeline, wrong)
+    for wrong in ({}, {"No Name": {}}, {"a": {"quality": 0}}, {"a": {"width": 3}}):
+        with pytest.raises(jsonschema.ValidationError):
+            holds(variants, wrong)
+
+
+@pytest.mark.parametrize("name", FORM["examples"])
+async def test_every_example_of_a_form_is_carried_out(service: Client, name: str) -> None:
+    form = {field: str(value) for field, value in FORM["examples"][name]["value"].items() if value != FILE}
+    answer = await service.post(
+        "/process-image/", files={"file": (FILE, PHOTO)}, data=form, headers={"Prefer": "wait=20"}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "SUCCESS", answer.text
+
+
+def test_presets_are_part_of_the_form(tmp_path: Path) -> None:
+    file = tmp_path / "presets.toml"
+    file.write_text(EXAMPLE)
+    for only in (False, True):
+        settings = Settings(presets_file=str(file), only_presets=only)
+        paths = document(
+            ROUTES, settings, read_presets(settings.presets_file, settings, is_only=settings.only_presets)
+        )["paths"]
+        form = paths["/process-image/"]["post"]["requestBody"]["content"]["multipart/form-data"]
+        assert {"$ref": "#/components/schemas/PresetForm"} in form["schema"]["anyOf"]
+        assert ("grayscale" in form["examples"]) is not only
+        assert "preset thumbnail" in form["examples"]
+
+
+async def test_every_problem_type_is_described_and_its_uri_leads_there(api: Client) -> None:
+    anchors = Page(await shown(api)).anchors
+    for kind in PROBLEM_TYPES:
+        path, _, anchor = type_uri(kind).partition("#")
+        assert (path, anchor in anchors) == ("/docs", True)
+        assert COMPONENTS["examples"][anchor]["value"]["type"] == type_uri(kind)
+    told = {name for _, operation in described() for name in re.findall(r"/docs#([a-z-]+)", str(operation))}
+    assert set(COMPONENTS["examples"]) - told == {"client-disconnect"}, "an error that no route gives"
+
+
+async def test_who_needs_a_key_is_told(redis: ArqRedis, settings: Settings) -> None:
+    async with callers(settings) as clients:
+        paths = (await clients[NOBODY].get("/openapi.json")).json()["paths"]
+    assert paths["/tasks"]["get"]["security"] == [{"key": []}]
+    assert paths["/processed/{task_id}/{name}"]["get"]["security"] == [{"key": []}, {"link": []}]
+    assert paths["/operations"]["get"]["security"] == []
+    assert {"401", "403"} <= set(paths["/metrics"]["get"]["responses"])
+    assert all(operation["security"] == [] for _, operation in described())
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/postman.json"])
+async def test_a_document_is_sent_once(api: Client, path: str) -> None:
+    first = await api.get(path)
+    again = await api.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    assert first.headers["content-encoding"] == "gzip"
+
+
+def test_a_document_is_written_when_it_is_first_asked_for_and_kept() -> None:
+    documents = Documents(ROUTES, Settings(), NONE)
+    assert "openapi" not in vars(documents)
+    assert documents.openapi is documents.openapi
+    assert documents.page is documents.page
+    assert documents.postman("http://a") is documents.postman("http://a")
+
+
+async def shown(api: Client) -> str:
+    answer = await api.get("/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return answer.text
+
+
+class Page(HTMLParser):
+    """The anchors of a page, and all that it links to or loads; each element must be closed in order."""
+
+    VOID = ("meta", "link")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: set[str] = set()
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self._open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                assert value not in self.anchors, "two of one name"
+                self.anchors.add(value or "")
+            if name in ("href", "src", "action"):
+                self.links.add(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        return
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+
+async def test_docs_is_one_page_without_anything_from_elsewhere(api: Client) -> None:
+    text = await shown(api)
+    page = Page(text)
+    for link in page.links:
+        parts = urlsplit(link)
+        assert (parts.scheme, parts.netloc) == ("", ""), link
+        if parts.path in ("", "/docs"):
+            assert not parts.fragment or parts.fragment in page.anchors, link
+        else:
+            assert (await api.get(parts.path)).status_code == 200, link
+    for name, operation in described():
+        assert operation["operationId"] in page.anchors, name
+    assert {f"{kind.__name__}Form" for kind in OPERATIONS.values()} <= page.anchors
+    assert "style=" not in text
+    assert "<script>" not in text
+
+
+def collection_problems(item: dict[str, Any]) -> Iterator[str]:
+    """Yield what Postman's schema v2.1.0 does not allow in an item; its parts that we write."""
+    if "item" in item:
+        assert set(item) == {"name", "item"}
+        for each in item["item"]:
+            yield from collection_problems(each)
+        return
+    request = item["request"]
+    if set(request) - {"method", "description", "header", "url", "body"}:
+        yield f"{item['name']}: {set(request)}"
+    if set(request["url"]) - {"raw", "host", "path", "query", "variable"}:
+        yield f"{item['name']}: {request['url']}"
+    if request.get("body", {}).get("mode") not in (None, "raw", "formdata"):
+        yield f"{item['name']}: {request['body']}"
+    for entry in (*request["header"], *request["url"]["query"], *request["url"]["variable"]):
+        if not isinstance(entry["key"], str) or not isinstance(entry["value"], str):
+            yield f"{item['name']}: {entry}"
+    for response in item["response"]:
+        if not isinstance(response["code"], int) or not isinstance(response["body"], str):
+            yield f"{item['name']}: {response['name']}"
+
+
+def requests(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for item in items:
+        yield from requests(item["item"]) if "item" in item else iter([item])
+
+
+async def test_postman_gets_a_request_for_each_route(api: Client) -> None:
+    collection = (await api.get("/postman.json")).json()
+    assert collection["info"]["schema"] == "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+    assert [problem for item in collection["item"] for problem in collection_problems(item)] == []
+    assert {each["key"]: each["value"] for each in collection["variable"]} == {
+        "baseUrl": str(api.base_url).rstrip("/"),
+        "apiKey": "",
+        "task_id": "",
+    }
+    found = list(requests(collection["item"]))
+    raw = {f"{item['request']['method'].lower()} {item['request']['url']['raw']}" for item in found}
+    assert raw == {re.sub(r"\{(\w+)\}", r":\1", name).replace(" ", " {{baseUrl}}") for name, _ in described()}
+
+
+async def test_postmans_upload_is_a_form_with_a_file_and_can_be_sent_as_it_is(service: Client) -> None:
+    collection = (await service.get("/postman.json")).json()
+    [upload] = [
+        each for each in requests(collection["item"]) if each["request"]["url"]["raw"].endswith("/process-image/")
+    ]
+    fields = [field for field in upload["request"]["body"]["formdata"] if not field.get("disabled")]
+    assert [field["key"] for field in fields if field["type"] == "file"] == ["file"]
+    texts = {field["key"]: field["value"] for field in fields if field["type"] == "text"}
+    answer = await service.post("/process-image/", files={"file": (FILE, PHOTO)}, data=texts)
+    assert answer.status_code == 202, answer.text
