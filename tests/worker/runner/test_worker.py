@@ -91,8 +91,8 @@ async def test_a_worker_without_a_free_slot_left_records_the_failure_and_exits(a
     with process("-m", "worker", **environment(hasty)) as worker:
         view = await api.ended(await api.upload(**SLOW))
         assert view["error"] == "processing took longer than 0.3 s"
-        # It does not wait for the thread, which has seconds to go.
-        assert await asyncio.to_thread(worker.wait, 5) == 1
+        # It does not wait for the thread: 1 if that is still at work, 0 if it has stopped at its next step by then.
+        assert await asyncio.to_thread(worker.wait, 5) in (0, 1)
 
 
 async def test_a_stopping_worker_finishes_what_it_runs(api: Client, settings: Settings) -> None:
