@@ -11,60 +11,62 @@ from worker import settings as engine
 
 
 def _origins(texts: Iterable[str]) -> None:
-    """Raise `ValueError` for what no browser sends as `Origin` (RFC 6454, 6.1), which would never match."""
+    """Raise `ValueError` for text that is not an origin as browsers send it (RFC 6454, 6.1)."""
     for text in texts:
         if not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?", text):
             raise ValueError(text)
 
 
 def _host_names(texts: Iterable[str]) -> None:
-    """Raise `ValueError` for what no `Host` header can name (RFC 9110, 7.2), its port left out."""
+    """Raise `ValueError` for text that is not a host name or IP address without a port (RFC 9110, 7.2)."""
     for text in texts:
         if not re.fullmatch(r"\*|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", text):
             raise ValueError(text)
 
 
 class Settings(engine.Settings, frozen=True, kw_only=True):
-    """What the API can be told; read by `worker.settings.read_settings`."""
+    """Settings of the API, in addition to those of the worker."""
 
     max_concurrent_uploads: Annotated[
-        int, Meta(ge=1, description="Uploads received at once, about 10 MB of memory each; more wait their turn.")
+        int, Meta(ge=1, description="Uploads received at the same time, about 10 MB of memory each; others wait.")
     ] = 32
-    presets_file: Annotated[str, Meta(description="TOML file of presets, read once at the start.")] | None = None
+    presets_file: Annotated[str, Meta(description="TOML file with presets, read at start.")] | None = None
     only_presets: Annotated[
-        bool, Meta(description="Whether uploads must name a preset, and nothing else of what is to be done.")
+        bool, Meta(description="Whether uploads must use a preset and no other operation fields.")
     ] = False
     idempotency_ttl_s: Annotated[
         int,
         Meta(
             ge=1,
             le=315_360_000,
-            description="Seconds for which an answer is kept under its `Idempotency-Key`, to be given again.",
+            description="Time in seconds for which an `Idempotency-Key` is remembered.",
         ),
     ] = 86_400
     redirect_downloads: Annotated[
         bool,
-        Meta(description="Whether downloads are sent on to signed URLs of the object store, past the API."),
+        Meta(description="Whether downloads are redirected to signed URLs of the object store."),
     ] = False
     api_keys: Annotated[
         tuple[str, ...],
         Meta(
-            description="Keys without which nothing is answered, as `python -m app.keys NAME` prints them, with commas."
+            description=(
+                "API keys required from clients, comma-separated entries as `python -m app.keys NAME` prints them."
+            )
         ),
     ] = ()
     allow_anyone: Annotated[
         bool,
-        Meta(
-            description="Whether requests from other machines are answered without `API_KEYS`: anyone may do anything."
-        ),
+        Meta(description="Whether to serve other machines without `API_KEYS`, which gives everyone full access."),
     ] = False
     allowed_hosts: Annotated[
         tuple[str, ...],
         Meta(
-            description="Host names under which this server is reached beside localhost, with commas; `*` for any. "
-            "Needed where there are no `API_KEYS`.",
+            description=(
+                "Host names of this server besides localhost, comma-separated; `*` for any. "
+                "Required to serve other names without `API_KEYS`."
+            ),
             extra={
-                "allowed": "host names without ports such as images.example.org, with commas, or *",
+                "allowed": "host names without ports such as images.example.org, comma-separated, or *",
                 "check": _host_names,
             },
         ),
@@ -72,19 +74,19 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
     cors_origins: Annotated[
         tuple[str, ...],
         Meta(
-            description="Origins of web pages elsewhere that may use the API, with commas; `*` for all.",
-            extra={"allowed": "origins such as https://example.org, with commas, or *", "check": _origins},
+            description="Origins of web pages that may use the API (CORS), comma-separated; `*` for all.",
+            extra={"allowed": "origins such as https://example.org, comma-separated, or *", "check": _origins},
         ),
     ] = ()
     monitor_read_only: Annotated[
-        bool, Meta(description="Whether `/monitor` only shows; its sessions change nothing then, keys still do.")
+        bool, Meta(description="Whether sessions of `/monitor` are read-only; API keys keep their rights.")
     ] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         Keys(self.api_keys)
         if self.only_presets and self.presets_file is None:
-            raise engine.InvalidSettings("ONLY_PRESETS: 'true' needs a PRESETS_FILE; without one nothing could be done")
+            raise engine.InvalidSettings("ONLY_PRESETS: 'true' needs PRESETS_FILE")
         if self.redirect_downloads and self.storage_url.startswith("file:"):
             raise engine.InvalidSettings(
                 "REDIRECT_DOWNLOADS: 'true' needs an object store in STORAGE_URL; a local directory cannot sign URLs"

@@ -1,4 +1,4 @@
-"""README's commands and tables, held against what is."""
+"""The commands, tables and paths of README and the documents that it links, checked against the code."""
 
 import asyncio
 import re
@@ -24,22 +24,38 @@ from worker.operations import OPERATIONS
 from worker.settings import read_settings
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+FILES = [
+    ROOT / name
+    for name in ("README.md", "app/README.md", "worker/README.md", "tests/benchmarks/README.md", "CONTRIBUTING.md")
+]
+README = "\n".join(path.read_text() for path in FILES)
+"""All of the documentation."""
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 
 
-def blocks(heading: str) -> list[str]:
-    """Return the code blocks under a heading."""
+def blocks(heading: str, language: str = "") -> list[str]:
+    """Return the code blocks under a heading, or those in a language."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [part.partition("\n")[2] for part in section.split("```")[1::2]]
+    parts = [part.partition("\n") for part in section.split("```")[1::2]]
+    return [code for name, _, code in parts if language in ("", name)]
+
+
+CURL = (
+    "Five commands",
+    "Operations, pipelines and variants",
+    "Results and records",
+    "Waiting and events",
+    "Controlling tasks",
+    "Health, metrics and logs",
+)
+"""The headings whose commands are one session with a server."""
 
 
 async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(jpeg((800, 600)))
     with running("--data-dir", str(tmp_path / "data")) as run:
-        script = "set -ex\n" + "".join(blocks("A session with curl") + blocks("For programs")).replace(
-            "http://127.0.0.1:8000", run.url
-        )
+        commands = "".join(block for heading in CURL for block in blocks(heading, "sh"))
+        script = "set -ex\n" + commands.replace("http://127.0.0.1:8000", run.url)
         done = await asyncio.to_thread(
             subprocess.run, ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
         )
@@ -51,7 +67,7 @@ async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     assert "/photo.json?expires=" in done.stdout
     result = decoded((tmp_path / "result.webp").read_bytes())
     assert (result.format, result.size) == ("WEBP", (400, 300))
-    assert decoded((tmp_path / "grey.jpg").read_bytes()).mode == "L"
+    assert decoded((tmp_path / "gray.jpg").read_bytes()).mode == "L"
     assert "event: ended" in done.stdout
 
 
@@ -111,17 +127,42 @@ def test_the_storage_in_readmes_compose_command_is_composes_s3_server() -> None:
     assert keys == (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
 
 
-def test_the_layout_names_what_is_there() -> None:
-    [layout] = blocks("Layout")
-    for name in re.findall(r"[a-z_/]+\.(?:py|lua)", layout):
-        assert list(ROOT.glob(f"app/{name}")) or list(ROOT.glob(f"worker/{name}")), name
+def test_every_path_in_the_documents_exists() -> None:
+    """Those in backticks and those of links."""
+    for path in FILES:
+        text = path.read_text()
+        for name in re.findall(r"`((?:app|worker|tests)/[a-zA-Z_/.]+)`", text):
+            assert (ROOT / name).exists(), f"{path.name}: {name}"
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_links_to_headings_lead_to_one() -> None:
+    for path in FILES:
+        for link, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text()):
+            headings = re.findall(r"^#+ (.+)$", (path.parent / link).read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}, (
+                anchor
+            )
+
+
+def test_every_room_is_in_the_table_of_contributing() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for package in ("app", "worker"):
+        for folder in (ROOT / package).iterdir():
+            if folder.is_dir() and folder.name != "__pycache__":
+                assert f"`{package}/{folder.name}`" in text
+
+
+def test_readme_is_read_in_ten_minutes() -> None:
+    assert len(FILES[0].read_text().splitlines()) <= 200
 
 
 def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> None:
     """Put it into a copy of the tree: the catalogue and the parser know it."""
     for package in ("app", "worker", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package)
-    [code] = blocks("Adding an operation")
+    [code] = blocks("Adding an operation", "python")
     (tmp_path / "worker" / "operations" / "tint.py").write_text(code)
     code = """
 from app.routes.catalogue import CATALOGUE
@@ -157,13 +198,17 @@ def test_the_benchmark_tables_are_those_of_the_results() -> None:
 
 
 def test_the_operations_that_keep_16_bits_are_those_that_readme_names() -> None:
-    [named] = re.findall(r"keep their depth in\s(.*?) and go to 8 bits in the others", README, re.DOTALL)
-    assert set(re.split(r", | and |,\n", named)) == {
+    [named] = re.findall(r"keeps its depth in\s(.*?), and becomes 8 bits in other", README, re.DOTALL)
+    assert set(re.split(r",\s+|\s+and\s+", named)) == {
         name for name, kind in OPERATIONS.items() if "I;16" in kind.modes and not kind.is_report
     }
 
 
 def test_its_pictures_are_those_that_the_script_takes_and_open_at_once() -> None:
-    shown = {ROOT / path for path in re.findall(r'(?:src|srcset)="([^"]+)"', README)}
+    shown = {
+        (path.parent / source).resolve()
+        for path in FILES
+        for source in re.findall(r'(?:src|srcset)="([^"]+)"', path.read_text())
+    }
     assert shown == {PICTURES / f"{name}-{scheme}.webp" for name in SHOTS for scheme in SCHEMES}
     assert all(0 < path.stat().st_size < MAX_BYTES for path in shown)

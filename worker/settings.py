@@ -19,7 +19,7 @@ AnySettings = TypeVar("AnySettings", bound="Settings")
 
 
 class InvalidSettings(Exception):
-    """Names every environment variable that cannot be used, and what it may be."""
+    """One or more environment variables are invalid; the message names each and what is allowed."""
 
 
 def _default_storage_url() -> str:
@@ -32,7 +32,7 @@ def _usable_cores() -> int:
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What the engine can be told; each field is the environment variable of the same name in capitals."""
+    """Settings of the worker; each field is the environment variable of the same name in capitals."""
 
     redis_url: Annotated[
         str, Meta(pattern=r"^(redis|rediss|unix)://", description="Redis or Valkey: queue and task state.")
@@ -41,84 +41,97 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^(file|s3|gs|az)://",
-            description="Where uploads and results lie: `file://`, `s3://`, `gs://` or `az://`.",
+            description="Storage of uploads and results: `file://`, `s3://`, `gs://` or `az://`.",
         ),
     ] = field(default_factory=_default_storage_url)
-    worker_threads: Annotated[int, Meta(ge=1, le=256, description="Pictures that a worker processes at once.")] = field(
-        default_factory=_usable_cores
-    )
+    worker_threads: Annotated[
+        int, Meta(ge=1, le=256, description="Images that a worker processes at the same time.")
+    ] = field(default_factory=_usable_cores)
     worker_max_tasks: Annotated[
-        int, Meta(ge=0, description="Tasks after which a worker ends in peace, to be started afresh; 0 for never.")
+        int, Meta(ge=0, description="Number of tasks after which a worker exits, to be restarted; 0 for no limit.")
     ] = 0
     worker_max_rss_mb: Annotated[
-        int, Meta(ge=0, description="Resident memory in MB from which a worker does the same; 0 for never.")
+        int,
+        Meta(ge=0, description="Resident memory in MB above which a worker exits, to be restarted; 0 for no limit."),
     ] = 4000
     max_upload_bytes: Annotated[
-        int, Meta(ge=1, description="Largest picture file in bytes that is taken in, or fetched.")
+        int, Meta(ge=1, description="Maximum size of an image file in bytes, uploaded or fetched by URL.")
     ] = 32 * 1024 * 1024
     upload_timeout_s: Annotated[
         float,
         Meta(
             gt=0,
-            description="Longest time in seconds for one upload to arrive (it gets 408 after that), or to be fetched.",
+            description="Maximum time in seconds to receive an upload (408 after that) or to fetch it by URL.",
         ),
     ] = 120.0
     input_formats: Annotated[
         tuple[InputFormat, ...],
-        Meta(min_length=1, description="Formats that are read, with commas; `heic` needs `pip install '.[heif]'`."),
+        Meta(
+            min_length=1, description="Accepted image formats, comma-separated; `heic` needs `pip install '.[heif]'`."
+        ),
     ] = tuple(known for known in InputFormat if known is not InputFormat.HEIC)
     max_pixels: Annotated[
-        int, Meta(ge=1, description="Largest picture that is read, in pixels, those of all its frames together.")
+        int, Meta(ge=1, description="Maximum size of an input image in pixels, summed over all frames.")
     ] = 64_000_000
-    max_frames: Annotated[int, Meta(ge=1, description="Frames that an animation may have.")] = 256
+    max_frames: Annotated[int, Meta(ge=1, description="Maximum number of frames of an animation.")] = 256
     max_output_pixels: Annotated[
-        int, Meta(ge=1, description="Largest picture that an operation may make, in pixels of all its frames.")
+        int, Meta(ge=1, description="Maximum size of the result of an operation in pixels, summed over all frames.")
     ] = 64_000_000
-    max_operations: Annotated[int, Meta(ge=1, description="Operations in one pipeline.")] = 20
+    max_operations: Annotated[int, Meta(ge=1, description="Maximum number of operations in a pipeline.")] = 20
     font_path: (
-        Annotated[str, Meta(description="TrueType or OpenType file for the texts of watermarks; Pillow's own if none.")]
+        Annotated[
+            str,
+            Meta(description="TrueType or OpenType font file for watermark text; Pillow's default font if not set."),
+        ]
         | None
     ) = None
     outbound_allow: Annotated[
         tuple[str, ...],
         Meta(
-            description="Networks that `url` and `callback_url` may lead to although they are not public, with commas.",
-            extra={"allowed": "networks such as 10.0.0.0/8 or fd00::/8, with commas", "check": networks},
+            description="Private networks that `url` and `callback_url` may reach, comma-separated CIDR blocks.",
+            extra={"allowed": "CIDR blocks such as 10.0.0.0/8 or fd00::/8, comma-separated", "check": networks},
         ),
     ] = ()
     webhook_secrets: Annotated[
         tuple[str, ...],
-        Meta(description="What signs webhooks: `whsec_` and base64 of 24 to 64 bytes; two, with a comma, in a change."),
+        Meta(
+            description=(
+                "Signing secrets for webhooks: `whsec_` and base64 of 24 to 64 bytes; two, comma-separated, "
+                "during a rotation."
+            )
+        ),
     ] = ()
     task_timeout_s: Annotated[
-        float, Meta(gt=0, description="Longest processing of one task in seconds, waiting not counted.")
+        float, Meta(gt=0, description="Maximum processing time of a task in seconds, without its wait in the queue.")
     ] = 60.0
     queue_timeout_s: Annotated[
-        float, Meta(gt=0, description="Longest wait of a task for a worker in seconds; it fails after that.")
+        float, Meta(gt=0, description="Maximum time in seconds that a task waits for a worker before it fails.")
     ] = 3600.0
     queue_limit: Annotated[
-        int, Meta(ge=1, description="Tasks that may wait; uploads beyond it get 429 and a time to come back.")
+        int, Meta(ge=1, description="Maximum number of waiting tasks; more uploads get 429 with `Retry-After`.")
     ] = 1000
-    max_attempts: Annotated[
-        int, Meta(ge=1, description="How often a task is begun when the worker dies under it each time.")
-    ] = 3
+    max_attempts: Annotated[int, Meta(ge=1, description="Maximum number of attempts at a task whose worker dies.")] = 3
     task_ttl_s: Annotated[
         int,
         Meta(
             ge=1,
             le=315_360_000,
-            description="Seconds after its end until a task, its upload and its result are removed.",
+            description="Time in seconds after which a finished task, its upload and its results are deleted.",
         ),
     ] = 86_400
     keep_uploads: Annotated[
         bool,
-        Meta(description="Whether an upload stays as long as its task; if not, it goes once it is processed."),
+        Meta(description="Whether an upload is kept as long as its task; if false, it is deleted after processing."),
     ] = True
     log_format: Annotated[
-        LogFormat, Meta(description="How the log is written: lines of text, or JSON, one object a line.")
+        LogFormat, Meta(description="Format of the log: `text`, or `json` with one object per line.")
     ] = LogFormat.TEXT
     shutdown_grace_s: Annotated[
-        float, Meta(ge=0, description="Seconds that a stopping worker gives to running tasks; the rest is handed back.")
+        float,
+        Meta(
+            ge=0,
+            description="Time in seconds for running tasks to finish when a worker stops; the others are queued again.",
+        ),
     ] = 30.0
 
     def __post_init__(self) -> None:
@@ -131,7 +144,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         if len(keys) > 2:
             raise InvalidSettings("WEBHOOK_SECRETS: give one secret, or two while one takes over from the other")
         if self.font_path is not None and not Path(self.font_path).is_file():
-            raise InvalidSettings(f"FONT_PATH: {self.font_path!r} is no file")
+            raise InvalidSettings(f"FONT_PATH: {self.font_path!r} is not a file")
 
     @property
     def limits(self) -> Limits:

@@ -52,7 +52,7 @@ def test_the_workers_memory_suffices_for_the_largest_pictures() -> None:
     given = {entry["name"].lower(): entry["value"] for entry in WORKER["env"]}
     assert given.keys() <= set(Settings.__struct_fields__)
     limit_mb = int(WORKER["resources"]["limits"]["memory"].removesuffix("Gi")) * 2**30 / 1e6
-    [mb_per_megapixel] = re.findall(r"some (\d+) MB a megapixel", README)
+    [mb_per_megapixel] = set(re.findall(r"(\d+) MB (?:a|per) megapixel", README))
     assert limit_mb > int(given["worker_threads"]) * int(mb_per_megapixel) * DEFAULTS.max_pixels / 1e6
     assert limit_mb > DEFAULTS.worker_max_rss_mb
 

@@ -17,7 +17,7 @@ from tests.support.pictures import decoded, drawing, encoded
 from tests.test_readme import blocks
 from worker.settings import InvalidSettings, read_settings
 
-[EXAMPLE, _] = blocks("Presets")
+[EXAMPLE] = blocks("Presets", "toml")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ async def test_only_presets_refuses_all_else(strict: Client, stored: Callable[[]
 
 
 def test_only_presets_without_a_file_is_refused_by_name() -> None:
-    with pytest.raises(InvalidSettings, match=r"^ONLY_PRESETS: 'true' needs a PRESETS_FILE"):
+    with pytest.raises(InvalidSettings, match=r"^ONLY_PRESETS: 'true' needs PRESETS_FILE"):
         read_settings(Settings, {"ONLY_PRESETS": "true"})
 
 
