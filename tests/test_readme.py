@@ -185,9 +185,8 @@ except InvalidParameters as exc:
     assert done.stdout.splitlines() == [
         "[1]",
         "(255, 0, 0, 255)",
-        "color: 'reddish' is not allowed; "
-        "give a CSS colour name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa; "
-        "amount: '-3' is not allowed; give a number from 0 to 1",
+        "color: must be a CSS color name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa; got 'reddish'; "
+        "amount: must be a number from 0 to 1; got '-3'",
     ], done.stderr
 
 

@@ -37,7 +37,7 @@ class Links:
             raise LinkRefused("the link is not one of this server's, or was changed")
         left_s = int(expires) - int(time.time())
         if left_s <= 0:
-            raise LinkRefused("the link has expired; ask whoever gave it for a new one")
+            raise LinkRefused("the link has expired; request a new one")
         return left_s
 
     async def _signature(self, path: str, expires: str) -> str:

@@ -6,17 +6,17 @@ from worker.imaging.formats import InputFormat
 from worker.tasks.model import Task
 from worker.validation.fields import shortened
 
-OPENING = "set API_KEYS (`python -m app.keys NAME` makes one), or ALLOW_ANYONE=true to let anyone do anything"
-"""What lets other machines in."""
+OPENING = "set API_KEYS (`python -m app.keys NAME` creates one), or ALLOW_ANYONE=true to give everyone full access"
+"""How to serve other machines."""
 
 
 class MalformedForm(Exception):
-    """The request body is not the multipart form that it should be."""
+    """The request body is not a valid multipart form or JSON document."""
 
 
 class UploadTooLarge(Exception):
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"the upload is too large; a picture may have {max_bytes:,} bytes")
+        super().__init__(f"the upload is too large; the limit is {max_bytes:,} bytes")
 
 
 class UploadTooSlow(Exception):
@@ -27,80 +27,79 @@ class UploadTooSlow(Exception):
 class UnsupportedImage(Exception):
     def __init__(self, allowed: Iterable[InputFormat]) -> None:
         choices = ", ".join(known.value for known in allowed)
-        super().__init__(f"the file is not a picture that can be read, whatever its name says; allowed: {choices}")
+        super().__init__(f"the file is not a supported image, whatever its name; supported formats: {choices}")
 
 
 class InvalidKey(Exception):
-    """The `Idempotency-Key` header is not what it should be."""
+    """The `Idempotency-Key` header is malformed."""
 
 
 class KeyReused(Exception):
     def __init__(self) -> None:
-        super().__init__("another request was accepted with this Idempotency-Key; give each a key of its own")
+        super().__init__("a different request was accepted with this Idempotency-Key; use a new key for each request")
 
 
 class Unauthorized(Exception):
-    """There is no key, or none that is known: what was given is never repeated."""
+    """The API key is missing or not valid. The message never contains it."""
 
     def __init__(self, *, is_given: bool) -> None:
         super().__init__(
-            "what Authorization gives is not a key of this server; give Authorization: Bearer <key>"
+            "the API key is not valid; send Authorization: Bearer <key>"
             if is_given
-            else "a key is needed: Authorization: Bearer <key>"
+            else "an API key is required; send Authorization: Bearer <key>"
         )
         self.is_given = is_given
 
 
 class AdminOnly(Exception):
     def __init__(self) -> None:
-        super().__init__("this needs a key with the admin right")
+        super().__init__("this requires an API key with the admin right")
 
 
 class WrongKey(Exception):
     def __init__(self) -> None:
-        super().__init__("this is not a key of this server with the admin right")
+        super().__init__("not a valid API key with the admin right")
 
 
 class WrongToken(Exception):
     def __init__(self) -> None:
-        super().__init__("a session changes nothing without its token in X-CSRF-Token; sign in again")
+        super().__init__("the X-CSRF-Token header is missing or not the token of this session; sign in again")
 
 
 class ReadOnlySession(Exception):
     def __init__(self) -> None:
-        super().__init__("the monitor only shows here (MONITOR_READ_ONLY); use a key and the API")
+        super().__init__("sessions are read-only on this server (MONITOR_READ_ONLY); use an API key")
 
 
 class NotServedHere(Exception):
     def __init__(self) -> None:
-        super().__init__(f"this server answers its own machine alone; to serve others, {OPENING}")
+        super().__init__(f"this server only serves its own machine; to serve others, {OPENING}")
 
 
 class HostNotAllowed(Exception):
     def __init__(self, host: str) -> None:
-        super().__init__(f"{shortened(host)} is not a host name of this server; add it to ALLOWED_HOSTS")
+        super().__init__(f"the Host {shortened(host)} is not allowed; add it to ALLOWED_HOSTS")
 
 
 class ForeignOrigin(Exception):
     def __init__(self, origin: str) -> None:
         page = f"of {shortened(origin)}" if origin else "of another origin"
-        super().__init__(f"a web page {page} may change nothing here; add its origin to CORS_ORIGINS")
+        super().__init__(f"web pages {page} may not change anything; add the origin to CORS_ORIGINS")
 
 
 class LinkRefused(Exception):
-    """The signed link is not good, or not any more."""
+    """The signed link is not valid or has expired."""
 
 
 class NotFinished(Exception):
     def __init__(self, task: Task) -> None:
-        super().__init__(f"the task is {task.status}; ask again when it has ended")
+        super().__init__(f"the task is {task.status}; try again when it has ended")
 
 
 class SeveralResults(Exception):
     def __init__(self, task: Task) -> None:
-        super().__init__(
-            f"the task has {len(task.result_paths)} results; ask for one: {', '.join(task.result_paths.values())}"
-        )
+        paths = task.result_paths.values()
+        super().__init__(f"the task has {len(paths)} results; request one of them: {', '.join(paths)}")
 
 
 class NoResult(Exception):
@@ -109,17 +108,17 @@ class NoResult(Exception):
 
 
 class ResultNotFound(Exception):
-    """There is no such result, or not any more."""
+    """The task has no result with this name, or its file is deleted."""
 
 
 class UploadGone(Exception):
     def __init__(self) -> None:
-        super().__init__("the upload of this task is gone; send the picture again")
+        super().__init__("the upload of this task was deleted; send the image again")
 
 
 class BodyTooLarge(Exception):
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"the body is too large; it may have {max_bytes:,} bytes")
+        super().__init__(f"the body is too large; the limit is {max_bytes:,} bytes")
 
 
 class BodyTooSlow(Exception):
@@ -128,7 +127,7 @@ class BodyTooSlow(Exception):
 
 
 class RangeNotSatisfiable(Exception):
-    """The part that was asked for begins after the end of the result, which has `size` bytes."""
+    """The requested range begins after the end of the result, which has `size` bytes."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"the result has {size} bytes")
@@ -137,5 +136,7 @@ class RangeNotSatisfiable(Exception):
 
 class NoWebhook(Exception):
     def __init__(self, task: Task) -> None:
-        reason = "it has no callback_url" if task.callback_url is None else "it has not ended, or that was long ago"
-        super().__init__(f"the task has no webhook to be sent again: {reason}")
+        reason = (
+            "it has no callback_url" if task.callback_url is None else "it has not ended, or its webhook has expired"
+        )
+        super().__init__(f"the task has no webhook to send again: {reason}")

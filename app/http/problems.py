@@ -110,7 +110,7 @@ def _detail(exc: Exception) -> str:
         return str(exc)
     part = "Redis" if isinstance(exc, RedisError) else "storage"
     logger.warning("%s is away: %s", part, exc)
-    return f"{part} does not answer; try again soon"
+    return f"{part} is not available; try again later"
 
 
 async def _http_error(request: Request, exc: Exception) -> Response:
@@ -130,7 +130,7 @@ def _allowed(request: Request) -> str:
 
 async def _unexpected(request: Request, exc: Exception) -> Response:
     _count(request, HTTPStatus(500).name.lower())
-    return _response(_problem(type(exc), 500, "an error of the service's own; its log has the cause", UNSET), None)
+    return _response(_problem(type(exc), 500, "internal error; the log of the server has the cause", UNSET), None)
 
 
 def _count(request: Request, known: str) -> None:

@@ -100,7 +100,7 @@ async def output(request: Request) -> Response:
     task = await (request.state["tasks"].get(request.path_params["task_id"]) if is_link else own_task(request))
     names = {file_name: name for name, file_name in task.spec.file_names.items()}
     if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
-        raise ResultNotFound("the task has no result of this name")
+        raise ResultNotFound("the task has no result with this name")
     response = await send_output(request, task, names[request.path_params["name"]])
     for header, value in headers.items():
         response.headers.setdefault(header, value)  # a redirect has a stricter one
@@ -156,7 +156,7 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
     try:
         meta = await storage.head(path)
     except FileNotFoundError:
-        raise ResultNotFound("the result is gone from storage") from None
+        raise ResultNotFound("the file of the result is deleted") from None
     size, etag, modified = meta["size"], meta["e_tag"] or "", meta["last_modified"].replace(microsecond=0)
     headers = {
         "ETag": etag,

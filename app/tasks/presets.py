@@ -50,7 +50,9 @@ class Presets(Struct, frozen=True):
         """Return the fields that a request means: those of the preset that it names, or its own."""
         if "preset" not in given and not self.is_only:
             return given
-        message = "does not go with preset; leave it out" if "preset" in given else "is not taken here; give a preset"
+        message = (
+            "cannot be combined with preset" if "preset" in given else "is not accepted by this server; use a preset"
+        )
         problems = [Problem(name, message) for name in given if name != "preset"]
         preset = self.by_name.get(given.get("preset", ""))
         if preset is None:
@@ -60,8 +62,10 @@ class Presets(Struct, frozen=True):
         return preset.fields
 
     def _unknown(self, name: str | None) -> Problem:
-        choices = f"give one of {', '.join(self.by_name)}" if self.by_name else "there are none here"
-        return Problem("preset", f"is missing; {choices}" if name is None else f"{shortened(name)} is none; {choices}")
+        choices = f"choose one of {', '.join(self.by_name)}" if self.by_name else "this server has none"
+        return Problem(
+            "preset", f"is missing; {choices}" if name is None else f"{shortened(name)} is not a preset; {choices}"
+        )
 
     def view(self) -> list[ShownPreset]:
         """Return each as JSON shows it."""
@@ -85,7 +89,7 @@ def read_presets(path: str | None, settings: Settings, *, is_only: bool) -> Pres
     problems: list[str] = []
     by_name = {name: preset for name, table in tables.items() if (preset := _preset(name, table, settings, problems))}
     if not tables:
-        problems.append("there is no preset in it; give each a table, such as [thumbnail]")
+        problems.append("has no preset; give each a table such as [thumbnail]")
     if problems:
         raise InvalidSettings(f"PRESETS_FILE: {path}: {'; '.join(problems)}")
     return Presets(by_name, is_only)
@@ -94,13 +98,15 @@ def read_presets(path: str | None, settings: Settings, *, is_only: bool) -> Pres
 def _preset(name: str, table: Any, settings: Settings, problems: list[str]) -> Preset | None:
     """Check one table for every format that may be uploaded; add what is wrong to `problems`, each with its field."""
     if not VARIANT_NAME.fullmatch(name):
-        problems.append(f"[{name}] is no name for a preset; give 1 to 32 of a-z, 0-9, - and _, the first no sign")
+        problems.append(
+            f"[{name}] is not a valid name; use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"
+        )
     if not isinstance(table, dict):
-        problems.append(f"{name}: {shortened(msgspec.to_builtins(table))} is not allowed; give a table: [{name}]")
+        problems.append(f"{name}: must be a table: [{name}]; got {shortened(msgspec.to_builtins(table))}")
         return None
     description = table.pop("description", None)
     if not isinstance(description, str | None):
-        problems.append(f"[{name}] description: {shortened(description)} is not allowed; give text")
+        problems.append(f"[{name}] description: must be text; got {shortened(description)}")
     fields = {field: _text(value) for field, value in msgspec.to_builtins(table).items()}
     plan, found = _parsed(fields, settings)
     problems += [f"[{name}] {problem}" for problem in found]

@@ -78,6 +78,6 @@ def parse_key(values: list[str]) -> str | None:
     quoted = _QUOTED.fullmatch(text)
     if quoted is None and not _BARE.fullmatch(text):
         raise InvalidKey(
-            f'Idempotency-Key: give one text of 1 to {MAX_KEY_LENGTH} ASCII characters, in quotes: "a-uuid"'
+            f'Idempotency-Key: must be one string of 1 to {MAX_KEY_LENGTH} ASCII characters in quotes, such as "a-uuid"'
         )
     return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text

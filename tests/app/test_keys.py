@@ -92,8 +92,8 @@ def test_a_key_that_could_not_be_read_is_not_made(options: tuple[str, ...]) -> N
 def test_other_machines_are_not_let_in_unsaid(tmp_path: Path, host: str) -> None:
     said = refusal("--host", host, "--port", "0", "--data-dir", str(tmp_path))
     assert said == (
-        f"darkroom: other machines could reach {host}: set API_KEYS (`python -m app.keys NAME` makes one), "
-        "or ALLOW_ANYONE=true to let anyone do anything\n"
+        f"darkroom: other machines could reach {host}: set API_KEYS (`python -m app.keys NAME` creates one), "
+        "or ALLOW_ANYONE=true to give everyone full access\n"
     )
 
 

@@ -105,5 +105,5 @@ async def test_a_full_disk_is_503_at_the_door_and_leaves_no_half_a_file(
         async with Client(base_url=url) as client:
             answer = await client.post("/process-image/", files=FILE, data={"operation": "resize"})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-            assert answer.json()["detail"] == "storage does not answer; try again soon"
+            assert answer.json()["detail"] == "storage is not available; try again later"
         assert not [path for path in tmp_path.rglob("uploads/*") if path.is_file()]

@@ -29,7 +29,7 @@ async def test_past_the_limit_an_upload_is_429_with_a_time_to_come_back(
         assert refused.status_code == 429
         assert refused.headers["content-type"] == "application/problem+json"
         assert 1 <= int(refused.headers["retry-after"]) <= 60
-        assert refused.json()["detail"].startswith("the queue is full, 3 tasks wait; try again in ")
+        assert refused.json()["detail"].startswith("the queue is full with 3 waiting tasks; try again in ")
     assert stored() == sorted(f"uploads/{task_id}" for task_id in waiting)
 
     async with working(settings):

@@ -42,8 +42,8 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 def test_a_wrong_value_names_the_variable_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
     with pytest.raises(InvalidSettings) as caught:
         read_settings(Settings, {name: value, "MAX_ATTEMPTS": "x"})
-    assert f"{name}: {value!r} is not allowed; give {allowed}" in str(caught.value)
-    assert "MAX_ATTEMPTS: 'x' is not allowed; give a whole number at least 1" in str(caught.value)
+    assert f"{name}: must be {allowed}; got {value!r}" in str(caught.value)
+    assert "MAX_ATTEMPTS: must be a whole number at least 1; got 'x'" in str(caught.value)
 
 
 def test_redirects_without_an_object_store_are_refused_by_name() -> None:

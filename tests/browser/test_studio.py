@@ -143,7 +143,7 @@ async def test_an_error_is_told_at_its_field(service: Client, studio: Studio, wa
     await studio.develop.click()
     await expect(field).to_be_focused()
     await expect(field).to_have_attribute("aria-invalid", "true")
-    message = "99999 is not allowed; give a whole number from 1 to 16383"
+    message = "must be a whole number from 1 to 16383; got 99999"
     await expect(studio.steps.first.locator('[data-field="width"] .error')).to_have_text(message)
     assert (await service.get("/tasks")).json()["tasks"] == []  # nor was the second picture sent in vain
     await field.fill("90")
@@ -173,5 +173,5 @@ async def test_a_file_that_is_no_picture_is_told_at_it(
     await expect(studio.page.get_by_text("This browser cannot show this format")).to_be_visible()
     await studio.develop.click()
     banner = studio.page.get_by_role("alert")
-    await expect(banner).to_contain_text("is not a picture that can be read, whatever its name says")
+    await expect(banner).to_contain_text("is not a supported image, whatever its name")
     await expect(banner).to_be_focused()

@@ -116,7 +116,7 @@ async def test_a_bucket_that_does_not_exist_is_503_and_named_by_readyz(
     async with serving(nowhere) as url, Client(base_url=url, timeout=20) as client:
         answer = await client.post("/process-image/", files={"file": jpeg()}, data={"operation": "resize"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        assert answer.json()["detail"] == "storage does not answer; try again soon"
+        assert answer.json()["detail"] == "storage is not available; try again later"
         assert "not found" in (await client.get("/readyz")).json()["checks"]["storage"]
 
 

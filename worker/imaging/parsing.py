@@ -120,7 +120,7 @@ class _Parser:
         if not VARIANT_NAME.fullmatch(name):
             self._add(prefix, "is no name for a variant; give 1 to 32 of a-z, 0-9, - and _, the first no sign")
         if not isinstance(wish, dict):
-            self._add(prefix, f"{shortened(wish)} is not allowed; give an object {{operations, {', '.join(_OUTPUT)}}}")
+            self._add(prefix, f"must be an object {{operations, {', '.join(_OUTPUT)}}}; got {shortened(wish)}")
             return Variant((), Output())
         for field in wish:
             if field not in ("operations", *_OUTPUT):
@@ -144,7 +144,7 @@ class _Parser:
 
     def _steps(self, given: Any, name: str) -> tuple[Operation, ...]:
         if not isinstance(given, list) or not all(isinstance(step, dict) for step in given):
-            self._add(name, f'{shortened(given)} is not allowed; give a list like [{{"operation": "grayscale"}}]')
+            self._add(name, f'must be a list like [{{"operation": "grayscale"}}]; got {shortened(given)}')
             return ()
         if len(given) > self._max_operations:
             self._add(name, f"has {len(given)} entries; give at most {self._max_operations}")
@@ -187,7 +187,7 @@ class _Parser:
             self._add(name, f"is no JSON: {exc}")
             return None
         if not isinstance(value, kind):
-            self._add(name, f"{shortened(value)} is not allowed; give a JSON {'array' if kind is list else 'object'}")
+            self._add(name, f"must be a JSON {'array' if kind is list else 'object'}; got {shortened(value)}")
             return None
         return value
 

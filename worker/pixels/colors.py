@@ -30,7 +30,7 @@ Colour = Annotated[
         examples=["white", "transparent", "#f80", "#ff880080"],
         extra_json_schema={"format": "color"},
         # The pattern leaves open which names there are.
-        extra={"allowed": "a CSS colour name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa", "check": rgba},
+        extra={"allowed": "a CSS color name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa", "check": rgba},
     ),
 ]
 """Text; `rgba` reads it."""

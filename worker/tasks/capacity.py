@@ -13,7 +13,7 @@ class QueueFull(Exception):
 
     def __init__(self, waiting: int, ended_in_10_s: int) -> None:
         self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
-        super().__init__(f"the queue is full, {waiting:,} tasks wait; try again in {self.retry_after_s} s")
+        super().__init__(f"the queue is full with {waiting:,} waiting tasks; try again in {self.retry_after_s} s")
 
 
 def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
@@ -29,7 +29,7 @@ class OwnerWaits(QueueFull):
     def __init__(self, waiting: int, ended_in_10_s: int) -> None:
         self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
         Exception.__init__(
-            self, f"{waiting:,} tasks of this key wait, as many as may; try again in {self.retry_after_s} s"
+            self, f"this API key already has {waiting:,} waiting tasks, its limit; try again in {self.retry_after_s} s"
         )
 
 

@@ -27,7 +27,7 @@ _RELEASE = script("worker.tasks", "release_claim")
 
 class KeyInUse(Exception):
     def __init__(self) -> None:
-        super().__init__("a request with this key is being answered; send it again when that is done")
+        super().__init__("a request with this Idempotency-Key is still in progress; try again later")
 
 
 class Kept(Struct, frozen=True):

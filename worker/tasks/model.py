@@ -205,7 +205,7 @@ def results_path(task_id: str) -> str:
 
 class TaskNotFound(Exception):
     def __init__(self, task_id: str) -> None:
-        super().__init__(f"there is no task {task_id[:64]!r}: the id is wrong, or the task was removed after its time")
+        super().__init__(f"no task has the id {task_id[:64]!r}, or it has expired")
 
 
 class TaskRunning(Exception):

@@ -154,7 +154,7 @@ async def test_paths_that_are_no_routes_need_a_key_too(by_name: Mapping[str, Cli
 async def test_what_is_for_admins_is_said_to_be(by_name: Mapping[str, Client]) -> None:
     refused = await by_name["bob"].get("/metrics")
     assert refused.headers["www-authenticate"].endswith('error="insufficient_scope"')
-    assert refused.json()["detail"] == "this needs a key with the admin right"
+    assert refused.json()["detail"] == "this requires an API key with the admin right"
 
 
 async def test_one_lists_ones_own_and_an_admin_all(by_name: Mapping[str, Client], tasks: Tasks) -> None:
@@ -204,7 +204,7 @@ async def test_a_key_has_so_many_tasks_waiting_and_no_more(by_name: Mapping[str,
     refused = [answer for answer in answers if answer.status_code == 429]
     assert (len(accepted), len(refused)) == (3, 9)
     assert refused[0].headers["retry-after"] == "30"
-    assert refused[0].json()["detail"] == "3 tasks of this key wait, as many as may; try again in 30 s"
+    assert refused[0].json()["detail"] == "this API key already has 3 waiting tasks, its limit; try again in 30 s"
     await by_name["bob"].upload()
 
     ended, *_ = accepted

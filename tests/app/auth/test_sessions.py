@@ -79,7 +79,7 @@ async def test_other_keys_open_no_session(browser: Client, key: str) -> None:
     answer = await sign_in(browser, key)
     assert (answer.status_code, answer.json()["detail"]) == (
         403,
-        "this is not a key of this server with the admin right",
+        "not a valid API key with the admin right",
     )
     assert not browser.cookies
     assert not key or key not in answer.text
@@ -91,7 +91,10 @@ async def test_a_session_changes_nothing_without_its_token(browser: Client, head
     for method, path in (("POST", "/queue/pause"), ("POST", "/tasks/retry?status=FAILURE"), ("DELETE", "/session")):
         answer = await browser.request(method, path, headers=header)
         assert answer.status_code == 403
-        assert answer.json()["detail"] == "a session changes nothing without its token in X-CSRF-Token; sign in again"
+        assert (
+            answer.json()["detail"]
+            == "the X-CSRF-Token header is missing or not the token of this session; sign in again"
+        )
     assert (await browser.get("/queue")).json()["paused_at"] is None
     assert (await browser.post("/queue/pause", headers=token(browser))).json()["paused_at"] is not None
 
@@ -118,7 +121,7 @@ async def test_a_session_of_a_read_only_monitor_changes_nothing(redis: ArqRedis,
         assert (await sign_in(browser)).json()["read_only"] is True
         refused = await browser.post("/queue/pause", headers=token(browser))
         assert (refused.status_code, refused.json()["detail"]) == (
-            403, "the monitor only shows here (MONITOR_READ_ONLY); use a key and the API",
+            403, "sessions are read-only on this server (MONITOR_READ_ONLY); use an API key",
         )  # fmt: skip
         assert (await browser.get("/queue")).json()["paused_at"] is None
         with_key = await browser.post("/queue/pause", headers={"Authorization": f"Bearer {OPS}"})

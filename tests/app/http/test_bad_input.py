@@ -64,7 +64,7 @@ async def test_text_renamed_to_jpg(api: Client, text: bytes) -> None:
     assert answer.status_code == 415
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == (
-        "the file is not a picture that can be read, whatever its name says; allowed: "
+        "the file is not a supported image, whatever its name; supported formats: "
         "jpeg, png, webp, avif, gif, tiff, bmp, ico"
     )
 
@@ -93,13 +93,13 @@ async def test_missing_and_unknown_operation(api: Client) -> None:
 )
 async def test_a_width_that_is_none(api: Client, width: str) -> None:
     assert problem_fields(await post(api, jpeg(), operation="resize", width=width)) == {
-        "width": f"{width!r} is not allowed; give a whole number from 1 to 16383"
+        "width": f"must be a whole number from 1 to 16383; got {width!r}"
     }
 
 
 async def test_a_long_value_is_quoted_in_part(api: Client) -> None:
     message = problem_fields(await post(api, jpeg(), operation="resize", width="9" * 1000))["width"]
-    assert message == f"'{'9' * 37}...' is not allowed; give a whole number from 1 to 16383"
+    assert message == f"must be a whole number from 1 to 16383; got '{'9' * 37}...'"
 
 
 async def test_a_parameter_that_the_operation_does_not_have(api: Client) -> None:
@@ -118,10 +118,10 @@ async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, m
     )
     assert problem_fields(answer) == {
         "file": message,
-        "width": "'0' is not allowed; give a whole number from 1 to 16383",
-        "fit": "'squeeze' is not allowed; give one of contain, cover, fill, inside, outside",
-        "format": "'bmp' is not allowed; give one of avif, gif, jpeg, keep, png, tiff, webp",
-        "quality": "'101' is not allowed; give a whole number from 1 to 100",
+        "width": "must be a whole number from 1 to 16383; got '0'",
+        "fit": "must be one of contain, cover, fill, inside, outside; got 'squeeze'",
+        "format": "must be one of avif, gif, jpeg, keep, png, tiff, webp; got 'bmp'",
+        "quality": "must be a whole number from 1 to 100; got '101'",
         "colour": f"is not a parameter of resize, which takes {RESIZE_TAKES}",
     }
     body = answer.json()

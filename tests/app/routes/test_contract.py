@@ -64,7 +64,7 @@ async def test_a_waiting_task_is_pending_and_has_no_result(api: Client) -> None:
     early = await api.get(f"/task-result/{task_id}")
     assert early.status_code == 409
     assert early.headers["retry-after"] == "1"
-    assert early.json()["detail"] == "the task is PENDING; ask again when it has ended"
+    assert early.json()["detail"] == "the task is PENDING; try again when it has ended"
 
 
 async def test_a_failed_task_says_why(service: Client) -> None:

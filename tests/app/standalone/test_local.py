@@ -213,7 +213,7 @@ def test_a_data_directory_in_use_is_one_line(tmp_path: Path) -> None:
 
 def test_a_wrong_variable_is_one_line(tmp_path: Path) -> None:
     said = refusal("--port", "0", "--data-dir", str(tmp_path), MAX_PIXELS="lots")
-    assert said == "darkroom: MAX_PIXELS: 'lots' is not allowed; give a whole number at least 1\n"
+    assert said == "darkroom: MAX_PIXELS: must be a whole number at least 1; got 'lots'\n"
 
 
 def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ async def test_another_request_with_the_key_is_422(
     before = stored()
     refused = await send(api, **wish, **fields)
     assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
-    assert "another request was accepted with this Idempotency-Key" in refused.json()["detail"]
+    assert "a different request was accepted with this Idempotency-Key" in refused.json()["detail"]
     assert (await made(redis), stored()) == (1, before)
     assert same(await send(api), first)
 
@@ -166,7 +166,7 @@ async def test_a_full_queue_frees_the_key_and_still_repeats_what_was_accepted(
 async def test_a_key_that_is_none_is_400(api: Client, redis: ArqRedis, key: str) -> None:
     answer = await send(api, {"Idempotency-Key": key})
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
-    assert answer.json()["detail"].startswith("Idempotency-Key: give one text of 1 to 255 ASCII characters")
+    assert answer.json()["detail"].startswith("Idempotency-Key: must be one string of 1 to 255 ASCII characters")
     assert await made(redis) == 0
 
 

@@ -51,7 +51,7 @@ async def test_200_mb_against_the_limit_of_32_mb_are_refused_by_their_length(
         api, b"Content-Type: multipart/form-data; boundary=xyz\r\nContent-Length: 200000000\r\n", 200 * MB
     )
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"the upload is too large; a picture may have 33,554,432 bytes" in answer
+    assert b"the upload is too large; the limit is 33,554,432 bytes" in answer
     assert sent < 10 * MB
     assert stored() == []
 

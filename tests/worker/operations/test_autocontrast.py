@@ -69,5 +69,5 @@ def test_its_parameters_have_defaults_and_bounds() -> None:
     assert parsed(operation="autocontrast") == Autocontrast(cutoff=0, preserve_tone=False)
     assert parsed(operation="autocontrast", preserve_tone="true") == Autocontrast(preserve_tone=True)
     assert refusal(operation="autocontrast", cutoff="50") == (
-        "cutoff: '50' is not allowed; give a number at least 0 and less than 50"
+        "cutoff: must be a number at least 0 and less than 50; got '50'"
     )

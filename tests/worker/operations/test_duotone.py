@@ -39,4 +39,4 @@ def test_it_takes_two_opaque_colours() -> None:
         "dark: 'transparent' is translucent; give a colour without alpha; "
         "light: '#12345678' is translucent; give a colour without alpha"
     )
-    assert refusal(operation="duotone", dark="blu").startswith("dark: 'blu' is not allowed; give a CSS colour name")
+    assert refusal(operation="duotone", dark="blu").startswith("dark: must be a CSS color name")

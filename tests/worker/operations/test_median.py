@@ -86,4 +86,4 @@ def test_it_takes_odd_sizes_up_to_9() -> None:
     assert parsed(operation="median") == Median(size=3)
     assert parsed(operation="median", size="7") == Median(size=7)
     for wrong in ("4", "1", "11"):
-        assert refusal(operation="median", size=wrong) == f"size: '{wrong}' is not allowed; give one of 3, 5, 7, 9"
+        assert refusal(operation="median", size=wrong) == f"size: must be one of 3, 5, 7, 9; got '{wrong}'"

@@ -85,8 +85,8 @@ def test_the_background_is_the_colour_that_was_asked_for(
     [
         ({"aspect_ratio": "16:9", "top": "3", "left": "1"}, "top: does not go with aspect_ratio.*left: does not"),
         ({"position": "north"}, "position: goes with aspect_ratio"),
-        ({"top": "-1"}, "top: '-1' is not allowed; give a whole number from 0 to 16383"),
-        ({"aspect_ratio": "0:1"}, "aspect_ratio: '0:1' is not allowed; give width:height like 16:9"),
+        ({"top": "-1"}, "top: must be a whole number from 0 to 16383; got '-1'"),
+        ({"aspect_ratio": "0:1"}, "aspect_ratio: must be width:height like 16:9"),
     ],
 )
 def test_parameters_that_do_not_go_together_are_named(fields: dict[str, str], message: str) -> None:

@@ -101,6 +101,5 @@ def test_its_parameters_have_defaults_and_bounds() -> None:
     assert parsed(operation="quantize") == Quantize(colors=256, dither=True)
     assert parsed(operation="quantize", colors="16", dither="false") == Quantize(colors=16, dither=False)
     assert refusal(operation="quantize", colors="1", dither="maybe") == (
-        "colors: '1' is not allowed; give a whole number from 2 to 256; "
-        "dither: 'maybe' is not allowed; give true or false"
+        "colors: must be a whole number from 2 to 256; got '1'; dither: must be true or false; got 'maybe'"
     )

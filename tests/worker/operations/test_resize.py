@@ -295,12 +295,12 @@ def psnr(one: Image.Image, other: Image.Image) -> float:
         ({"position": "north", "fit": "inside"}, ["position: needs fit=cover or fit=contain"]),
         ({"position": "smart", "fit": "contain"}, ["position: smart needs fit=cover"]),
         ({"background": "red", "fit": "cover"}, ["background: needs fit=contain"]),
-        ({"scale": "0"}, ["scale: '0' is not allowed; give a number greater than 0 and at most 16"]),
-        ({"scale": "16.1"}, ["scale: '16.1' is not allowed; give a number greater than 0 and at most 16"]),
-        ({"enlarge": "maybe"}, ["enlarge: 'maybe' is not allowed; give true or false"]),
+        ({"scale": "0"}, ["scale: must be a number greater than 0 and at most 16; got '0'"]),
+        ({"scale": "16.1"}, ["scale: must be a number greater than 0 and at most 16; got '16.1'"]),
+        ({"enlarge": "maybe"}, ["enlarge: must be true or false; got 'maybe'"]),
         (
             {"resample": "cubic"},
-            ["resample: 'cubic' is not allowed; give one of bicubic, bilinear, box, hamming, lanczos, nearest"],
+            ["resample: must be one of bicubic, bilinear, box, hamming, lanczos, nearest; got 'cubic'"],
         ),
     ],
 )

@@ -38,4 +38,4 @@ def test_every_picture_comes_out_in_colour_with_its_alpha(mode: str, size: Size,
 
 def test_it_takes_an_amount_from_0_to_1() -> None:
     assert parsed(operation="sepia") == Sepia(amount=1)
-    assert refusal(operation="sepia", amount="1.1") == "amount: '1.1' is not allowed; give a number from 0 to 1"
+    assert refusal(operation="sepia", amount="1.1") == "amount: must be a number from 0 to 1; got '1.1'"

@@ -63,7 +63,7 @@ def test_a_picture_of_which_nothing_is_visible_stays_so() -> None:
 def test_its_parameters_have_defaults_and_bounds() -> None:
     assert parsed(operation="sharpen") == Sharpen(radius=2, percent=150, threshold=3)
     assert refusal(operation="sharpen", radius="0", percent="1001", threshold="256") == (
-        "radius: '0' is not allowed; give a number from 0.1 to 100; "
-        "percent: '1001' is not allowed; give a whole number from 0 to 1000; "
-        "threshold: '256' is not allowed; give a whole number from 0 to 255"
+        "radius: must be a number from 0.1 to 100; got '0'; "
+        "percent: must be a whole number from 0 to 1000; got '1001'; "
+        "threshold: must be a whole number from 0 to 255; got '256'"
     )

@@ -248,7 +248,7 @@ async def test_a_worker_outlives_redis(tmp_path: Path) -> None:
             worker.resume()
             answer = await client.get(f"/task-status/{waiting}")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-            assert answer.json()["detail"] == "Redis does not answer; try again soon"
+            assert answer.json()["detail"] == "Redis is not available; try again later"
             ready = await client.get("/readyz")
             assert ready.status_code == 503
             assert ready.json()["checks"]["storage"] == "ok"

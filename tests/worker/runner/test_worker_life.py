@@ -131,6 +131,6 @@ async def test_a_wrong_setting_is_one_line_that_names_it(settings: Settings) -> 
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "darkroom: STORAGE_URL: 'ftp://x' is not allowed; give text that matches ^(file|s3|gs|az)://; "
-        "WORKER_THREADS: 'many' is not allowed; give a whole number from 1 to 256\n"
+        "darkroom: STORAGE_URL: must be text that matches ^(file|s3|gs|az)://; got 'ftp://x'; "
+        "WORKER_THREADS: must be a whole number from 1 to 256; got 'many'\n"
     )

@@ -128,7 +128,7 @@ def test_a_wrong_format_is_one_line_that_names_it() -> None:
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (
             1,
-            "darkroom: LOG_FORMAT: 'xml' is not allowed; give one of text, json\n",
+            "darkroom: LOG_FORMAT: must be one of text, json; got 'xml'\n",
         )
 
 

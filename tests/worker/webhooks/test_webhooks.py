@@ -416,10 +416,13 @@ async def test_there_may_be_nothing_to_send_again(api: Client, receiver: Receive
     plain, waiting = await api.upload(), await api.upload(callback_url=receiver.url)
     assert "webhook" not in (await api.get(f"/tasks/{plain}")).json()
     assert await webhook(api, waiting) == {"url": receiver.url}
-    for task_id, reason in ((plain, "it has no callback_url"), (waiting, "it has not ended, or that was long ago")):
+    for task_id, reason in (
+        (plain, "it has no callback_url"),
+        (waiting, "it has not ended, or its webhook has expired"),
+    ):
         answer = await api.post(f"/tasks/{task_id}/webhook")
         assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
-        assert answer.json()["detail"] == f"the task has no webhook to be sent again: {reason}"
+        assert answer.json()["detail"] == f"the task has no webhook to send again: {reason}"
     await api.post(f"/tasks/{plain}/cancel")
     assert await redis.keys("webhook:*") == []
     unknown = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
