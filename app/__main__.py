@@ -11,16 +11,16 @@ from pathlib import Path
 import uvloop
 
 from app.api_settings import Settings
-from app.auth.access import is_of_this_machine
+from app.auth.access import is_loopback
 from app.http.exceptions import OPENING
 from app.main import create_app
 from app.standalone.supervisor import (
     STOP_SIGNALS,
     CannotStart,
     check_redis,
-    claimed,
     embedded_valkey,
     listening_socket,
+    lock_data_dir,
     serve,
 )
 from app.tasks.presets import read_presets
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         _check_access(settings, listener.getsockname()[0])
-        stack.enter_context(claimed(data_dir))
+        stack.enter_context(lock_data_dir(data_dir))
         Storage(settings.storage_url)  # what cannot work is told before anything is started
         read_presets(settings.presets_file, settings, is_only=settings.only_presets)
         valkey = None
@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _check_access(settings: Settings, address: str) -> None:
     """Raise `CannotStart` rather than let in whoever finds the address."""
-    if not (settings.api_keys or settings.allow_anyone or is_of_this_machine(address)):
+    if not (settings.api_keys or settings.allow_anyone or is_loopback(address)):
         raise CannotStart(f"other machines could reach {address}: {OPENING}")
 
 

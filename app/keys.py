@@ -112,7 +112,7 @@ def _called(number: int, entry: str) -> str:
     return f"{number} ({name})" if colon and re.fullmatch(NAME, name) else str(number)
 
 
-def made(name: str, limit: int | None, *, is_admin: bool) -> tuple[str, str]:
+def make_key(name: str, limit: int | None, *, is_admin: bool) -> tuple[str, str]:
     """Return a new key and its entry for `API_KEYS`; raises `ValueError` for what `Keys` would not read."""
     key = PREFIX + secrets.token_urlsafe(32)
     options = [*(["admin"] if is_admin else []), *([] if limit is None else [f"limit={limit}"])]
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--admin", action="store_true", help="whether it sees and changes everybody's tasks")
     options = parser.parse_args()
     try:
-        key, entry = made(options.name, options.limit, is_admin=options.admin)
+        key, entry = make_key(options.name, options.limit, is_admin=options.admin)
     except ValueError as exc:
         parser.error(f"the entry {exc}")
     print(f"The key, shown this once:  {key}")  # noqa: T201

@@ -21,7 +21,7 @@ from app.keys import ANYONE, NOBODY, Keys
 from app.openapi.rendering import Documents
 from app.routes import ROUTES
 from app.state import State
-from app.tasks.event_hub import Events
+from app.tasks.event_hub import EventHub
 from app.tasks.presets import read_presets
 from worker.settings import read_settings
 from worker.storage import Storage
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> ASGIApp:
         tasks = Tasks(redis, settings)
         reporter = Reporter(tasks.stats, redis)
         listening = connect(settings.redis_url, patient=True)
-        events = Events(listening)
+        events = EventHub(listening)
         try:
             yield State(
                 upload_slots=asyncio.Semaphore(settings.max_concurrent_uploads),

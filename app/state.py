@@ -11,7 +11,7 @@ from app.auth.sessions import Sessions
 from app.auth.signed_links import Links
 from app.http.responses import Documents
 from app.keys import Caller
-from app.tasks.event_hub import Events
+from app.tasks.event_hub import EventHub
 from app.tasks.presets import Presets
 from worker.storage import Storage
 from worker.tasks.model import Task, TaskNotFound, parse_task_id
@@ -28,7 +28,7 @@ class State(TypedDict):
     storage: Storage
     tasks: Tasks
     webhooks: Webhooks
-    events: Events
+    events: EventHub
     links: Links
     sessions: Sessions
     caller: Caller
@@ -38,20 +38,20 @@ class State(TypedDict):
 Request = starlette.requests.Request[State]
 
 
-async def own_task(request: Request) -> Task:
+async def get_own_task(request: Request) -> Task:
     """Return the task in the request's path; raise `TaskNotFound` for somebody else's as for none."""
-    return checked(request, await request.state["tasks"].get(request.path_params["task_id"]))
+    return require_visible(request, await request.state["tasks"].get(request.path_params["task_id"]))
 
 
-def checked(request: Request, task: Task) -> Task:
+def require_visible(request: Request, task: Task) -> Task:
     """Return a task that the caller may see, or raise `TaskNotFound`."""
     if not request.state["caller"].may_see(task.owner):
         raise TaskNotFound(task.id)
     return task
 
 
-async def own_task_id(request: Request) -> str:
-    """Return the task's id in the request's path, as `own_task`; who may see every task costs no look at this one."""
+async def get_own_task_id(request: Request) -> str:
+    """Return the task id in the request's path; for an admin without reading the task, else as `get_own_task`."""
     if request.state["caller"].is_admin:
         return parse_task_id(request.path_params["task_id"])
-    return (await own_task(request)).id
+    return (await get_own_task(request)).id

@@ -78,8 +78,8 @@ async def busy_hour(redis: Redis, home: str) -> None:
         failed = round(ended * (0.012 + math.sin(ago / 5) / 100))
         counts = {f"{TASKS}:SUCCESS": ended, f"{TASKS}:FAILURE:picture": failed, SAMPLES: 1,
                   SAMPLED_WAITING: waiting, SAMPLED_RUNNING: 2, SAMPLED_AGE_MS: 90 * waiting}  # fmt: skip
-        for name, centre in ((WAITING, 3 + wave), (RUNNING, 4)):
-            counts |= {f"{name}:{bound:g}": round(ended * math.exp(-((i - centre) ** 2) / 3))
+        for name, center in ((WAITING, 3 + wave), (RUNNING, 4)):
+            counts |= {f"{name}:{bound:g}": round(ended * math.exp(-((i - center) ** 2) / 3))
                        for i, bound in enumerate(BUCKETS_S)}  # fmt: skip
         await redis.hset(MINUTES.key(minute - ago), mapping=counts)  # type: ignore[misc] # typed for its blocking client
     photographs = {name: (PHOTOGRAPHS / f"{name}.jpg").read_bytes() for name in ("coffee", "cat", "astronaut")}

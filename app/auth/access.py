@@ -66,12 +66,12 @@ class Access:
 def _check_address(scope: Scope, path: str) -> None:
     """Raise `NotServedHere` for a request that came in at an address that other machines can reach."""
     server = scope.get("server")  # None when it is a Unix socket
-    if server is not None and not is_of_this_machine(server[0]) and path not in HEALTH_PATHS:
+    if server is not None and not is_loopback(server[0]) and path not in HEALTH_PATHS:
         raise NotServedHere
 
 
 @lru_cache(maxsize=64)
-def is_of_this_machine(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Tell whether an address that is listened on can be reached from this machine alone."""
     try:
         address = ip_address(host)

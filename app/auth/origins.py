@@ -11,7 +11,7 @@ import starlette.requests
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.auth.access import HEALTH_PATHS, is_of_this_machine
+from app.auth.access import HEALTH_PATHS, is_loopback
 from app.auth.sessions import SAFE_METHODS
 from app.http.exceptions import ForeignOrigin, HostNotAllowed
 from app.http.problems import answer_to
@@ -70,7 +70,7 @@ class OriginPolicy:
         if len(hosts) != 1 or (match := _HOST.fullmatch(hosts[0].lower())) is None:
             return False
         name = match[1].removesuffix(".")
-        return name == "localhost" or name in self._hosts or is_of_this_machine(name.strip("[]"))
+        return name == "localhost" or name in self._hosts or is_loopback(name.strip("[]"))
 
 
 def _is_same(origin: str, hosts: list[str]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from worker.imaging.formats import InputFormat
 from worker.tasks.model import Task
-from worker.validation.fields import shortened
+from worker.validation.fields import shorten
 
 OPENING = "set API_KEYS (`python -m app.keys NAME` creates one), or ALLOW_ANYONE=true to give everyone full access"
 """How to serve other machines."""
@@ -78,12 +78,12 @@ class NotServedHere(Exception):
 
 class HostNotAllowed(Exception):
     def __init__(self, host: str) -> None:
-        super().__init__(f"the Host {shortened(host)} is not allowed; add it to ALLOWED_HOSTS")
+        super().__init__(f"the Host {shorten(host)} is not allowed; add it to ALLOWED_HOSTS")
 
 
 class ForeignOrigin(Exception):
     def __init__(self, origin: str) -> None:
-        page = f"of {shortened(origin)}" if origin else "of another origin"
+        page = f"of {shorten(origin)}" if origin else "of another origin"
         super().__init__(f"web pages {page} may not change anything; add the origin to CORS_ORIGINS")
 
 

@@ -67,6 +67,6 @@ def wait_s(headers: Mapping[str, str]) -> int | None:
     return None
 
 
-def applied(waited_s: int | None) -> dict[str, str]:
+def preference_applied(waited_s: int | None) -> dict[str, str]:
     """Return the header that tells the client that it was waited for."""
     return {} if waited_s is None else {"Preference-Applied": f"wait={waited_s}"}

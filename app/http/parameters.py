@@ -20,10 +20,10 @@ Query = TypeVar("Query", bound=msgspec.Struct)
 
 def read_query(request: Request[Any], kind: type[Query]) -> Query:
     """Build `kind` from the query's parameters, or raise `InvalidParameters` naming each wrong or unknown one."""
-    return built(kind, request.query_params.multi_items())
+    return parse_fields(kind, request.query_params.multi_items())
 
 
-def built(kind: type[Query], given: Sequence[tuple[str, Any]], *, is_text: bool = True) -> Query:
+def parse_fields(kind: type[Query], given: Sequence[tuple[str, Any]], *, is_text: bool = True) -> Query:
     """Build `kind` from names and values, texts unless they come from JSON; raise `InvalidParameters`."""
     fields = dict(given)
     values, problems = convert_fields(kind, fields, is_text=is_text)
@@ -50,12 +50,14 @@ async def read_body(request: Request[Any], kind: type[Fields]) -> Fields:
     body, content_type = await _bounded(request), list_header(request.headers, "content-type")
     media_type = content_type.partition(";")[0].strip().lower()
     if not body:
-        return built(kind, [])
+        return parse_fields(kind, [])
     if media_type == "application/json":
-        return built(kind, list(_json_object(body).items()), is_text=False)
+        return parse_fields(kind, list(_json_object(body).items()), is_text=False)
     if media_type == "application/x-www-form-urlencoded":
-        return built(kind, parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
-    return built(kind, [(part.name, await part.text()) async for part in FormReader(content_type, _once(body)).parts()])
+        return parse_fields(kind, parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+    return parse_fields(
+        kind, [(part.name, await part.text()) async for part in FormReader(content_type, _once(body)).parts()]
+    )
 
 
 async def _bounded(request: Request) -> bytes:

@@ -35,7 +35,7 @@ from app.http.exceptions import (
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
-from worker.tasks.capacity import OwnerWaits, QueueFull
+from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
 from worker.tasks.model import TaskNotFound, TaskRunning, WrongState
 from worker.validation.fields import Problem
@@ -169,10 +169,10 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         "The queue is full. Try again after `Retry-After`, which follows from the measured rate.",
         str(QueueFull(1000, 100)),
     ),
-    OwnerWaits: ProblemType(
+    OwnerQueueFull: ProblemType(
         429,
         "This API key has reached its limit of waiting tasks. Try again after `Retry-After`.",
-        str(OwnerWaits(3, 10)),
+        str(OwnerQueueFull(3, 10)),
     ),
     RedisError: ProblemType(503, "Redis is not available.", "Redis is not available; try again later"),
     StorageUnavailable: ProblemType(503, "Storage is not available.", "storage is not available; try again later"),

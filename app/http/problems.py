@@ -23,7 +23,7 @@ from app.http.problem_types import PROBLEM_TYPES, reason
 from app.http.responses import json_response
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
-from worker.tasks.capacity import OwnerWaits, QueueFull
+from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
 from worker.telemetry.counters import REFUSALS
 from worker.validation.fields import Problem
@@ -85,7 +85,7 @@ HEADERS: dict[type[Exception], tuple[Header, Callable[[Any], str]]] = {
         Header("Content-Range", "How long the result is.", "bytes */18244"),
         lambda exc: f"bytes */{exc.size}",
     ),
-    **dict.fromkeys((QueueFull, OwnerWaits), (RETRY, lambda exc: str(exc.retry_after_s))),
+    **dict.fromkeys((QueueFull, OwnerQueueFull), (RETRY, lambda exc: str(exc.retry_after_s))),
     **dict.fromkeys((NotFinished, KeyInUse, RedisError, StorageUnavailable), (RETRY, lambda _: RETRY_AFTER_S)),
 }
 """What says more about an error to programs."""

@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +21,8 @@ def json_response(
 ) -> Response:
     return Response(msgspec.json.encode(data) + b"\n", status_code, headers, media_type)
 
+
+STATIC = Path(__file__).parent.parent / "static"
 
 HEADERS = {
     # Whatever is not named is forbidden; pictures are shown from memory too (blob:).
@@ -37,7 +41,7 @@ class File(Struct, frozen=True):
     """A file's bytes, and a quarter of them compressed."""
 
     body: bytes
-    packed: bytes
+    gzipped: bytes
     media_type: str
 
     @property
@@ -46,7 +50,7 @@ class File(Struct, frozen=True):
         return f'W/"{hashlib.sha256(self.body).hexdigest()[:16]}"'
 
 
-def packed(body: bytes, media_type: str) -> File:
+def compress(body: bytes, media_type: str) -> File:
     return File(body, gzip.compress(body, mtime=0), media_type)
 
 
@@ -55,8 +59,15 @@ def send(request: Request[Any], file: File) -> Response:
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media_type)
+        return Response(file.gzipped, headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media_type)
     return Response(file.body, headers=headers, media_type=file.media_type)
+
+
+def html_page(name: str, path: str) -> str:
+    """Return an HTML file of `app/static` with the masthead, whose link to `path` is marked as the current page."""
+    masthead = (STATIC / "shared" / "masthead.html").read_text()
+    masthead = re.sub(rf'(<a href="{path}")(?=>)', r'\1 aria-current="page"', masthead)
+    return (STATIC / name).read_text().replace("  <!-- masthead -->\n", masthead)
 
 
 class Documents(Protocol):

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from app.http.description import JSON
+from app.http.responses import html_page
 from app.openapi.schemas import FILE, Schema
 
 
@@ -39,7 +39,7 @@ def line(text: str) -> Html:
     return joined(*(tag("code", part) if number % 2 else part for number, part in enumerate(parts)))
 
 
-_FRAME = (Path(__file__).parent.parent / "static" / "docs.html").read_text()
+_FRAME = html_page("docs/docs.html", "/docs")
 _PLACE = '<main class="page docs" id="main"></main>'
 
 _FORM = "multipart/form-data"

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from app.api_settings import Settings
 from app.http.description import JSON
-from app.http.responses import File, packed
+from app.http.responses import File, compress
 from app.openapi.document import document
 from app.openapi.postman import collection
 from app.openapi.reference import page
@@ -32,11 +32,11 @@ class Documents:
 
     @cached_property
     def openapi(self) -> File:
-        return packed(msgspec.json.encode(self._document) + b"\n", JSON)
+        return compress(msgspec.json.encode(self._document) + b"\n", JSON)
 
     @cached_property
     def page(self) -> File:
-        return packed(page(self._document).encode(), "text/html")
+        return compress(page(self._document).encode(), "text/html")
 
     def _collection(self, address: str) -> File:
-        return packed(msgspec.json.encode(collection(self._document, address)) + b"\n", JSON)
+        return compress(msgspec.json.encode(collection(self._document, address)) + b"\n", JSON)

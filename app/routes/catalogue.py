@@ -13,7 +13,7 @@ from app.openapi.examples import DONE
 from app.openapi.schemas import Schema, parameters, takes_overlay
 from app.state import Request
 from app.tasks.presets import ShownPreset
-from app.tasks.views import wish_view
+from app.tasks.views import plan_view
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 
@@ -91,7 +91,7 @@ async def operations(request: Request) -> Response:
         200,
         "The presets.",
         PresetList,
-        {"one": PresetList([ShownPreset("thumbnail", "A square for lists.", **wish_view(DONE.spec.plan))])},
+        {"one": PresetList([ShownPreset("thumbnail", "A square for lists.", **plan_view(DONE.spec.plan))])},
     ),
 )
 async def presets(request: Request) -> Response:

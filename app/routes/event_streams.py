@@ -15,8 +15,8 @@ from starlette.responses import Response
 from app.http.description import Answer, Header, describe
 from app.http.parameters import read_query
 from app.openapi.examples import STATUSES, TASK_ID
-from app.state import Request, checked
-from app.tasks.event_hub import EVERYTHING, Listener, of_owner, of_task
+from app.state import Request, require_visible
+from app.tasks.event_hub import EVERYTHING, Subscriber, of_owner, of_task
 from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
 from worker.tasks.events import Event, following, is_later, task_with_newest_id
@@ -111,7 +111,7 @@ async def task_events(request: Request) -> Response:
     """
     after_id = _last_event_id(request)
     task, at_id = await task_with_newest_id(request.state["redis"], request.path_params["task_id"])
-    checked(request, task)
+    require_visible(request, task)
     if task.is_finished and after_id is not None:
         missed = [event async for event in _missed(request, after_id, task.id)]
         return _stream(_listed(request, missed)) if missed else Response(status_code=204)
@@ -138,12 +138,12 @@ async def _listed(request: Request, events: list[Event]) -> AsyncIterator[Server
 
 
 async def _of_task(request: Request, task: Task, at_id: str, after_id: str | None) -> AsyncIterator[ServerSentEvent]:
-    async with request.state["events"].listening(of_task(task.id)) as listener:
+    async with request.state["events"].subscribe(of_task(task.id)) as subscriber:
         if after_id is None:
             yield _message(task.status, _snapshot(task), at_id)
             if task.is_finished:
                 return
-        async for event in _from(request, listener, after_id or at_id, task.id):
+        async for event in _from(request, subscriber, after_id or at_id, task.id):
             for message in await _of_its_task(request, event):
                 yield message
             if event.is_end:
@@ -153,8 +153,8 @@ async def _of_task(request: Request, task: Task, at_id: str, after_id: str | Non
 async def _of_all(request: Request, after_id: str | None, wanted: tuple[Status, ...]) -> AsyncIterator[ServerSentEvent]:
     caller = request.state["caller"]
     topic = EVERYTHING if caller.is_admin else of_owner(caller.name or "")
-    async with request.state["events"].listening(topic) as listener:
-        async for event in _from(request, listener, after_id):
+    async with request.state["events"].subscribe(topic) as subscriber:
+        async for event in _from(request, subscriber, after_id):
             if not wanted:
                 for message in _messages(event, _facts(event)):
                     yield message
@@ -163,15 +163,15 @@ async def _of_all(request: Request, after_id: str | None, wanted: tuple[Status, 
 
 
 async def _from(
-    request: Request, listener: Listener, after_id: str | None, task_id: str | None = None
+    request: Request, subscriber: Subscriber, after_id: str | None, task_id: str | None = None
 ) -> AsyncIterator[Event]:
-    """Yield what came after an event, from the log, then what comes, from the listener; each once and in order."""
+    """Yield what came after an event, from the log, then what comes, from the subscriber; each once and in order."""
     seen = after_id
     if after_id is not None:
         async for event in _missed(request, after_id, task_id):
             seen = event.id
             yield event
-    while (heard := await listener.next()) is not None:
+    while (heard := await subscriber.next()) is not None:
         if seen is None or is_later(heard.id, seen):
             yield heard
 

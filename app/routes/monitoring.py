@@ -19,7 +19,7 @@ from app.state import Request
 from app.tasks.metrics import Snapshot
 from app.tasks.views import Time, timestamp
 from worker.runner.heartbeat import Worker, workers
-from worker.tasks.model import ENDS, Status
+from worker.tasks.model import FINAL_STATES, Status
 from worker.tasks.queue_state import Now, now
 from worker.telemetry import counters
 from worker.telemetry.clock import rfc3339
@@ -196,7 +196,7 @@ def queue_state(at_present: Now) -> QueueState:
 
 
 def _figures(point: Point, at: str | UnsetType) -> Figures:
-    ended = {status: point.counts.total(counters.TASKS, status) for status in sorted(ENDS)}
+    ended = {status: point.counts.total(counters.TASKS, status) for status in sorted(FINAL_STATES)}
     total = sum(ended.values())
     return Figures(
         at=at,

@@ -8,26 +8,29 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.http.description import Answer, Header, describe
-from app.http.responses import File, packed, send
+from app.http.responses import STATIC, File, compress, html_page, send
 from app.state import Request
-
-STATIC = Path(__file__).parent.parent / "static"
 
 
 def _read(path: Path) -> File:
-    return packed(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+    return compress(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
 
 
 FILES = {path.relative_to(STATIC).as_posix(): _read(path) for path in STATIC.rglob("*") if path.is_file()}
-"""All of them are some 200 KB."""
+"""Path -> file; 200 KB in all."""
+
+STUDIO, MONITOR = (
+    compress(html_page(name, path).encode(), "text/html")
+    for name, path in (("studio/studio.html", "/"), ("monitor/monitor.html", "/monitor"))
+)
 
 
 async def studio(request: Request) -> Response:
-    return send(request, FILES["studio.html"])
+    return send(request, STUDIO)
 
 
 async def monitor(request: Request) -> Response:
-    return send(request, FILES["monitor.html"])
+    return send(request, MONITOR)
 
 
 async def static(request: Request) -> Response:

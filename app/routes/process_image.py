@@ -17,18 +17,18 @@ from app.http.exceptions import (
     UploadTooLarge,
     UploadTooSlow,
 )
-from app.http.negotiation import APPLIED, PREFER, applied, wait_s
+from app.http.negotiation import APPLIED, PREFER, preference_applied, wait_s
 from app.http.responses import json_response
 from app.openapi.examples import STATUSES, TASK_ID
 from app.routes.results import CONTENT_LOCATION, ETAG, LAST_MODIFIED, LOCATION, REDIRECT, prefers_picture, send_picture
 from app.state import Request
-from app.tasks.event_hub import ended
+from app.tasks.event_hub import wait_for_end
 from app.tasks.views import TaskId, TaskStatus, task_status
 from app.uploads.idempotency import KEY
 from app.uploads.submission import submit
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
-from worker.tasks.capacity import OwnerWaits, QueueFull
+from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
 from worker.tasks.model import Status, Task, TaskNotFound
 
@@ -75,7 +75,7 @@ class Accepted(Struct, frozen=True):
         InvalidParameters,
         KeyReused,
         QueueFull,
-        OwnerWaits,
+        OwnerQueueFull,
         StorageUnavailable,
     ),
     headers=(PREFER, KEY),
@@ -98,8 +98,8 @@ async def _answer(request: Request, task_id: str) -> Response:
     """Say that the task is accepted, or, to a client that waits and not in vain, what became of it."""
     headers, wait = {"Location": f"/task-status/{task_id}"}, wait_s(request.headers)
     if wait is not None:
-        headers |= applied(wait)
-        task = await ended(task_id, request.state["tasks"], request.state["events"], wait)
+        headers |= preference_applied(wait)
+        task = await wait_for_end(task_id, request.state["tasks"], request.state["events"], wait)
         if task.is_finished:
             return await _outcome(request, task, headers)
     return json_response(Accepted(task_id), 202, headers)

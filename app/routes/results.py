@@ -29,7 +29,7 @@ from app.http.negotiation import list_header, prefers
 from app.http.parameters import read_body
 from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
-from app.state import Request, own_task
+from app.state import Request, get_own_task
 from app.tasks.views import Results, TaskId, Time
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
@@ -97,7 +97,7 @@ async def output(request: Request) -> Response:
     """
     is_link = "signature" in request.query_params
     headers = await _checked_link(request) if is_link else {}
-    task = await (request.state["tasks"].get(request.path_params["task_id"]) if is_link else own_task(request))
+    task = await (request.state["tasks"].get(request.path_params["task_id"]) if is_link else get_own_task(request))
     names = {file_name: name for name, file_name in task.spec.file_names.items()}
     if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
         raise ResultNotFound("the task has no result with this name")
@@ -211,7 +211,7 @@ def parse_range(value: str, size: int) -> Span | None:
     return int(first), min(int(last) if last else size - 1, size - 1)
 
 
-class LinkWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LinkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a link is to be."""
 
     expires_in: Annotated[int, Meta(ge=1, le=604_800, description="For how many seconds the link is good.")] = 3600
@@ -240,12 +240,12 @@ class Link(msgspec.Struct, frozen=True):
         },
     ),
     problems=(MalformedForm, TaskNotFound, NotFinished, NoResult, BodyTooLarge, BodyTooSlow, InvalidParameters),
-    body=Body(LinkWish, LinkWish(600)),
+    body=Body(LinkRequest, LinkRequest(600)),
 )
 async def link(request: Request) -> Response:
     """Answer with a link to the result, or to each variant's by its name; whoever has it may GET it for a time."""
-    wish = await read_body(request, LinkWish)
-    task = succeeded(await own_task(request))
+    wish = await read_body(request, LinkRequest)
+    task = succeeded(await get_own_task(request))
     expires_s = int(time.time()) + wish.expires_in
     links = {name: await request.state["links"].link(path, expires_s) for name, path in task.result_paths.items()}
     url = links if task.spec.plan.is_named else links[""]

@@ -15,7 +15,7 @@ from app.http.exceptions import (
     SeveralResults,
     UploadGone,
 )
-from app.http.negotiation import APPLIED, PREFER, applied, wait_s
+from app.http.negotiation import APPLIED, PREFER, preference_applied, wait_s
 from app.http.responses import json_response
 from app.openapi.examples import DONE, DONE_TWICE, MESSAGE_ID, RECORDS, STATUSES, TASK_ID
 from app.routes.results import (
@@ -30,14 +30,14 @@ from app.routes.results import (
     send_picture,
     succeeded,
 )
-from app.state import Request, own_task, own_task_id
+from app.state import Request, get_own_task, get_own_task_id
 from app.tasks import views
 from app.tasks.bulk_retry import retry_task
-from app.tasks.event_hub import ended
+from app.tasks.event_hub import wait_for_end
 from app.tasks.views import DeliveryAttempt, TaskId, TaskRecord, TaskResult, TaskStatus, Webhook, results, task_record
 from worker.runner.cleanup import remove
 from worker.storage import StorageUnavailable
-from worker.tasks.capacity import OwnerWaits, QueueFull
+from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.model import Status, Task, TaskNotFound, TaskRunning, WrongState
 from worker.telemetry.clock import rfc3339
 from worker.webhooks.messages import Attempt, State
@@ -58,7 +58,7 @@ async def task_status(request: Request) -> Response:
 @describe("Tasks", Answer(200, "The record.", TaskRecord, RECORDS), problems=(TaskNotFound,))
 async def record(request: Request) -> Response:
     """Show all there is to know of a task."""
-    task = await own_task(request)
+    task = await get_own_task(request)
     position = await request.state["tasks"].position(task.id) if task.status is Status.PENDING else None
     return json_response(task_record(task, position, await webhook(request, task)))
 
@@ -101,9 +101,9 @@ async def _awaited(request: Request) -> tuple[Task, dict[str, str]]:
     """Return the task, waited for as long as the client prefers, and the headers that say so."""
     wait = wait_s(request.headers)
     if wait is None:
-        return await own_task(request), {}
-    task_id = await own_task_id(request)
-    return await ended(task_id, request.state["tasks"], request.state["events"], wait), applied(wait)
+        return await get_own_task(request), {}
+    task_id = await get_own_task_id(request)
+    return await wait_for_end(task_id, request.state["tasks"], request.state["events"], wait), preference_applied(wait)
 
 
 @describe(
@@ -114,26 +114,26 @@ async def _awaited(request: Request) -> tuple[Task, dict[str, str]]:
 )
 async def cancel(request: Request) -> Response:
     """Revoke a waiting task at once; a running one stops before its next operation, if it has one left."""
-    task = await request.state["tasks"].cancel(await own_task_id(request))
+    task = await request.state["tasks"].cancel(await get_own_task_id(request))
     return json_response(views.task_status(task), 200 if task.is_finished else 202)
 
 
 @describe(
     "Tasks",
     Answer(202, "The task waits again.", TaskStatus, {"waiting": STATUSES["waiting"]}, headers=(LOCATION,)),
-    problems=(TaskNotFound, WrongState, UploadGone, QueueFull, OwnerWaits, StorageUnavailable),
+    problems=(TaskNotFound, WrongState, UploadGone, QueueFull, OwnerQueueFull, StorageUnavailable),
 )
 async def retry(request: Request) -> Response:
     """Queue a failed or revoked task again; 410 when its upload is gone and cannot be fetched from a URL again."""
     state = request.state
-    task = await retry_task(state["tasks"], state["storage"], state["caller"], await own_task(request))
+    task = await retry_task(state["tasks"], state["storage"], state["caller"], await get_own_task(request))
     return json_response(views.task_status(task), 202, {"Location": f"/task-status/{task.id}"})
 
 
 @describe("Tasks", Answer(204, "All of it is gone."), problems=(TaskNotFound, TaskRunning, StorageUnavailable))
 async def delete(request: Request) -> Response:
     """Remove a task that does not run: its record, its upload and its result."""
-    tasks, task = request.state["tasks"], await own_task(request)
+    tasks, task = request.state["tasks"], await get_own_task(request)
     if task.status is Status.PENDING:
         with suppress(WrongState):  # it is running or ended by now
             await tasks.cancel(task.id)  # no worker begins it now
@@ -173,7 +173,7 @@ class Resent(Struct, frozen=True):
 )
 async def resend(request: Request) -> Response:
     """Send the last webhook of a task again, under the same id, by the whole schedule; 409 when there is none."""
-    task = await own_task(request)
+    task = await get_own_task(request)
     message = await request.state["webhooks"].get(task.message_id) if task.message_id is not None else None
     if message is None:
         raise NoWebhook(task)

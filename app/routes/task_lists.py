@@ -22,7 +22,7 @@ from worker.storage import StorageUnavailable
 from worker.tasks.capacity import QueueFull
 from worker.tasks.listing import CURSOR, Page, Selection, page
 from worker.tasks.model import Status
-from worker.tasks.queue_state import look_for_room
+from worker.tasks.queue_state import check_capacity
 
 if TYPE_CHECKING:
     OperationName = str
@@ -147,7 +147,7 @@ async def retry_tasks(request: Request) -> Response:
     Tasks that cannot be queued again are counted, and stay as they are. 429 when the queue is full before it begins.
     """
     query = _own(read_query(request, RetryQuery), request.state["caller"])
-    await look_for_room(request.state["redis"], request.state["settings"].queue_limit)
+    await check_capacity(request.state["redis"], request.state["settings"].queue_limit)
     found, following = await _page(request, query)
     return json_response(
         Retried(

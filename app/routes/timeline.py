@@ -10,7 +10,7 @@ from app.http.description import Answer, describe
 from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.routes.event_streams import EventName, name_of
-from app.state import Request, own_task
+from app.state import Request, get_own_task
 from app.tasks.views import TaskId, Time
 from worker.tasks.events import Event, between
 from worker.tasks.model import Status, TaskNotFound
@@ -63,7 +63,7 @@ class Timeline(msgspec.Struct, frozen=True):
 )
 async def timeline(request: Request) -> Response:
     """List every time that a task was queued, begun and ended, and the steps in between, with their times."""
-    task = await own_task(request)
+    task = await get_own_task(request)
     until_ms = None if task.ended_ms is None else task.ended_ms + CLOCKS_DIFFER_MS
     found = await between(request.state["redis"], task.id, task.created_ms - CLOCKS_DIFFER_MS, until_ms)
     return json_response(Timeline(task.id, [entry for event in found for entry in _entries(event)]))

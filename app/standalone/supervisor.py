@@ -40,7 +40,7 @@ class CannotStart(Exception):
 
 
 @contextmanager
-def claimed(data_dir: Path) -> Iterator[None]:
+def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Keep a second run away from the same data: two servers on one append-only file would ruin it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
@@ -91,7 +91,7 @@ def check_redis(url: str) -> None:
 
 
 @asynccontextmanager
-async def supervised(settings: Settings, environ: dict[str, str], valkey: EmbeddedValkey | None) -> AsyncIterator[None]:
+async def supervise(settings: Settings, environ: dict[str, str], valkey: EmbeddedValkey | None) -> AsyncIterator[None]:
     """Keep a worker process, and Valkey if it is ours, running; stop the worker in peace at the end."""
     supervisors = [asyncio.create_task(_keep_running(settings, environ))]
     if valkey is not None:
@@ -185,5 +185,5 @@ async def serve(  # noqa: PLR0913 - what is served, where, and what runs beside 
     """Serve the API beside a worker until one of `STOP_SIGNALS`."""
     config = server_config(app, log_config=None, access_log=False)
     server = Server(config, on_serving)
-    async with supervised(settings, environ, valkey):
+    async with supervise(settings, environ, valkey):
         await server.serve([listener])

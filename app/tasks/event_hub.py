@@ -23,8 +23,8 @@ READ_WAIT_MS = 1000
 
 RECONNECT_PAUSE_S = 0.5
 
-MOST_UNREAD = 1000
-"""Events kept for a slow listener before it is dropped; a browser comes back by itself and says where it was."""
+MAX_UNREAD_EVENTS = 1000
+"""Events kept for a slow subscriber before it is dropped; a browser comes back by itself and says where it was."""
 
 
 Topic = tuple[str, str]
@@ -42,7 +42,7 @@ def of_owner(name: str) -> Topic:
     return ("owner", name)
 
 
-class Listener:
+class Subscriber:
     """What one client has still to hear."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Listener:
         self._wake = asyncio.Event()
         self.is_dropped = False
 
-    def hear(self, event: Event) -> None:
-        if len(self._unread) >= MOST_UNREAD:
+    def push(self, event: Event) -> None:
+        if len(self._unread) >= MAX_UNREAD_EVENTS:
             self.drop()
         elif not self.is_dropped:
             self._unread.append(event)
@@ -73,30 +73,30 @@ class Listener:
         return self._unread.popleft()
 
 
-class Events:
+class EventHub:
     """Reads the log only while somebody listens: a task costs this process nothing otherwise."""
 
     def __init__(self, redis: Redis) -> None:
         """`redis` is a client of its own, whose answers may take longer than `READ_WAIT_MS`."""
         self._redis = redis
-        self._listeners: dict[Topic, set[Listener]] = defaultdict(set)
+        self._subscribers: dict[Topic, set[Subscriber]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._last_id = BEGINNING
 
     @asynccontextmanager
-    async def listening(self, topic: Topic) -> AsyncIterator[Listener]:
+    async def subscribe(self, topic: Topic) -> AsyncIterator[Subscriber]:
         """Hear every event of a topic from now on. Raises redis-py's errors when Redis is away."""
-        listener = Listener()
-        self._listeners[topic].add(listener)
+        subscriber = Subscriber()
+        self._subscribers[topic].add(subscriber)
         try:
             await self._start()
-            yield listener
+            yield subscriber
         finally:
-            self._listeners[topic].discard(listener)
-            if not self._listeners[topic]:
-                del self._listeners[topic]
-            if not self._listeners:
+            self._subscribers[topic].discard(subscriber)
+            if not self._subscribers[topic]:
+                del self._subscribers[topic]
+            if not self._subscribers:
                 await self.close()
 
     async def close(self) -> None:
@@ -122,11 +122,11 @@ class Events:
             for event in events:
                 self._last_id = event.id
                 for topic in _topics(event):
-                    for listener in self._listeners.get(topic, ()):
-                        listener.hear(event)
-        for listeners in self._listeners.values():
-            for listener in listeners:
-                listener.drop()
+                    for subscriber in self._subscribers.get(topic, ()):
+                        subscriber.push(event)
+        for subscribers in self._subscribers.values():
+            for subscriber in subscribers:
+                subscriber.drop()
 
 
 def _topics(event: Event) -> list[Topic]:
@@ -134,19 +134,19 @@ def _topics(event: Event) -> list[Topic]:
     return topics if event.owner is None else [*topics, of_owner(event.owner)]
 
 
-async def ended(task_id: str, tasks: Tasks, events: Events, timeout_s: float) -> Task:
+async def wait_for_end(task_id: str, tasks: Tasks, events: EventHub, timeout_s: float) -> Task:
     """Return the task as soon as it has ended, or as it is after `timeout_s`; raises `TaskNotFound`."""
-    async with events.listening(of_task(task_id)) as listener:
+    async with events.subscribe(of_task(task_id)) as subscriber:
         task = await tasks.get(task_id)
         if task.is_finished:
             return task
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await _end(listener)
+                await _end(subscriber)
     return await tasks.get(task_id)
 
 
-async def _end(listener: Listener) -> None:
-    while (event := await listener.next()) is not None:
+async def _end(subscriber: Subscriber) -> None:
+    while (event := await subscriber.next()) is not None:
         if event.is_end:
             return

@@ -12,14 +12,14 @@ from prometheus_client.registry import Collector
 
 from worker.errors import ErrorCode
 from worker.runner.heartbeat import Worker
-from worker.tasks.model import ENDS, Status
+from worker.tasks.model import FINAL_STATES, Status
 from worker.tasks.queue_state import Now
 from worker.telemetry import counters
 from worker.telemetry.history import Counts, Labels
 from worker.webhooks import messages
 
 EVERY_END: list[Labels] = [
-    *((status, "") for status in sorted(ENDS - {Status.FAILURE})),
+    *((status, "") for status in sorted(FINAL_STATES - {Status.FAILURE})),
     *((Status.FAILURE, code) for code in ErrorCode),
 ]
 

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from app.tasks.views import ShownVariant, Step, WholeOutput, wish_view
+from app.tasks.views import ShownVariant, Step, WholeOutput, plan_view
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import VARIANT_NAME, InvalidParameters, parse_plan
 from worker.imaging.plan import Plan
 from worker.settings import InvalidSettings, Settings
-from worker.validation.fields import Problem, shortened
+from worker.validation.fields import Problem, shorten
 
 
 class Preset(Struct, frozen=True):
@@ -64,13 +64,13 @@ class Presets(Struct, frozen=True):
     def _unknown(self, name: str | None) -> Problem:
         choices = f"choose one of {', '.join(self.by_name)}" if self.by_name else "this server has none"
         return Problem(
-            "preset", f"is missing; {choices}" if name is None else f"{shortened(name)} is not a preset; {choices}"
+            "preset", f"is missing; {choices}" if name is None else f"{shorten(name)} is not a preset; {choices}"
         )
 
     def view(self) -> list[ShownPreset]:
         """Return each as JSON shows it."""
         return [
-            ShownPreset(name, UNSET if preset.description is None else preset.description, **wish_view(preset.plan))
+            ShownPreset(name, UNSET if preset.description is None else preset.description, **plan_view(preset.plan))
             for name, preset in self.by_name.items()
         ]
 
@@ -102,11 +102,11 @@ def _preset(name: str, table: Any, settings: Settings, problems: list[str]) -> P
             f"[{name}] is not a valid name; use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"
         )
     if not isinstance(table, dict):
-        problems.append(f"{name}: must be a table: [{name}]; got {shortened(msgspec.to_builtins(table))}")
+        problems.append(f"{name}: must be a table: [{name}]; got {shorten(msgspec.to_builtins(table))}")
         return None
     description = table.pop("description", None)
     if not isinstance(description, str | None):
-        problems.append(f"[{name}] description: must be text; got {shortened(description)}")
+        problems.append(f"[{name}] description: must be text; got {shorten(description)}")
     fields = {field: _text(value) for field, value in msgspec.to_builtins(table).items()}
     plan, found = _parsed(fields, settings)
     problems += [f"[{name}] {problem}" for problem in found]

@@ -169,7 +169,7 @@ def task_record(
         error_code=task.error_code if task.status is Status.FAILURE else None,
         owner=task.owner,
         file=_upload(task.spec),
-        **wish_view(task.spec.plan),
+        **plan_view(task.spec.plan),
         created_at=rfc3339(task.created_ms),
         queued_at=rfc3339(task.queued_ms),
         started_at=timestamp(task.started_ms),
@@ -207,7 +207,7 @@ def _stored(name: str, output: OutputRecord) -> StoredOutput:
     return StoredOutput(**msgspec.structs.asdict(output), variant=name or UNSET)
 
 
-def wish_view(plan: Plan) -> dict[str, Any]:
+def plan_view(plan: Plan) -> dict[str, Any]:
     """Return what was asked for, as it was understood: with every default."""
     if plan.is_named:
         return {"variants": {name: _variant(variant) for name, variant in plan.variants.items()}}

@@ -24,7 +24,7 @@ from worker.outbound.client import Refused, check_url
 from worker.pixels.geometry import Size
 from worker.storage import Storage
 from worker.tasks.model import overlay_path, upload_path
-from worker.validation.fields import Problem, shortened
+from worker.validation.fields import Problem, shorten
 
 T = TypeVar("T")
 AnyReader = TypeVar("AnyReader", bound=FormReader)
@@ -221,7 +221,7 @@ async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterato
 
 
 def safe_stem(file_name: str) -> str:
-    """Make a client's file name safe as a path segment and in a URL, and keep it recognisable.
+    """Make a client's file name safe as a path segment and in a URL, and keep it recognizable.
 
     Letters, marks and digits of every script stay, with `.`, `-` and `_`; whatever else becomes `_`. Directories and
     the extension go, the length is bounded, and a name of which nothing is left is `image`.
@@ -249,7 +249,7 @@ def address_problems(fields: Mapping[str, str], settings: Settings) -> list[Prob
             if name in fields:
                 check_url(fields[name], settings.outbound_allow)
         except Refused as exc:
-            problems.append(Problem(name, f"{shortened(fields[name])} is not allowed: it {exc}"))
+            problems.append(Problem(name, f"{shorten(fields[name])} is not allowed: it {exc}"))
     return problems
 
 

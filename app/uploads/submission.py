@@ -56,7 +56,7 @@ async def _repeated(request: Request, earlier: IdempotencyRecord) -> str:
 async def _create(request: Request, reader: FormReader, claim: Claim | None = None) -> str:
     """Receive the form and create its task, in one step with the record under the claimed key if there is one."""
     tasks, settings, owner = request.state["tasks"], request.state["settings"], request.state["caller"].owner
-    tasks.room.check(owner)
+    tasks.capacity.check(owner)
     task_id = new_task_id()
     logs.task_id.set(task_id)
     async with received_form(request, task_id, reader) as form:
@@ -64,7 +64,7 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
         kept = None
         if claim is not None and isinstance(reader, FingerprintingReader):
             record = IdempotencyRecord(reader.fingerprint, task_id)
-            kept = claim.kept_as(msgspec.json.encode(record), settings.idempotency_ttl_s)
+            kept = claim.entry_for(msgspec.json.encode(record), settings.idempotency_ttl_s)
         await tasks.create(task_id, spec, kept, form.fields.get("callback_url"), owner)
     tasks.stats.count(BYTES_IN, by=form.bytes)
     return task_id

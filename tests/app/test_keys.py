@@ -12,8 +12,8 @@ from arq.connections import ArqRedis
 from starlette.testclient import TestClient
 
 from app.api_settings import Settings
-from app.auth.access import is_of_this_machine
-from app.keys import Caller, Keys, made
+from app.auth.access import is_loopback
+from app.keys import Caller, Keys, make_key
 from app.main import create_app
 from tests.app.standalone.test_local import refusal, running
 from tests.conftest import DEADLINE_S, Client, serving
@@ -24,8 +24,8 @@ HASH = "ab" * 32
 
 
 def test_a_key_that_was_made_is_known_by_its_entry() -> None:
-    key, entry = made("web", 5, is_admin=True)
-    other, _ = made("web", 5, is_admin=True)
+    key, entry = make_key("web", 5, is_admin=True)
+    other, _ = make_key("web", 5, is_admin=True)
     keys = Keys([entry])
     assert keys.caller(key) == Caller("web", is_admin=True, limit=5)
     assert keys.caller(other) is keys.caller("") is keys.caller(entry) is keys.caller(key.swapcase()) is None
@@ -125,9 +125,9 @@ def test_without_keys_only_this_machine_is_answered(settings: Settings) -> None:
 
 def test_an_address_is_of_this_machine_alone_or_not() -> None:
     for host in ("127.0.0.1", "127.255.0.3", "::1", "::ffff:127.0.0.1"):
-        assert is_of_this_machine(host)
+        assert is_loopback(host)
     for host in ("0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "169.254.1.1", "fe80::1%eth0", "testserver", ""):
-        assert not is_of_this_machine(host)
+        assert not is_loopback(host)
 
 
 async def test_the_address_is_the_one_that_was_dialled(redis: ArqRedis, settings: Settings) -> None:

@@ -26,7 +26,7 @@ async def test_first_paint_needs_under_100_kb(page: Page, path: str) -> None:
     assert 0 < sum(sizes) < 100_000
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/static/base.css"])
+@pytest.mark.parametrize("path", [*PAGES, "/static/shared/base.css"])
 async def test_pages_forbid_what_they_do_not_use(api: Client, path: str) -> None:
     answer = await api.get(path)
     policy = answer.headers["content-security-policy"]
@@ -46,8 +46,8 @@ async def test_the_theme_follows_the_system_until_somebody_chooses(
     await page.goto(path)
 
     async def is_dark() -> bool:
-        colour = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-        return int(colour.removeprefix("rgb(").split(",")[0]) < 128
+        color = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return int(color.removeprefix("rgb(").split(",")[0]) < 128
 
     assert await is_dark() is (scheme == "dark")
     await page.get_by_role("button", name="Light or dark").click()

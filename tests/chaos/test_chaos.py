@@ -21,7 +21,7 @@ from worker.imaging.parsing import parse_plan
 from worker.imaging.render import Upload, render
 from worker.runner.cleanup import sweep
 from worker.storage import Storage
-from worker.tasks.model import ENDS
+from worker.tasks.model import FINAL_STATES
 from worker.tasks.queue import connect
 from worker.tasks.store import Tasks
 
@@ -160,9 +160,9 @@ def hold_one_end_each(events: Events, ledger: Ledger) -> None:
     """One end in the log for each task, those too whose 202 was lost with the API; nothing after it."""
     assert set(ledger.accepted) <= set(events)
     for task_id, log in events.items():
-        ends = [status for _, status, _ in log if status in ENDS]
+        ends = [status for _, status, _ in log if status in FINAL_STATES]
         assert len(ends) == 1, (task_id, log)
-        assert log[-1][1] in ENDS, (task_id, log)
+        assert log[-1][1] in FINAL_STATES, (task_id, log)
         attempts = [attempt for _, status, attempt in log if status == "STARTED"]
         assert attempts == list(range(1, len(attempts) + 1)), (task_id, log)
 

@@ -43,7 +43,7 @@ def shown(data: bytes) -> Shown:
 
 
 def visible(image: Image.Image) -> Image.Image:
-    """Return a picture without the colours that nobody sees."""
+    """Return a picture without the colors that nobody sees."""
     empty = Image.new("RGBA", image.size)
     empty.paste(image, mask=image.getchannel("A").point([0] + [255] * 255))
     return empty
@@ -90,7 +90,7 @@ def gif(size: Size, frames: Sequence[bytes], palette: bytes, repetitions: int | 
 
 
 def as_browsers_show(data: bytes) -> list[Image.Image]:
-    """Compose a GIF as browsers do: what is disposed of becomes transparent, whatever the background colour."""
+    """Compose a GIF as browsers do: what is disposed of becomes transparent, whatever the background color."""
     width, height, flags = struct.unpack("<HHB", data[6:11])
     table_end = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
     place, control = table_end, (0, 0)

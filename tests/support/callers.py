@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 
 from app.api_settings import Settings
-from app.keys import made
+from app.keys import make_key
 from tests.conftest import DEADLINE_S, Client, serving
 
 MADE = {
-    "ann": made("ann", 3, is_admin=False),
-    "bob": made("bob", None, is_admin=False),
-    "ops": made("ops", None, is_admin=True),
+    "ann": make_key("ann", 3, is_admin=False),
+    "bob": make_key("bob", None, is_admin=False),
+    "ops": make_key("ops", None, is_admin=True),
 }
 """Name -> key and entry."""
 

@@ -27,8 +27,8 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(size: Size, *chunks: bytes, bits: int = 8, colour: int = 0, pixels: bytes = b"\0\0") -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, colour, 0, 0, 0))
+def png(size: Size, *chunks: bytes, bits: int = 8, color: int = 0, pixels: bytes = b"\0\0") -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, color, 0, 0, 0))
     end = chunk(b"IDAT", zlib.compress(pixels, 9)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + end
 
@@ -140,7 +140,7 @@ def vast(name: str, side: int) -> bytes:
         case "png":
             return encoded(black.convert("1"), "PNG")
         case "png deep":
-            return png((side, side), bits=16, colour=6, pixels=bytes((8 * side + 1) * side))
+            return png((side, side), bits=16, color=6, pixels=bytes((8 * side + 1) * side))
         case "gif":
             return encoded(black, "GIF")
         case "tiff deflate":

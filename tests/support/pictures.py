@@ -1,4 +1,4 @@
-"""Pictures made on the spot, each different enough to be recognised after it was processed."""
+"""Pictures made on the spot, each different enough to be recognized after it was processed."""
 
 from io import BytesIO
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from worker.imaging.formats import sniff
 from worker.imaging.guards import Limits
-from worker.imaging.pipeline import Picture, Work, transformed
+from worker.imaging.pipeline import Picture, Work, apply_operations
 from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.render import Rendered, Upload, render
 from worker.operations.base import Assets, Operation
@@ -42,5 +42,5 @@ def transform(
 ) -> Image.Image:
     """Return what `operations` make of a picture in a working mode."""
     work = Work(Limits(limit, 256, limit), assets or Assets(), lambda: False)
-    [frame] = transformed(Picture([image], None, None), operations, work).frames
+    [frame] = apply_operations(Picture([image], None, None), operations, work).frames
     return frame

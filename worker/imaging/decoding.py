@@ -24,15 +24,15 @@ from worker.imaging.guards import (
     icon_picture,
     icon_size,
 )
-from worker.imaging.orientation import orientation_of, set_upright, turned, turned_box
+from worker.imaging.orientation import orientation_of, rotate_box, rotate_size, set_upright
 from worker.imaging.pipeline import Timing
 from worker.imaging.scales import Scales
 from worker.imaging.tiff import check_directories
 from worker.operations.base import Operation
-from worker.pixels.geometry import DECODER_GAP, Box, Size, kept_gap
-from worker.pixels.modes import normalised
+from worker.pixels.geometry import DECODER_GAP, Box, Size, decoder_gap
+from worker.pixels.modes import normalize_mode
 
-# Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `opened`.
+# Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `open_image`.
 Image.MAX_IMAGE_PIXELS = None
 
 # Of oddities that it has got over. Each text is another one, and strangers' files would fill the log with them.
@@ -42,7 +42,7 @@ ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF
 """Whose frames are an animation; those of TIFF and of phones' JPEGs are pictures of their own."""
 
 HEAD_BYTES = 64 * 1024
-"""How much of a file is looked at before any of it is stored: a header with its colour profile and Exif data."""
+"""How much of a file is looked at before any of it is stored: a header with its color profile and Exif data."""
 
 
 class _UnreadableHeader(PictureError):
@@ -84,7 +84,7 @@ def _heif_is_known() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
+def open_image(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
     """Read the header, or raise `PictureError`; nothing is decoded."""
     if source is InputFormat.HEIC:
         _heif_is_known()
@@ -96,12 +96,12 @@ def opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
         raise _UnreadableHeader(source) from exc
     if 0 in image.size:
         raise PictureError("the picture has no pixels")
-    _forget_numbers(image)
+    _drop_non_bytes_metadata(image)
     check_pixels(image.size, 1, limits.max_pixels)
     return image
 
 
-def _forget_numbers(image: Image.Image) -> None:
+def _drop_non_bytes_metadata(image: Image.Image) -> None:
     """Leave out what should be bytes: a TIFF may have numbers there."""
     for name in ("icc_profile", "xmp"):
         if not isinstance(image.info.get(name, b""), bytes):
@@ -127,7 +127,7 @@ def _opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
 def check_checksums(data: bytes, source: InputFormat) -> None:
     """Raise `DamagedPicture` when a PNG, or the PNG in an icon, does not match its checksums; other formats have none.
 
-    `opened` must have accepted the file.
+    `open_image` must have accepted the file.
     """
     picture = icon_picture(data) if source is InputFormat.ICO else data
     if picture.startswith(PNG_MARK):
@@ -144,7 +144,7 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
             size = _icon_size(head)
             check_pixels(size, 1, limits.max_pixels)
             return size
-        image = opened(head, source, limits)
+        image = open_image(head, source, limits)
     except (TooManyPixels, _UnsupportedVariant):
         raise
     except PictureError:
@@ -163,26 +163,26 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
 def _icon_size(data: bytes) -> Size:
     try:
         return icon_size(data)
-    except Exception as exc:  # see `opened`
+    except Exception as exc:  # see `open_image`
         raise _UnreadableHeader(InputFormat.ICO) from exc
 
 
 def upright_size(image: Image.Image) -> Size:
-    with damage_told():
-        return turned(image.size, orientation_of(image))
+    with decode_errors_as_picture_errors():
+        return rotate_size(image.size, orientation_of(image))
 
 
-def still(image: Image.Image, first_operations: Iterable[Operation | None]) -> Decoded:
+def decode_still(image: Image.Image, first_operations: Iterable[Operation | None]) -> Decoded:
     """Decode the frame at which an opened picture stands, a JPEG no further than all of `first_operations` need."""
-    with damage_told():
+    with decode_errors_as_picture_errors():
         orientation = orientation_of(image)
-        size = turned(image.size, orientation)
+        size = rotate_size(image.size, orientation)
         draft = _drafted(image, size, orientation, tuple(first_operations))
         image.load()
         reach, info = image.size, dict(image.info)
         set_upright(image, orientation)
-        box = None if draft is None or image.size == size else turned_box(draft, reach, orientation)
-        frame = normalised(image)
+        box = None if draft is None or image.size == size else rotate_box(draft, reach, orientation)
+        frame = normalize_mode(image)
         if getattr(image, "is_animated", False) or image.format == "TIFF":
             frame = frame.copy()  # as a file, it would be written from its first frame, or with all its tags
         frame.info = {}
@@ -198,14 +198,14 @@ def _drafted(image: Image.Image, size: Size, orientation: int, firsts: Sequence[
     if None not in scaled:
         sizes = [each for each in scaled if each is not None]
         width, height = max(each[0] for each in sizes), max(each[1] for each in sizes)
-        gap = kept_gap(DECODER_GAP, (width, height))
+        gap = decoder_gap(DECODER_GAP, (width, height))
         least = math.ceil(width * gap), math.ceil(height * gap)
     # For other formats, or without reason, it does nothing.
-    draft = image.draft(modes.pop() if len(modes) == 1 else None, least and turned(least, orientation))
+    draft = image.draft(modes.pop() if len(modes) == 1 else None, least and rotate_size(least, orientation))
     return draft and draft[1]
 
 
-def animation(image: Image.Image, limits: Limits) -> Decoded:
+def decode_animation(image: Image.Image, limits: Limits) -> Decoded:
     """Decode all frames of an opened animation, each as it is seen: with what it leaves of those before it.
 
     A format that counts its frames in the header is refused by that; GIF as soon as the limit is passed.
@@ -215,7 +215,7 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
     size = image.size
     frames: list[Image.Image] = []
     durations: list[float] = []
-    with damage_told():
+    with decode_errors_as_picture_errors():
         orientation = orientation_of(image)
         for frame in _each_frame(image):
             _check_frames(image, len(frames) + 1, limits)
@@ -223,7 +223,7 @@ def animation(image: Image.Image, limits: Limits) -> Decoded:
             # A GIF's frame may reach over the screen, and Pillow makes that larger; browsers cut it off, as this does.
             upright = frame.crop((0, 0, *size))
             set_upright(upright, orientation)
-            frames.append(normalised(upright))
+            frames.append(normalize_mode(upright))
         modes = {frame.mode for frame in frames}
         if len(modes) > 1:
             mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
@@ -248,20 +248,20 @@ def seek(image: Image.Image, frame: int, limits: Limits) -> None:
         raise PictureError(f"the picture has no frame {frame}; the first is 0") from exc
     except PictureError:
         raise
-    except Exception as exc:  # see `opened`
+    except Exception as exc:  # see `open_image`
         raise DamagedPicture from exc
-    _forget_numbers(image)
+    _drop_non_bytes_metadata(image)
     check_pixels(image.size, 1, limits.max_pixels)  # pages may differ
 
 
 @contextmanager
-def damage_told() -> Iterator[None]:
+def decode_errors_as_picture_errors() -> Iterator[None]:
     """Make one sentence of whatever a decoder raises."""
     try:
         yield
     except PictureError:
         raise
-    except Exception as exc:  # see `opened`
+    except Exception as exc:  # see `open_image`
         raise DamagedPicture from exc
 
 

@@ -1,4 +1,4 @@
-"""From pixels to a file's bytes: colour modes, profiles, and encoder settings."""
+"""From pixels to a file's bytes: color modes, profiles, and encoder settings."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from worker.imaging.pipeline import Picture, Timing
 from worker.imaging.plan import Output
 from worker.imaging.tiff import with_exif
 from worker.pixels.colors import rgba
-from worker.pixels.modes import fits, in_modes, to_srgb
+from worker.pixels.modes import convert_to_modes, fits, to_srgb
 
 WRITABLE_MODES = {
     OutputFormat.JPEG: ("L", "RGB", "CMYK"),
@@ -59,7 +59,7 @@ SMALL_PIXELS = 256 * 256
 
 
 def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dict[str, Any]) -> bytes:
-    """Write a picture; its ICC profile goes with it where it fits the colours, `metadata` are options for saving.
+    """Write a picture; its ICC profile goes with it where it fits the colors, `metadata` are options for saving.
 
     Raises `PictureError` when the format cannot hold the picture, or `max_bytes` not the file.
     """
@@ -164,7 +164,7 @@ def _memory_file() -> IO[bytes]:
 
 def _compact(image: Image.Image) -> Image.Image:
     """Return the same pixels with a palette, or in single bits, where that is enough: a half to a sixth of the size."""
-    # A palette has three bytes for each colour, and saves up to two for each pixel before compression.
+    # A palette has three bytes for each color, and saves up to two for each pixel before compression.
     worthwhile = min(COLOURS, image.width * image.height // 4)
     if image.mode == "RGB" and image.getcolors(worthwhile) is not None:
         return image.quantize(COLOURS, Image.Quantize.MEDIANCUT)  # exact, as there are no more
@@ -204,11 +204,11 @@ def _writable(image: Image.Image, output: Output, target: OutputFormat) -> Image
     modes = WRITABLE_MODES[target]
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
         image = _flattened(image, output.background)
-    return in_modes(image, modes, None)
+    return convert_to_modes(image, modes, None)
 
 
 def _flattened(image: Image.Image, background: str) -> Image.Image:
-    """Lay a picture with alpha on a colour."""
+    """Lay a picture with alpha on a color."""
     paper = Image.new("RGBA", image.size, rgba(background)[:3])
     paper.alpha_composite(image.convert("RGBA"))
     return paper.convert("RGB")

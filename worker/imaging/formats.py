@@ -67,15 +67,15 @@ class InputFormat(Enum):
 
     pillow_name: str
     mark: re.Pattern[bytes]
-    kept_as: OutputFormat
+    default_output: OutputFormat
     """What `format=keep` gives: itself where it is written too."""
 
-    def __new__(cls, name: str, pillow_name: str, mark: bytes, kept_as: OutputFormat) -> "InputFormat":
+    def __new__(cls, name: str, pillow_name: str, mark: bytes, default_output: OutputFormat) -> "InputFormat":
         member = object.__new__(cls)
         member._value_ = name
         member.pillow_name = pillow_name
         member.mark = re.compile(mark, re.DOTALL)
-        member.kept_as = kept_as
+        member.default_output = default_output
         return member
 
 

@@ -17,7 +17,7 @@ SOLID = 128
 
 
 def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[str, Any]]:
-    """Return frames in L or P, and Pillow's options for them; colours are exact where a frame has few enough.
+    """Return frames in L or P, and Pillow's options for them; colors are exact where a frame has few enough.
 
     Opaque frames hold only what changes from one to the next.
     """
@@ -26,7 +26,7 @@ def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[s
     indexed = []
     for frame in frames:
         solid = frame.getchannel("A").point(lambda alpha: 255 if alpha >= SOLID else 0)
-        opaque = Image.new("RGB", frame.size, _solid_colour(frame, solid))
+        opaque = Image.new("RGB", frame.size, _solid_color(frame, solid))
         opaque.paste(frame.convert("RGB"), mask=solid)
         with_palette = _indexed(opaque, COLOURS - 1)
         with_palette.paste(TRANSPARENT, mask=solid.point(lambda value: 255 - value))
@@ -35,8 +35,8 @@ def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[s
     return indexed, {"transparency": TRANSPARENT, "disposal": 2}
 
 
-def _solid_colour(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
-    """Return a colour that is seen, to lie under what is not: another one would take a place in the palette."""
+def _solid_color(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
+    """Return a color that is seen, to lie under what is not: another one would take a place in the palette."""
     box = solid.getbbox()
     if box is None:
         return (0, 0, 0)
@@ -45,10 +45,10 @@ def _solid_colour(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
     return frame.getpixel((row[0] if row else 0, upper))[:3]  # type: ignore[index]
 
 
-def _indexed(image: Image.Image, colours: int) -> Image.Image:
-    """Reduce to at most so many colours: exactly if there are no more, else dithered."""
-    palette = image.quantize(colours, Image.Quantize.MEDIANCUT)
-    if image.getcolors(colours) is not None:
+def _indexed(image: Image.Image, colors: int) -> Image.Image:
+    """Reduce to at most so many colors: exactly if there are no more, else dithered."""
+    palette = image.quantize(colors, Image.Quantize.MEDIANCUT)
+    if image.getcolors(colors) is not None:
         return palette
     return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
 

@@ -74,11 +74,11 @@ def icon_size(data: bytes) -> Size:
     if picture.startswith(PNG_MARK):
         return PngImagePlugin.PngImageFile(BytesIO(picture)).size
     width, height = BmpImagePlugin.DibImageFile(BytesIO(picture)).size
-    return width, height // 2  # below the colours lies the mask
+    return width, height // 2  # below the colors lies the mask
 
 
 MAX_SCANS = 200
-"""Encoders write ten for a progressive picture, optimisers up to some sixty. One takes 40 ms on 64 megapixels."""
+"""Encoders write ten for a progressive picture, optimizers up to some sixty. One takes 40 ms on 64 megapixels."""
 
 # The marker with the only lengths that it may have, for one to four components (ITU-T T.81, B.2.3): of 50 MB of
 # other data, one in 5,000 holds one of these by chance.

@@ -41,7 +41,9 @@ STALE_XMP = re.compile(
 """The same in XMP: how the picture lay, and how it looked."""
 
 
-def kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat) -> dict[str, Any]:
+def metadata_options(
+    exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat
+) -> dict[str, Any]:
     """Return Pillow's options for saving in the format `target` with the Exif and XMP data that are to stay.
 
     Without `exif`, `info` has them, as Pillow found them in the file.

@@ -48,11 +48,11 @@ def set_upright(image: Image.Image, orientation: int) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def turned(size: Size, orientation: int) -> Size:
+def rotate_size(size: Size, orientation: int) -> Size:
     return (size[1], size[0]) if orientation in SWAPPED else size
 
 
-def turned_box(box: Box, reach: Size, orientation: int) -> Box:
+def rotate_box(box: Box, reach: Size, orientation: int) -> Box:
     """Return where a box from the upper left corner of a picture of `reach` pixels lies once the picture is upright."""
     (width, height), (reach_x, reach_y) = box[2:], reach
     if orientation in SWAPPED:

@@ -13,7 +13,7 @@ from worker.imaging.plan import Output, Plan, Variant
 from worker.operations import OPERATIONS
 from worker.operations.base import Operation
 from worker.pixels.geometry import Size
-from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, shortened
+from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, shorten
 
 MAX_VARIANTS = 20
 
@@ -120,7 +120,7 @@ class _Parser:
         if not VARIANT_NAME.fullmatch(name):
             self._add(prefix, "is no name for a variant; give 1 to 32 of a-z, 0-9, - and _, the first no sign")
         if not isinstance(wish, dict):
-            self._add(prefix, f"must be an object {{operations, {', '.join(_OUTPUT)}}}; got {shortened(wish)}")
+            self._add(prefix, f"must be an object {{operations, {', '.join(_OUTPUT)}}}; got {shorten(wish)}")
             return Variant((), Output())
         for field in wish:
             if field not in ("operations", *_OUTPUT):
@@ -144,7 +144,7 @@ class _Parser:
 
     def _steps(self, given: Any, name: str) -> tuple[Operation, ...]:
         if not isinstance(given, list) or not all(isinstance(step, dict) for step in given):
-            self._add(name, f'must be a list like [{{"operation": "grayscale"}}]; got {shortened(given)}')
+            self._add(name, f'must be a list like [{{"operation": "grayscale"}}]; got {shorten(given)}')
             return ()
         if len(given) > self._max_operations:
             self._add(name, f"has {len(given)} entries; give at most {self._max_operations}")
@@ -162,7 +162,7 @@ class _Parser:
             return None
         kind = OPERATIONS.get(name) if isinstance(name, str) else None
         if kind is None:
-            self._add(f"{prefix}operation", f"{shortened(name)} is not an operation; give {_ONE_OF}")
+            self._add(f"{prefix}operation", f"{shorten(name)} is not an operation; give {_ONE_OF}")
             return None
         known = kind.__struct_fields__
         takes = ", ".join((*known, *_OUTPUT) if is_text else known) or "none"
@@ -187,7 +187,7 @@ class _Parser:
             self._add(name, f"is no JSON: {exc}")
             return None
         if not isinstance(value, kind):
-            self._add(name, f"must be a JSON {'array' if kind is list else 'object'}; got {shortened(value)}")
+            self._add(name, f"must be a JSON {'array' if kind is list else 'object'}; got {shorten(value)}")
             return None
         return value
 

@@ -11,7 +11,7 @@ from worker.errors import PictureError
 from worker.imaging.guards import Limits, check_pixels
 from worker.operations.base import Assets, Operation
 from worker.pixels.geometry import Size
-from worker.pixels.modes import in_modes
+from worker.pixels.modes import convert_to_modes
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Picture:
     timing: Timing | None
     """None for a still."""
     profile: bytes | None
-    """The ICC profile of its colours."""
+    """The ICC profile of its colors."""
 
     @property
     def size(self) -> Size:
@@ -92,7 +92,7 @@ def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits
             raise ImpossibleStep(number, len(operations), exc) from exc
 
 
-def transformed(picture: Picture, operations: Sequence[Operation], work: Work, done: int = 0) -> Picture:
+def apply_operations(picture: Picture, operations: Sequence[Operation], work: Work, done: int = 0) -> Picture:
     """Apply `operations` in order, which follow on `done` others; none may give more pixels than the limit.
 
     Raises `ImpossibleStep` for one that the picture, as the steps before have left it, does not allow.
@@ -111,7 +111,7 @@ def in_modes_of(operation: Operation, picture: Picture) -> Picture:
     mode = picture.frames[0].mode
     if mode in operation.modes:
         return picture
-    frames = [in_modes(frame, operation.modes, picture.profile) for frame in picture.frames]
+    frames = [convert_to_modes(frame, operation.modes, picture.profile) for frame in picture.frames]
     # CMYK has gone through its profile.
     return replace(picture, frames=frames, profile=None if mode == "CMYK" else picture.profile)
 

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from worker.imaging.formats import InputFormat, OutputFormat
 from worker.operations import AnyOperation
-from worker.pixels.colors import Colour, translucent_problems
+from worker.pixels.colors import Color, translucent_problems
 from worker.validation.fields import Problem
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ _DEFAULT_QUALITIES = ", ".join(
 )
 
 _KEPT_AS = ", ".join(
-    f"{source.value} becomes {source.kept_as.value}" for source in InputFormat if source.value != source.kept_as.value
+    f"{source.value} becomes {source.default_output.value}"
+    for source in InputFormat
+    if source.value != source.default_output.value
 )
 
 
@@ -96,16 +98,16 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Literal["keep", "srgb"],
         Meta(
             description=(
-                "keep leaves the colours and their ICC profile as they are, where the format can hold them; "
+                "keep leaves the colors and their ICC profile as they are, where the format can hold them; "
                 "srgb converts them to sRGB, which every screen understands without a profile."
             )
         ),
     ] = "keep"
     background: Annotated[
-        Colour,
+        Color,
         Meta(
             description=(
-                "Colour under a transparent picture in a format without transparency, where it may not be translucent."
+                "Color under a transparent picture in a format without transparency, where it may not be translucent."
             )
         ),
     ] = "white"
@@ -129,7 +131,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             return _OUTPUT_FORMATS[self.format]
         if source is None:
             raise TypeError("the upload's format is not known")
-        return source.kept_as
+        return source.default_output
 
     def problems(self, source: InputFormat | None) -> list[Problem]:
         """Return a problem for each option that is given and that the format, if it is known, does not have."""

@@ -15,23 +15,23 @@ from worker.imaging import metadata
 from worker.imaging.decoding import (
     ANIMATED,
     Decoded,
-    animation,
     check_checksums,
-    damage_told,
-    opened,
+    decode_animation,
+    decode_errors_as_picture_errors,
+    decode_still,
+    open_image,
     seek,
-    still,
     upright_size,
 )
 from worker.imaging.encoding import encode
 from worker.imaging.formats import InputFormat
 from worker.imaging.guards import Limits
 from worker.imaging.orientation import readable_exif
-from worker.imaging.pipeline import Picture, Work, check_sizes, in_modes_of, never, nobody, transformed
+from worker.imaging.pipeline import Picture, Work, apply_operations, check_sizes, in_modes_of, never, nobody
 from worker.imaging.plan import Plan, Variant
 from worker.imaging.tiff import page_count
 from worker.operations.base import Assets, Operation, Source
-from worker.pixels.modes import in_modes
+from worker.pixels.modes import convert_to_modes
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | No
     if overlay is None:
         return None
     try:
-        file = opened(overlay.data, overlay.format, limits)
+        file = open_image(overlay.data, overlay.format, limits)
         check_checksums(overlay.data, overlay.format)
-        decoded = still(file, [None])
-        return in_modes(decoded.frames[0], Operation.modes, decoded.info.get("icc_profile"))
+        decoded = decode_still(file, [None])
+        return convert_to_modes(decoded.frames[0], Operation.modes, decoded.info.get("icc_profile"))
     except PictureError as exc:
         raise PictureError(f"overlay: {exc}") from exc
 
@@ -102,7 +102,7 @@ class _Renderer:
         self._upload = upload
         self._work = work
         self._plan = plan
-        self._file = opened(upload.data, upload.format, work.limits)
+        self._file = open_image(upload.data, upload.format, work.limits)
         self._decoded: dict[int | None, Decoded] = {}
         self._size = upright_size(self._file)
         for variant in self._plan.variants.values():
@@ -126,15 +126,15 @@ class _Renderer:
         done = len(variant.operations) - len(steps)
         if variant.is_report:
             *steps, last = steps
-            picture = transformed(picture, steps, self._work, done)
+            picture = apply_operations(picture, steps, self._work, done)
             size = decoded.size if last is variant.operations[0] else picture.size
             with self._work.step(last):
                 report = last.report(in_modes_of(last, picture).frames[0], size, self._source())
             data = msgspec.json.format(msgspec.json.encode(report))
             return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
         target = variant.output.target(self._upload.format)
-        options = metadata.kept(decoded.exif, decoded.info, variant.output, target)
-        return self._written(transformed(picture, steps, self._work, done), variant, options)
+        options = metadata.metadata_options(decoded.exif, decoded.info, variant.output, target)
+        return self._written(apply_operations(picture, steps, self._work, done), variant, options)
 
     def _written(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
         self._work.check_stop()
@@ -177,7 +177,7 @@ class _Renderer:
     def _frame_of(self, variant: Variant) -> int | None:
         """Return the number of the one frame that a variant is made of, or None for all of an animation."""
         if self._upload.format in ANIMATED and variant.takes_all_frames(self._upload.format):
-            with damage_told():
+            with decode_errors_as_picture_errors():
                 # GIF would have to look for its frames; decoding them tells.
                 if self._upload.format is InputFormat.GIF or getattr(self._file, "n_frames", 1) > 1:
                     return None
@@ -186,9 +186,9 @@ class _Renderer:
     def _decode(self, frame: int | None) -> Decoded:
         limits = self._work.limits
         if self._decoded:  # the first has used it up
-            self._file = opened(self._upload.data, self._upload.format, limits)
+            self._file = open_image(self._upload.data, self._upload.format, limits)
         if frame is None:
-            return animation(self._file, limits)
+            return decode_animation(self._file, limits)
         if frame:
             seek(self._file, frame, limits)
         firsts = [
@@ -196,11 +196,11 @@ class _Renderer:
             for variant in self._plan.variants.values()
             if self._frame_of(variant) == frame
         ]
-        return still(self._file, firsts)
+        return decode_still(self._file, firsts)
 
     def _source(self) -> Source:
-        file = opened(self._upload.data, self._upload.format, self._work.limits)
-        with damage_told():
+        file = open_image(self._upload.data, self._upload.format, self._work.limits)
+        with decode_errors_as_picture_errors():
             return Source(
                 data=self._upload.data,
                 format=self._upload.format.value,

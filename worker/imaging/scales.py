@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from worker.pixels.geometry import REDUCING_GAP, RESULT_GAP, Box, Size, kept_gap
+from worker.pixels.geometry import REDUCING_GAP, RESULT_GAP, Box, Size, decoder_gap
 
 HALVED_MODES = ("L", "RGB", "CMYK")
 """Whose pixels may be averaged as they are: no alpha, no 16 bits."""
@@ -18,7 +18,7 @@ class Scales:
     def source(self, least: Size) -> tuple[Image.Image, Box]:
         """Return the smallest image that a result of size `least` may be made of, and the picture's box in it."""
         for image in reversed(self._results):
-            if min(image.width / least[0], image.height / least[1]) >= kept_gap(RESULT_GAP, least):
+            if min(image.width / least[0], image.height / least[1]) >= decoder_gap(RESULT_GAP, least):
                 return image, (0, 0, *image.size)
         return self._halved(least)
 
@@ -30,7 +30,7 @@ class Scales:
 
     def _halved(self, least: Size) -> tuple[Image.Image, Box]:
         """Return the picture halved as often as `least` allows; halves are kept."""
-        gap = kept_gap(REDUCING_GAP, least)
+        gap = decoder_gap(REDUCING_GAP, least)
         number = 0
         while True:
             image, box = self._halves[number]

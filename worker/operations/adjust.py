@@ -6,7 +6,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colors import on_colours
+from worker.pixels.colors import apply_to_colors
 
 LUMA = (0.213, 0.715, 0.072)
 """What red, green and blue weigh in the filters of CSS (W3C Filter Effects, feColorMatrix)."""
@@ -24,7 +24,7 @@ class Adjust(Operation, frozen=True, tag="adjust"):
     example: ClassVar[Mapping[str, Any]] = {"brightness": 1.1, "contrast": 1.2}
 
     brightness: Annotated[
-        float, Meta(ge=0, le=10, description="Factor for all colours: 0 is black, 1 leaves them, 2 doubles them.")
+        float, Meta(ge=0, le=10, description="Factor for all colors: 0 is black, 1 leaves them, 2 doubles them.")
     ] = 1.0
     contrast: Annotated[
         float, Meta(ge=0, le=10, description="Factor for the distance from mid-grey: 0 is grey, 1 leaves it.")
@@ -45,7 +45,7 @@ class Adjust(Operation, frozen=True, tag="adjust"):
     ] = 1.0
 
     def apply(self, image: Image.Image) -> Image.Image:
-        return image if self == Adjust() else on_colours(image, self._adjusted)
+        return image if self == Adjust() else apply_to_colors(image, self._adjusted)
 
     def _adjusted(self, image: Image.Image) -> Image.Image:
         scale, offset = self.brightness * self.contrast, 127.5 * (1 - self.contrast)

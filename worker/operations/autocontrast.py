@@ -7,7 +7,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Assets, Operation
-from worker.pixels.colors import on_colours, visible_histograms
+from worker.pixels.colors import apply_to_colors, visible_histograms
 
 
 class Autocontrast(Operation, frozen=True, tag="autocontrast"):
@@ -33,7 +33,7 @@ class Autocontrast(Operation, frozen=True, tag="autocontrast"):
             table = self._table(visible_histograms(grey)[0]) * bands
         else:
             table = [value for histogram in visible_histograms(frames) for value in self._table(histogram)]
-        return partial(on_colours, change=lambda colours: colours.point(table))
+        return partial(apply_to_colors, change=lambda colors: colors.point(table))
 
     def _table(self, histogram: list[int]) -> list[int]:
         lost = sum(histogram) * self.cutoff / 100

@@ -12,7 +12,7 @@ from worker.pixels.geometry import Box, Size
 from worker.validation.fields import Problem
 
 WORKING_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
-"""The Pillow modes that operations meet; `worker.pixels.modes.normalised` brings every other mode to one of them."""
+"""The Pillow modes that operations handle; `worker.pixels.modes.normalize_mode` converts every other mode."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Operation
 from worker.pixels.canvas import framed
-from worker.pixels.colors import Colour
+from worker.pixels.colors import Color
 from worker.pixels.geometry import Size
 
 
@@ -16,7 +16,7 @@ class Border(Operation, frozen=True, tag="border"):
 
     width: Annotated[int, Meta(ge=1, le=5000, description="Width of the border in pixels.")] = 10
     color: Annotated[
-        Colour, Meta(description="Colour of the border. A 16-bit picture shows it as grey, unless it is transparent.")
+        Color, Meta(description="Color of the border. A 16-bit picture shows it as grey, unless it is transparent.")
     ] = "black"
 
     def output_size(self, size: Size) -> Size:

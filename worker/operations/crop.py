@@ -45,7 +45,7 @@ class Crop(Operation, frozen=True, tag="crop"):
         Meta(
             description=(
                 "Where the box lies when neither left nor top is given: in the center, at the side or corner that is "
-                "named, or, with smart, around the part with most detail, skin and colour."
+                "named, or, with smart, around the part with most detail, skin and color."
             )
         ),
     ] = "center"

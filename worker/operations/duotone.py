@@ -4,15 +4,15 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colors import Colour, rgba, translucent_problems
+from worker.pixels.colors import Color, rgba, translucent_problems
 from worker.validation.fields import Problem
 
 
 class Duotone(Operation, frozen=True, tag="duotone"):
-    """Print the picture in two colours: shadows in the dark one, lights in the light one; transparency stays."""
+    """Print the picture in two colors: shadows in the dark one, lights in the light one; transparency stays."""
 
-    dark: Annotated[Colour, Meta(description="What black becomes; it may not be translucent.")] = "midnightblue"
-    light: Annotated[Colour, Meta(description="What white becomes; it may not be translucent.")] = "bisque"
+    dark: Annotated[Color, Meta(description="What black becomes; it may not be translucent.")] = "midnightblue"
+    light: Annotated[Color, Meta(description="What white becomes; it may not be translucent.")] = "bisque"
 
     def problems(self) -> list[Problem]:
         return translucent_problems(dark=self.dark, light=self.light)

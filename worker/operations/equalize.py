@@ -5,15 +5,15 @@ from itertools import accumulate
 from PIL import Image
 
 from worker.operations.base import Assets, Operation
-from worker.pixels.colors import on_colours, visible_histograms
+from worker.pixels.colors import apply_to_colors, visible_histograms
 
 
 class Equalize(Operation, frozen=True, tag="equalize"):
-    """Spread each colour's values evenly from 0 to 255, for the most contrast everywhere; transparency has no say."""
+    """Spread each color's values evenly from 0 to 255, for the most contrast everywhere; transparency has no say."""
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         table = [value for histogram in visible_histograms(frames) for value in _table(histogram)]
-        return partial(on_colours, change=lambda colours: colours.point(table))
+        return partial(apply_to_colors, change=lambda colors: colors.point(table))
 
 
 def _table(histogram: list[int]) -> list[int]:

@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.colors import ALPHA_MODES, Colour, holding, ink, translucent_problems
+from worker.pixels.colors import ALPHA_MODES, Color, pixel_value, promote_mode_for, translucent_problems
 from worker.validation.fields import Problem
 
 
@@ -13,7 +13,7 @@ class Flatten(Operation, frozen=True, tag="flatten"):
 
     modes = WORKING_MODES
 
-    background: Annotated[Colour, Meta(description="What shows through; it may not be translucent itself.")] = "white"
+    background: Annotated[Color, Meta(description="What shows through; it may not be translucent itself.")] = "white"
 
     def problems(self) -> list[Problem]:
         return translucent_problems(background=self.background)
@@ -21,8 +21,8 @@ class Flatten(Operation, frozen=True, tag="flatten"):
     def apply(self, image: Image.Image) -> Image.Image:
         if image.mode not in ALPHA_MODES:
             return image
-        image = holding(image, self.background)
+        image = promote_mode_for(image, self.background)
         mode = image.mode.removesuffix("A")
-        canvas = Image.new(mode, image.size, ink(self.background, mode))
+        canvas = Image.new(mode, image.size, pixel_value(self.background, mode))
         canvas.paste(image.convert(mode), mask=image.getchannel("A"))
         return canvas

@@ -9,7 +9,7 @@ class Grayscale(Operation, frozen=True, tag="grayscale"):
     """Turn the picture into shades of grey (ITU-R BT.601 luma); transparency stays."""
 
     modes = WORKING_MODES
-    decode_mode: ClassVar[str | None] = "L"  # a JPEG's luma is stored: its colours need not be decoded
+    decode_mode: ClassVar[str | None] = "L"  # a JPEG's luma is stored: its colors need not be decoded
 
     def apply(self, image: Image.Image) -> Image.Image:
         if image.mode in ("L", "LA", "I;16"):

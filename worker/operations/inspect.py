@@ -17,17 +17,17 @@ SIDE = 200
 """To which size a picture is reduced before it is looked at.
 
 A JPEG of 1600 pixels or more is then decoded to an eighth of its size. Against the full decode, for photographs of 2
-and 12 megapixels, the average colour stays within one step and the perceptual hash within 2 bits.
+and 12 megapixels, the average color stays within one step and the perceptual hash within 2 bits.
 """
 
 PALETTE_SIDE = 100
-"""To which size it is reduced further for its colours: 10,000 pixels tell them."""
+"""To which size it is reduced further for its colors: 10,000 pixels tell them."""
 
 
 class Inspect(Operation, frozen=True, tag="inspect"):
     """Describe the picture in a JSON document instead of making another one.
 
-    Of the upload: format, mode (Pillow's), frames, has_alpha, bytes, sha256, icc_profile (the name of its colour
+    Of the upload: format, mode (Pillow's), frames, has_alpha, bytes, sha256, icc_profile (the name of its color
     profile), has_gps (whether its Exif data have a GPS part, which is not shown), and exif with those of make, model,
     lens, software, orientation (as stored), datetime_original, exposure_time (in seconds), f_number, iso, focal_length
     (in millimetres), artist and copyright that are there.
@@ -35,14 +35,14 @@ class Inspect(Operation, frozen=True, tag="inspect"):
     Of the picture, upright and after the steps before this one: width, height, average_color, dominant_color (#rrggbb;
     the heaviest of five, whatever colors is), palette (a list of color and share, 0 to 1, the largest first), blurhash,
     thumbhash (in base64) and phash, a perceptual hash of 64 bits in hexadecimal: pictures that look alike differ in few
-    of them. Transparent parts have no say in colours, and count as the average colour in blurhash and phash.
+    of them. Transparent parts have no say in colors, and count as the average color in blurhash and phash.
 
-    A key whose value is unknown is null; those of colours and hashes are so for a picture that is wholly transparent.
+    A key whose value is unknown is null; those of colors and hashes are so for a picture that is wholly transparent.
     """
 
     is_report: ClassVar[bool] = True
 
-    colors: Annotated[int, Meta(ge=1, le=16, description="How many colours the palette has at most.")] = DEFAULT_COLORS
+    colors: Annotated[int, Meta(ge=1, le=16, description="How many colors the palette has at most.")] = DEFAULT_COLORS
 
     def scaled_size(self, size: Size) -> Size:
         return _within(size, SIDE)
@@ -65,7 +65,7 @@ class Inspect(Operation, frozen=True, tag="inspect"):
 
 
 def _looks(image: Image.Image, colors: int) -> dict[str, Any]:
-    """Return colours and hashes of a small RGBA picture."""
+    """Return colors and hashes of a small RGBA picture."""
     found = clusters(_reduced(image, PALETTE_SIDE))
     if not found:
         nothing = ("average_color", "dominant_color", "palette", "blurhash", "thumbhash", "phash")

@@ -6,11 +6,11 @@ from PIL.ImageChops import darker, lighter
 
 from worker.errors import PictureError
 from worker.operations.base import Operation
-from worker.pixels.colors import on_visible_colours
+from worker.pixels.colors import on_visible_colors
 from worker.pixels.geometry import Size
 
 MAX_WORK = 320_000_000
-"""Pixels of the picture times those of the square: some 10 seconds, at 30 ns each for three colours."""
+"""Pixels of the picture times those of the square: some 10 seconds, at 30 ns each for three colors."""
 
 STRIP_ROWS = 32
 """What is worked on at once: a dozen copies of it are needed, which stay in the processor's cache."""
@@ -45,7 +45,7 @@ class Median(Operation, frozen=True, tag="median"):
         return size
 
     def apply(self, image: Image.Image) -> Image.Image:
-        return on_visible_colours(image, self.size / 2, self._filtered)
+        return on_visible_colors(image, self.size / 2, self._filtered)
 
     def _filtered(self, image: Image.Image) -> Image.Image:
         return _median_of_nine(image) if self.size == 3 else image.filter(ImageFilter.MedianFilter(self.size))

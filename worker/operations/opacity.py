@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colors import holding
+from worker.pixels.colors import promote_mode_for
 
 
 class Opacity(Operation, frozen=True, tag="opacity"):
@@ -18,6 +18,6 @@ class Opacity(Operation, frozen=True, tag="opacity"):
     def apply(self, image: Image.Image) -> Image.Image:
         if self.amount == 1:
             return image
-        translucent = holding(image, "transparent").copy()
+        translucent = promote_mode_for(image, "transparent").copy()
         translucent.putalpha(translucent.getchannel("A").point([round(alpha * self.amount) for alpha in range(256)]))
         return translucent

@@ -14,16 +14,16 @@ SAMPLED_PIXELS = 65_536
 
 
 class Quantize(Operation, frozen=True, tag="quantize"):
-    """Reduce the picture to a few colours, chosen from what is visible and the same in all frames.
+    """Reduce the picture to a few colors, chosen from what is visible and the same in all frames.
 
     A picture that has no more of them stays as it is. Transparency stays, and its shades are not counted. An opaque PNG
-    of few colours is written with a palette, which makes it small.
+    of few colors is written with a palette, which makes it small.
     """
 
-    colors: Annotated[int, Meta(ge=2, le=256, description="The most colours that the result has.")] = 256
+    colors: Annotated[int, Meta(ge=2, le=256, description="The most colors that the result has.")] = 256
     dither: Annotated[
         bool,
-        Meta(description="Whether colours in between are imitated by patterns of dots; else there are plain areas."),
+        Meta(description="Whether colors in between are imitated by patterns of dots; else there are plain areas."),
     ] = True
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
@@ -34,13 +34,13 @@ class Quantize(Operation, frozen=True, tag="quantize"):
         return partial(self._reduced, palette=palette)
 
     def _suffice(self, frames: list[Image.Image]) -> bool:
-        """Whether all frames together have no more colours than there may be."""
+        """Whether all frames together have no more colors than there may be."""
         found = set()
         for frame in frames:
             counted = frame.getcolors(self.colors)
             if counted is None:
                 return False
-            found |= {colour for _, colour in counted}
+            found |= {color for _, color in counted}
         return len(found) <= self.colors
 
     def _reduced(self, frame: Image.Image, palette: Image.Image) -> Image.Image:
@@ -48,7 +48,7 @@ class Quantize(Operation, frozen=True, tag="quantize"):
         if seen is None:
             return frame
         dither = Image.Dither.FLOYDSTEINBERG if self.dither else Image.Dither.NONE
-        # Grey pictures, mapped as they are, come out with colours that are not in the palette.
+        # Grey pictures, mapped as they are, come out with colors that are not in the palette.
         reduced = seen.convert("RGB").quantize(dither=dither, palette=palette).convert(seen.mode)
         if frame.mode in ALPHA_MODES:
             reduced.putalpha(frame.getchannel("A"))
@@ -60,17 +60,17 @@ def _unchanged(frame: Image.Image) -> Image.Image:
 
 
 def _seen(frame: Image.Image) -> Image.Image | None:
-    """Return the picture without alpha, its transparent pixels in the colour of a visible one; None: it has none."""
+    """Return the picture without alpha, its transparent pixels in the color of a visible one; None: it has none."""
     if frame.mode not in ALPHA_MODES:
         return frame
     alpha = frame.getchannel("A")
     box = alpha.getbbox()
     if box is None:
         return None
-    colours = frame.convert(frame.mode.removesuffix("A"))
+    colors = frame.convert(frame.mode.removesuffix("A"))
     topmost = alpha.crop((0, box[1], frame.width, box[1] + 1)).getbbox() or box
-    canvas = Image.new(colours.mode, colours.size, colours.getpixel((topmost[0], box[1])))
-    canvas.paste(colours, mask=alpha.point(ANY_ALPHA))
+    canvas = Image.new(colors.mode, colors.size, colors.getpixel((topmost[0], box[1])))
+    canvas.paste(colors, mask=alpha.point(ANY_ALPHA))
     return canvas
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from worker.errors import PictureError
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.colors import Colour, holding, ink, rgba
+from worker.pixels.colors import Color, pixel_value, promote_mode_for, rgba
 from worker.pixels.geometry import MAX_SIDE, Size
 from worker.validation.fields import Problem
 
@@ -62,20 +62,20 @@ class Redact(Operation, frozen=True, tag="redact"):
         Literal["fill", "pixelate", "blur"],
         Meta(
             description=(
-                "fill paints one colour over each box and leaves nothing of it. pixelate keeps blocks of mean colour, "
+                "fill paints one color over each box and leaves nothing of it. pixelate keeps blocks of mean color, "
                 "at most 3 along the box's longer side and at least 8 pixels large; blur keeps the same means, with "
                 "smooth transitions. Who knows what may have been there can compare such means with it: for "
                 "secrets, use fill."
             )
         ),
     ] = "fill"
-    color: Annotated[
-        Colour, Meta(description="Colour for fill, which must be opaque; a 16-bit picture shows grey.")
-    ] = "black"
+    color: Annotated[Color, Meta(description="Color for fill, which must be opaque; a 16-bit picture shows grey.")] = (
+        "black"
+    )
 
     def problems(self) -> list[Problem]:
         if self.method != "fill" and self.color != "black":
-            return [Problem("color", f"does not go with {self.method}; only fill paints in a colour")]
+            return [Problem("color", f"does not go with {self.method}; only fill paints in a color")]
         if rgba(self.color)[3] < 255:
             return [Problem("color", "must be opaque, else what it covers would show through")]
         return []
@@ -102,12 +102,12 @@ class Redact(Operation, frozen=True, tag="redact"):
 
     def apply(self, image: Image.Image) -> Image.Image:
         if self.method == "fill":
-            image = holding(image, self.color)
+            image = promote_mode_for(image, self.color)
         redacted = image.copy()
         for box in self._within(image.size):
             # Pillow fills 16-bit pixels by one byte only; both bytes of an ink are the same.
             redacted.paste(
-                ink(self.color, image.mode) if self.method == "fill" else self._blurred(redacted.crop(box)), box
+                pixel_value(self.color, image.mode) if self.method == "fill" else self._blurred(redacted.crop(box)), box
             )
         return redacted
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.pixels.canvas import framed
-from worker.pixels.colors import Colour
-from worker.pixels.geometry import MAX_SIDE, REDUCING_GAP, Box, CropPosition, Size, anchored, kept_gap
+from worker.pixels.colors import Color
+from worker.pixels.geometry import MAX_SIDE, REDUCING_GAP, Box, CropPosition, Size, anchored, decoder_gap
 from worker.pixels.smart import smart_offset
 from worker.validation.fields import Problem
 
@@ -46,15 +46,15 @@ class Resize(Operation, frozen=True, tag="resize"):
         Meta(
             description=(
                 "Which part cover keeps and where contain puts the picture: the center, the side or corner that is "
-                "named, or, with smart and cover, the part with most detail, skin and colour."
+                "named, or, with smart and cover, the part with most detail, skin and color."
             )
         ),
     ] = "center"
     background: (
         Annotated[
-            Colour,
+            Color,
             Meta(
-                description="Colour of contain's padding. Not given: white, or transparent where the picture has alpha."
+                description="Color of contain's padding. Not given: white, or transparent where the picture has alpha."
             ),
         ]
         | None
@@ -141,7 +141,7 @@ class Resize(Operation, frozen=True, tag="resize"):
 
     def _resized(self, image: Image.Image, size: Size, box: Box) -> Image.Image:
         # Pillow cannot average 16-bit pixels ahead of the filter.
-        gap = kept_gap(REDUCING_GAP, size) if self.resample in REDUCING and image.mode != "I;16" else None
+        gap = decoder_gap(REDUCING_GAP, size) if self.resample in REDUCING and image.mode != "I;16" else None
         return image.resize(size, Image.Resampling[self.resample.upper()], box, gap)
 
     def _framed(self, image: Image.Image, size: Size) -> Image.Image:

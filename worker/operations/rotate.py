@@ -55,7 +55,7 @@ class Rotate(Operation, frozen=True, tag="rotate"):
 
 
 def _turned_size(size: Size, angle: float) -> Size:
-    """Return the size that Pillow gives: whole pixels around the centre that hold the turned picture."""
+    """Return the size that Pillow gives: whole pixels around the center that hold the turned picture."""
     (width, height), (cosine, sine) = size, _cosine_and_sine(angle)
     spans = abs(width * cosine) + abs(height * sine), abs(width * sine) + abs(height * cosine)
     turned = [ceil((side + span) / 2) - floor((side - span) / 2) for side, span in zip(size, spans, strict=True)]

@@ -7,7 +7,7 @@ from PIL import Image, ImageChops
 from worker.errors import PictureError
 from worker.operations.base import Operation
 from worker.pixels.canvas import able_to_show, canvas, mixed
-from worker.pixels.colors import Colour
+from worker.pixels.colors import Color
 from worker.pixels.geometry import MAX_SIDE, Size
 
 
@@ -27,7 +27,7 @@ class RoundCorners(Operation, frozen=True, tag="round_corners"):
         ]
         | None
     ) = None
-    background: Annotated[Colour, Meta(description="Colour of the corners; transparent when not given.")] | None = None
+    background: Annotated[Color, Meta(description="Color of the corners; transparent when not given.")] | None = None
 
     def output_size(self, size: Size) -> Size:
         if self.radius is not None and self.radius * 2 > min(size):
@@ -64,7 +64,7 @@ class RoundCorners(Operation, frozen=True, tag="round_corners"):
 def _quarter(radius: float) -> Image.Image:
     """Return how much of each pixel the upper left quarter of a disc covers, 0 to 255.
 
-    A pixel that the edge crosses is covered by as much as its centre lies within the edge, plus a half; only such
+    A pixel that the edge crosses is covered by as much as its center lies within the edge, plus a half; only such
     pixels, about two for each row, are computed one by one.
     """
     side = ceil(radius)

@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image, ImageFilter
 
 from worker.operations.base import Operation
-from worker.pixels.colors import on_visible_colours
+from worker.pixels.colors import on_visible_colors
 
 
 class Sharpen(Operation, frozen=True, tag="sharpen"):
@@ -32,4 +32,4 @@ class Sharpen(Operation, frozen=True, tag="sharpen"):
 
     def apply(self, image: Image.Image) -> Image.Image:
         mask = ImageFilter.UnsharpMask(self.radius, self.percent, self.threshold)
-        return on_visible_colours(image, self.radius, lambda picture: picture.filter(mask))
+        return on_visible_colors(image, self.radius, lambda picture: picture.filter(mask))

@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import Operation
-from worker.pixels.colors import on_colours
+from worker.pixels.colors import apply_to_colors
 
 
 class Solarize(Operation, frozen=True, tag="solarize"):
@@ -17,4 +17,4 @@ class Solarize(Operation, frozen=True, tag="solarize"):
 
     def apply(self, image: Image.Image) -> Image.Image:
         table = [value if value < self.threshold else 255 - value for value in range(256)]
-        return on_colours(image, lambda colours: colours.point(table * len(colours.getbands())))
+        return apply_to_colors(image, lambda colors: colors.point(table * len(colors.getbands())))

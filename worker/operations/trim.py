@@ -7,13 +7,13 @@ from PIL import Image, ImageChops
 
 from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.pixels.canvas import able_to_show
-from worker.pixels.colors import ALPHA_MODES, Colour, ink
+from worker.pixels.colors import ALPHA_MODES, Color, pixel_value
 
 Bounds = tuple[int, int, int, int]
 
 
 class Trim(Operation, frozen=True, tag="trim"):
-    """Cut off margins of one colour, and transparent ones; a picture that is nothing but margin stays as it is."""
+    """Cut off margins of one color, and transparent ones; a picture that is nothing but margin stays as it is."""
 
     modes = WORKING_MODES
 
@@ -29,12 +29,12 @@ class Trim(Operation, frozen=True, tag="trim"):
         ),
     ] = 10
     color: (
-        Annotated[Colour, Meta(description="Colour of the margin; not given: that of the upper left pixel.")] | None
+        Annotated[Color, Meta(description="Color of the margin; not given: that of the upper left pixel.")] | None
     ) = None
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         shown = self._comparable(frames[0])
-        margin = shown.getpixel((0, 0)) if self.color is None else ink(self.color, shown.mode)
+        margin = shown.getpixel((0, 0)) if self.color is None else pixel_value(self.color, shown.mode)
         boxes = [box for frame in frames if (box := self._content(self._comparable(frame), margin)) is not None]
         if not boxes:
             return lambda image: image
@@ -50,7 +50,7 @@ class Trim(Operation, frozen=True, tag="trim"):
         return able_to_show(image, self.color)
 
     def _content(self, image: Image.Image, margin: float | tuple[int, ...] | None) -> Bounds | None:
-        """Return the box around all pixels that are neither of the colour `margin` nor transparent."""
+        """Return the box around all pixels that are neither of the color `margin` nor transparent."""
         if image.mode == "I;16":
             return _content_of_16_bit(image, margin, self.threshold * 257)  # type: ignore[arg-type]
         counts = [0] * (self.threshold + 1) + [255] * (255 - self.threshold)

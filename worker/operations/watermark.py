@@ -7,7 +7,7 @@ from PIL import Image
 from worker.errors import PictureError
 from worker.operations.base import Assets, Operation
 from worker.operations.rotate import Rotate
-from worker.pixels.colors import ALPHA_MODES, Colour, holding, rgba
+from worker.pixels.colors import ALPHA_MODES, Color, promote_mode_for, rgba
 from worker.pixels.geometry import MAX_SIDE, Position, Size, anchored
 from worker.pixels.lettering import LEAST_SIZE, Lettering
 from worker.validation.fields import Problem
@@ -59,7 +59,7 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         | None
     ) = None
     color: Annotated[
-        Colour, Meta(description="Colour of the text, which has a thin outline in black or white to stand out.")
+        Color, Meta(description="Color of the text, which has a thin outline in black or white to stand out.")
     ] = "white"
     scale: Annotated[
         float,
@@ -100,7 +100,7 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         if self.text is None and self.size is not None:
             problems.append(Problem("size", "goes with text; scale is the overlay's"))
         if self.text is None and self.color != "white":
-            problems.append(Problem("color", "goes with text; an overlay has its own colours"))
+            problems.append(Problem("color", "goes with text; an overlay has its own colors"))
         if self.text is not None and self.scale != _DEFAULT_SCALE:
             problems.append(Problem("scale", "goes with an overlay; size is the text's"))
         if rgba(self.color)[3] == 0:
@@ -124,7 +124,7 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         return lambda image: _laid(image, stamp, int(left) + margin, int(upper) + margin)
 
     def _stamp(self, size: Size, room: Room, assets: Assets) -> Image.Image:
-        """Return what is to be laid over a picture of `size`: LA, or RGBA if it has colours."""
+        """Return what is to be laid over a picture of `size`: LA, or RGBA if it has colors."""
         if self.text is not None:
             stamp = self._lettered(Lettering(self.text, assets.font_path), size, room)
         elif assets.overlay is not None:
@@ -155,7 +155,7 @@ class Watermark(Operation, frozen=True, tag="watermark"):
 
 
 def _cut(stamp: Image.Image, room: Room) -> Image.Image:
-    """Cut what is larger than its room around its centre: a turned picture has up to two pixels of empty edge."""
+    """Cut what is larger than its room around its center: a turned picture has up to two pixels of empty edge."""
     width, height = min(stamp.width, room[0]), min(stamp.height, room[1])
     left, upper = (stamp.width - width) // 2, (stamp.height - height) // 2
     return stamp.crop((left, upper, left + width, upper + height))
@@ -177,7 +177,7 @@ def _tiled(stamp: Image.Image, size: Size, margin: int) -> Image.Image:
 
 def _laid(image: Image.Image, stamp: Image.Image, left: int, upper: int) -> Image.Image:
     """Lay the stamp over the picture, which keeps its own alpha (Porter and Duff's source over)."""
-    shown = holding(image, _ANY_HUE) if stamp.mode == "RGBA" else image
+    shown = promote_mode_for(image, _ANY_HUE) if stamp.mode == "RGBA" else image
     result = shown.copy()
     box = (left, upper, left + stamp.width, upper + stamp.height)
     if shown.mode in ALPHA_MODES:

@@ -5,15 +5,15 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.pixels.colors import Colour, holding, ink, premultiplied, rgba
+from worker.pixels.colors import Color, pixel_value, premultiplied, promote_mode_for, rgba
 from worker.pixels.geometry import Size
-from worker.pixels.modes import in_modes
+from worker.pixels.modes import convert_to_modes
 
 Background = Annotated[
-    Colour,
+    Color,
     Meta(
         description=(
-            "Colour around the picture. Not given: white, or transparent where the picture has transparency. "
+            "Color around the picture. Not given: white, or transparent where the picture has transparency. "
             "A 16-bit picture shows it as grey."
         )
     ),
@@ -35,13 +35,13 @@ def able_to_show(image: Image.Image, background: str | None) -> Image.Image:
     if background is None:
         return image
     if image.mode == "I;16" and rgba(background)[3] < 255:
-        return in_modes(image, ("LA",), None)
-    return holding(image, background)
+        return convert_to_modes(image, ("LA",), None)
+    return promote_mode_for(image, background)
 
 
 def canvas(image: Image.Image, size: Size, background: str | None) -> Image.Image:
     """Return an empty picture in the mode of `image`, which is able to show `background`."""
-    return Image.new(image.mode, size, WHITE[image.mode] if background is None else ink(background, image.mode))
+    return Image.new(image.mode, size, WHITE[image.mode] if background is None else pixel_value(background, image.mode))
 
 
 def framed(image: Image.Image, size: Size, offset: tuple[int, int], background: str | None) -> Image.Image:

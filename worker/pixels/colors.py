@@ -1,4 +1,4 @@
-"""Colours as clients write them, and in the modes of pictures; colours beside alpha."""
+"""Colors as clients write them, and in the modes of pictures; colors beside alpha."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -16,14 +16,14 @@ ALPHA_MODES = ("LA", "RGBA")
 _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 
 
-def rgba(colour: str) -> Rgba:
-    """Read a `Colour`, or raise `ValueError`."""
-    if colour == "transparent":
+def rgba(color: str) -> Rgba:
+    """Read a `Color`, or raise `ValueError`."""
+    if color == "transparent":
         return 0, 0, 0, 0
-    return ImageColor.getcolor(colour, "RGBA")  # type: ignore[return-value]
+    return ImageColor.getcolor(color, "RGBA")  # type: ignore[return-value]
 
 
-Colour = Annotated[
+Color = Annotated[
     str,
     Meta(
         pattern=r"^(#[0-9a-fA-F]{3,4}|#[0-9a-fA-F]{6}|#[0-9a-fA-F]{8}|[a-z]+)$",
@@ -36,9 +36,9 @@ Colour = Annotated[
 """Text; `rgba` reads it."""
 
 
-def ink(colour: str, mode: str) -> float | tuple[int, ...]:
-    """Return a `Colour` as a pixel of a working mode, where need be in grey or without its alpha."""
-    pixel = Image.new("RGBA", (1, 1), rgba(colour))
+def pixel_value(color: str, mode: str) -> float | tuple[int, ...]:
+    """Return a `Color` as a pixel of a working mode, where need be in grey or without its alpha."""
+    pixel = Image.new("RGBA", (1, 1), rgba(color))
     if mode == "I;16":
         grey = pixel.convert("L").getpixel((0, 0))
         return int(grey) * 257  # type: ignore[arg-type]
@@ -47,19 +47,19 @@ def ink(colour: str, mode: str) -> float | tuple[int, ...]:
     return pixel.convert(mode).getpixel((0, 0))  # type: ignore[return-value]
 
 
-def holding(image: Image.Image, *colours: str) -> Image.Image:
-    """Return a picture in a working mode brought to one that can show `colours`: with colour, with alpha, or both.
+def promote_mode_for(image: Image.Image, *colors: str) -> Image.Image:
+    """Return a picture in a working mode brought to one that can show `colors`: with color, with alpha, or both.
 
-    A 16-bit one stays as it is, and so does CMYK but for alpha: `ink` brings the colour to it.
+    A 16-bit one stays as it is, and so does CMYK but for alpha: `pixel_value` brings the color to it.
     """
-    pixels = [rgba(colour) for colour in colours]
+    pixels = [rgba(color) for color in colors]
     needs_alpha = any(alpha < 255 for *_, alpha in pixels)
-    needs_colour = any(not red == green == blue for red, green, blue, _ in pixels)
+    needs_color = any(not red == green == blue for red, green, blue, _ in pixels)
     match image.mode:
         case "L" | "LA":
             has_alpha = needs_alpha or image.mode == "LA"
             target = {(False, False): "L", (False, True): "LA", (True, False): "RGB", (True, True): "RGBA"}[
-                needs_colour, has_alpha
+                needs_color, has_alpha
             ]
         case "RGB" | "CMYK" if needs_alpha:
             target = "RGBA"
@@ -70,7 +70,7 @@ def holding(image: Image.Image, *colours: str) -> Image.Image:
     return image if image.mode == target else image.convert(target)
 
 
-def on_colours(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def apply_to_colors(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Apply `change` to the L or RGB part of a picture, whose alpha stays as it is."""
     if image.mode not in ALPHA_MODES:
         return change(image)
@@ -80,7 +80,7 @@ def on_colours(image: Image.Image, change: Callable[[Image.Image], Image.Image])
 
 
 def premultiplied(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Apply `change`, which mixes neighbours, so that transparent pixels lend nobody their colour.
+    """Apply `change`, which mixes neighbors, so that transparent pixels lend nobody their color.
 
     `change` meets L, RGB, La or RGBa; Pillow's own resize and rotate do this by themselves.
     """
@@ -93,20 +93,20 @@ ANY_ALPHA = [0] + [255] * 255
 """Point table: an alpha channel -> the mask of all that is visible."""
 
 _NEAR_ENOUGH = [min(255, 8 * alpha) for alpha in range(256)]
-"""Premultiplied colours of little alpha have few bits; as they give way to the mean, rounding adds up to 4 at most."""
+"""Premultiplied colors of little alpha have few bits; as they give way to the mean, rounding adds up to 4 at most."""
 
 
 def visible_histograms(frames: Sequence[Image.Image]) -> list[list[int]]:
-    """Return a histogram of 256 counts for each band of colour, over the visible pixels of all frames together."""
+    """Return a histogram of 256 counts for each band of color, over the visible pixels of all frames together."""
     counts = [_visible_histogram(frame) for frame in frames]
     total = [sum(each) for each in zip(*counts, strict=True)]
     return [total[start : start + 256] for start in range(0, len(total), 256)]
 
 
-def on_visible_colours(image: Image.Image, reach: float, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Apply `change`, which looks at neighbours some `reach` pixels around, to the colours; alpha stays as it is.
+def on_visible_colors(image: Image.Image, reach: float, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Apply `change`, which looks at neighbors some `reach` pixels around, to the colors; alpha stays as it is.
 
-    Where nothing is visible, `change` meets the colours of what is visible nearby.
+    Where nothing is visible, `change` meets the colors of what is visible nearby.
     """
     if image.mode not in ALPHA_MODES:
         return change(image)
@@ -122,23 +122,23 @@ def _visible_histogram(frame: Image.Image) -> list[int]:
 
 
 def _underpainted(image: Image.Image, reach: float) -> Image.Image:
-    colours = image.convert(image.mode.removesuffix("A"))
+    colors = image.convert(image.mode.removesuffix("A"))
     alpha = image.getchannel("A")
     lowest, highest = alpha.getextrema()
     if lowest or not highest:
-        return colours
-    mean = tuple(round(value) for value in ImageStat.Stat(colours, alpha).mean)
-    canvas = Image.new(colours.mode, image.size, mean)
+        return colors
+    mean = tuple(round(value) for value in ImageStat.Stat(colors, alpha).mean)
+    canvas = Image.new(colors.mode, image.size, mean)
     near = premultiplied(image, lambda picture: picture.filter(ImageFilter.GaussianBlur(reach)))
-    canvas.paste(near.convert(colours.mode), mask=near.getchannel("A").point(_NEAR_ENOUGH))
-    canvas.paste(colours, mask=alpha.point(ANY_ALPHA))
+    canvas.paste(near.convert(colors.mode), mask=near.getchannel("A").point(_NEAR_ENOUGH))
+    canvas.paste(colors, mask=alpha.point(ANY_ALPHA))
     return canvas
 
 
-def translucent_problems(**colours: str) -> list[Problem]:
-    """Return a problem for each parameter whose colour is not opaque."""
+def translucent_problems(**colors: str) -> list[Problem]:
+    """Return a problem for each parameter whose color is not opaque."""
     return [
-        Problem(name, f"'{colour}' is translucent; give a colour without alpha")
-        for name, colour in colours.items()
-        if rgba(colour)[3] < 255
+        Problem(name, f"'{color}' is translucent; give a color without alpha")
+        for name, color in colors.items()
+        if rgba(color)[3] < 255
     ]

@@ -24,7 +24,7 @@ CropPosition = Annotated[
     Meta(
         description=(
             "What is kept: the center, the side or corner that is named, or, with smart, the part with most detail, "
-            "skin and colour."
+            "skin and color."
         )
     ),
 ]
@@ -73,6 +73,6 @@ LEAST_SIDE = 128
 """What the longer side keeps at least: for results of 16 to 32 pixels the gaps alone gave 43 dB."""
 
 
-def kept_gap(gap: float, result: Size) -> float:
+def decoder_gap(gap: float, result: Size) -> float:
     """Return how much larger than a result of this size a reduced picture must be."""
     return max(gap, LEAST_SIDE / max(result))

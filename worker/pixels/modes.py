@@ -1,4 +1,4 @@
-"""Colours through ICC profiles."""
+"""Colors through ICC profiles."""
 
 from io import BytesIO
 
@@ -9,7 +9,7 @@ from worker.errors import PictureError
 SRGB = ImageCms.createProfile("sRGB")
 
 ICC_COLOUR_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB ", "CMYK": b"CMYK"}
-"""Mode -> the colour space signature at byte 16 of a profile that may go with it (ICC.1:2022, 7.2.8)."""
+"""Mode -> the color space signature at byte 16 of a profile that may go with it (ICC.1:2022, 7.2.8)."""
 
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
@@ -24,7 +24,7 @@ def fits(profile: bytes, mode: str) -> bool:
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert a picture in a working mode to L, LA, RGB or RGBA in sRGB.
 
-    Without a profile that fits and can be read its colours are taken as sRGB; CMYK then goes by Pillow's plain formula,
+    Without a profile that fits and can be read its colors are taken as sRGB; CMYK then goes by Pillow's plain formula,
     which is far off for print inks.
     """
     converted = None
@@ -40,10 +40,10 @@ def _through(image: Image.Image, profile: bytes) -> Image.Image | None:
     has_alpha = image.mode in ("LA", "RGBA")
     if image.mode == "I;16":
         image = image.point(lambda value: value * (1 / 256))  # `convert` alone would clip at 255
-    colours = image.convert("L" if image.mode == "I;16" else image.mode.removesuffix("A"))
+    colors = image.convert("L" if image.mode == "I;16" else image.mode.removesuffix("A"))
     try:
         converted = ImageCms.profileToProfile(
-            colours, ImageCms.ImageCmsProfile(BytesIO(profile)), SRGB, outputMode="RGB"
+            colors, ImageCms.ImageCmsProfile(BytesIO(profile)), SRGB, outputMode="RGB"
         )
     except (ImageCms.PyCMSError, OSError):
         return None
@@ -56,12 +56,12 @@ _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
 """Mode -> those that hold all that it holds, the closest first."""
 
 
-def normalised(image: Image.Image) -> Image.Image:
+def normalize_mode(image: Image.Image) -> Image.Image:
     """Bring a picture of any Pillow mode to one of `WORKING_MODES`, with the alpha that it has in whatever form.
 
     Samples of 32 bits are taken as they are: I within 0 to 65,535, F within 0 to 255; what lies outside is clipped.
     """
-    # A palette or a colour key (PNG's tRNS) holds transparency outside the mode.
+    # A palette or a color key (PNG's tRNS) holds transparency outside the mode.
     has_alpha = image.has_transparency_data
     match image.mode:
         case "I;16" if has_alpha:
@@ -82,7 +82,7 @@ def normalised(image: Image.Image) -> Image.Image:
             lab_to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), SRGB, "LAB", "RGB")
             converted = ImageCms.applyTransform(image, lab_to_rgb)
             if converted is None:
-                raise PictureError("the picture's LAB colours cannot be converted")
+                raise PictureError("the picture's LAB colors cannot be converted")
             return converted
     return image.convert("RGBA" if has_alpha else "RGB")
 
@@ -93,12 +93,12 @@ def _keyed_out(image: Image.Image) -> Image.Image:
     floats, key = image.convert("F"), image.info["transparency"]
     over = floats.point(lambda value: value * 1 - key).convert("L")
     under = floats.point(lambda value: value * -1 + key).convert("L")
-    grey = in_modes(image, ("LA",), None)
+    grey = convert_to_modes(image, ("LA",), None)
     grey.putalpha(ImageChops.lighter(over, under).point([0] + [255] * 255))
     return grey
 
 
-def in_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) -> Image.Image:
+def convert_to_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) -> Image.Image:
     """Bring a picture in a working mode to the closest of `modes`: nothing is lost that one of them can hold.
 
     CMYK goes through `profile`, its own ICC profile, if that can be used.
@@ -106,7 +106,7 @@ def in_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) 
     if image.mode in modes:
         return image
     if image.mode == "I;16":
-        return in_modes(image.point(lambda value: value * (1 / 256)).convert("L"), modes, profile)
+        return convert_to_modes(image.point(lambda value: value * (1 / 256)).convert("L"), modes, profile)
     if image.mode == "CMYK":
-        return in_modes(to_srgb(image, profile), modes, profile)
+        return convert_to_modes(to_srgb(image, profile), modes, profile)
     return image.convert(next(mode for mode in _WIDER[image.mode] if mode in modes))

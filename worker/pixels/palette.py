@@ -1,4 +1,4 @@
-"""The colours that a picture is made of."""
+"""The colors that a picture is made of."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ CLUSTERS = 32
 """Into how many groups the pixels are put first; to join those pairwise takes 8 times as long for twice as many."""
 
 ALIKE = 16.0
-"""Colours closer than this, as a distance in RGB, are one: a flat area of a JPEG varies by some steps."""
+"""Colors closer than this, as a distance in RGB, are one: a flat area of a JPEG varies by some steps."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Pixels of like colour."""
+    """Pixels of like color."""
 
     weight: float
     """Their number, each as far as it is opaque."""
     rgb: tuple[float, float, float]
-    """Their mean colour, 0 to 255."""
+    """Their mean color, 0 to 255."""
 
     @property
     def color(self) -> str:
@@ -40,7 +40,7 @@ class Cluster:
         return dist(self.rgb, other.rgb)
 
     def spread(self, other: "Cluster") -> float:
-        """By how much joining the two adds to the squared distances of pixels to their cluster's colour (Ward 1963)."""
+        """By how much joining the two adds to the squared distances of pixels to their cluster's color (Ward 1963)."""
         return self.weight * other.weight / (self.weight + other.weight) * self.distance(other) ** 2
 
 

@@ -1,4 +1,4 @@
-"""The part of a picture worth keeping, found without a model: where detail, skin and strong or rare colours are."""
+"""The part of a picture worth keeping, found without a model: where detail, skin and strong or rare colors are."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -14,7 +14,7 @@ DETAIL, SKIN, COLOUR, CONTRAST = 0.2, 0.6, 0.1, 0.2
 """What each counts for where it is strongest.
 
 Chosen on 177 crops of seven photographs, most with the subject near a side: they hold 99 % of its area, and
-80 % of them the whole subject; around the centre they hold 89 % and 56 %.
+80 % of them the whole subject; around the center they hold 89 % and 56 %.
 """
 
 INNER = 0.7
@@ -25,7 +25,7 @@ MIDDLE_BIAS = 0.1
 
 # Grain and compression stay below the least difference that counts; beyond some 45, an edge is an edge.
 _DETAIL = [min(255, max(0, value - 4) * 6) for value in range(256)]
-# The ranges of Chai and Ngan (1999) for skin of every colour, with less of the reds that clothes have.
+# The ranges of Chai and Ngan (1999) for skin of every color, with less of the reds that clothes have.
 _SKIN_LUMA = [255 if 60 <= value <= 240 else 0 for value in range(256)]
 _SKIN_CB = [255 if 77 <= value <= 127 else 0 for value in range(256)]
 _SKIN_CR = [255 if 136 <= value <= 173 else 0 for value in range(256)]
@@ -71,16 +71,16 @@ def _scores(small: Image.Image) -> Image.Image:
     _, saturation, value = rgb.convert("HSV").split()
     detail = ImageChops.difference(luma, luma.filter(ImageFilter.BoxBlur(2))).point(_DETAIL)
     skin = ImageChops.multiply(ImageChops.multiply(cb.point(_SKIN_CB), cr.point(_SKIN_CR)), luma.point(_SKIN_LUMA))
-    colour = ImageChops.multiply(saturation, value).point(_COLOUR)
+    color = ImageChops.multiply(saturation, value).point(_COLOUR)
     # Where half of the picture has the tone of skin, it is wood, sand or fur, or a face that fills it: look at detail.
     rarity = max(0.0, 1 - 2 * skin.histogram()[255] / (skin.width * skin.height))
-    scores = Image.merge("RGB", (detail, skin, colour)).convert("L", (DETAIL, SKIN * rarity, COLOUR, 0))
+    scores = Image.merge("RGB", (detail, skin, color)).convert("L", (DETAIL, SKIN * rarity, COLOUR, 0))
     scores = ImageChops.add(scores, _contrast(rgb).point(_CONTRAST))
     return ImageChops.multiply(scores, small.getchannel("A")) if "A" in small.getbands() else scores
 
 
 def _contrast(rgb: Image.Image) -> Image.Image:
-    """Return how far each pixel is from the mean colour: a cup stands out from its table, whose grain is detail too."""
+    """Return how far each pixel is from the mean color: a cup stands out from its table, whose grain is detail too."""
     mean = rgb.resize((1, 1), Image.Resampling.BOX).resize(rgb.size)
     red, green, blue = ImageChops.difference(rgb, mean).split()
     return ImageChops.lighter(ImageChops.lighter(red, green), blue)

@@ -13,7 +13,7 @@ from worker.tasks.model import (
     Task,
     TaskNotFound,
     WrongState,
-    waited_too_long,
+    queue_timeout_message,
 )
 from worker.tasks.store import Tasks
 
@@ -26,16 +26,16 @@ BATCH = 100
 async def sweep(tasks: Tasks, storage: Storage) -> None:
     """Do all of this module's work once; its cost follows what there is to do, as ids come from indices."""
     await fail_overdue(tasks)
-    await take_up_unheld(tasks)
+    await requeue_orphaned(tasks)
     await remove_expired(tasks, storage)
-    await remove_unnamed(tasks, storage)
+    await remove_orphaned_uploads(tasks, storage)
 
 
 async def remove_expired(tasks: Tasks, storage: Storage) -> int:
     """Remove the tasks that ended longer ago than their time to live; return how many."""
     removed = 0
     while expired := await tasks.expired(BATCH):
-        # A task whose files cannot be removed has no record by then; `remove_unnamed` tries them again.
+        # A task whose files cannot be removed has no record by then; `remove_orphaned_uploads` tries them again.
         await _for_each(expired, lambda task_id: remove(task_id, tasks, storage))
         removed += len(expired)
     if removed:
@@ -45,13 +45,13 @@ async def remove_expired(tasks: Tasks, storage: Storage) -> int:
 
 async def remove(task_id: str, tasks: Tasks, storage: Storage) -> bool:
     """Remove an ended task, its upload and its results; return False, and do nothing, if it has not ended."""
-    if not await tasks.retire(task_id):
+    if not await tasks.delete(task_id):
         return False
     await _remove_files(task_id, tasks, storage)
     return True
 
 
-async def remove_unnamed(tasks: Tasks, storage: Storage) -> None:
+async def remove_orphaned_uploads(tasks: Tasks, storage: Storage) -> None:
     """Remove the files of uploads that never became a task, and of tasks whose removal broke off."""
     failed = 0
     while unnamed := await tasks.abandoned_uploads(BATCH, skip=failed):
@@ -85,18 +85,18 @@ async def fail_overdue(tasks: Tasks) -> None:
 
 
 async def _fail_overdue(task_id: str, tasks: Tasks) -> None:
-    fields = {"error": waited_too_long(tasks.queue_timeout_s), "error_code": ErrorCode.QUEUE_TIMEOUT}
+    fields = {"error": queue_timeout_message(tasks.queue_timeout_s), "error_code": ErrorCode.QUEUE_TIMEOUT}
     try:
         await tasks.move(task_id, Status.FAILURE, sources=(Status.PENDING,), fields=fields)
     except WrongState as exc:
         logger.info("%s is no longer overdue: %s", task_id, exc)
     except TaskNotFound:
-        await tasks.retire(task_id)  # its record expired; its index entries and files are left
+        await tasks.delete(task_id)  # its record expired; its index entries and files are left
 
 
-async def take_up_unheld(tasks: Tasks) -> None:
+async def requeue_orphaned(tasks: Tasks) -> None:
     """Queue the unfinished tasks again that the queue has lost; an attempt that was begun counts as one that died."""
-    for task in await tasks.unheld(BATCH):
+    for task in await tasks.orphaned(BATCH):
         await _take_up(task, tasks)
 
 

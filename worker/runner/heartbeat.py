@@ -120,7 +120,7 @@ class Heartbeat:
                 await self._send(beat)
             except (RedisError, OSError) as exc:
                 logger.warning("no heartbeat sent: %s", exc)
-            self._look_at_wear(beat)
+            self._check_recycle(beat)
             await asyncio.sleep(BEAT_INTERVAL_S)
 
     async def _send(self, beat: Beat) -> None:
@@ -132,7 +132,7 @@ class Heartbeat:
             pipe.zremrangebyrank("workers", 0, -MOST_REMEMBERED - 1)
             await pipe.execute()
 
-    def _look_at_wear(self, beat: Beat) -> None:
+    def _check_recycle(self, beat: Beat) -> None:
         tasks, megabytes = beat.done + beat.failed, beat.rss_bytes / 1_000_000
         is_worn = 0 < self._settings.worker_max_tasks <= tasks or 0 < self._settings.worker_max_rss_mb <= megabytes
         if is_worn and self._on_worn is not None:

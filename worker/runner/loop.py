@@ -12,7 +12,7 @@ from arq.worker import Worker
 
 from worker.runner.heartbeat import worker_name
 from worker.runner.slots import Slots
-from worker.tasks.queue import LONGEST_REPLY_S, WAKE_CHANNEL, messages, through_outage
+from worker.tasks.queue import LONGEST_REPLY_S, WAKE_CHANNEL, messages, retry_through_outage
 
 FALLBACK_POLL_S = 0.5
 """How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
@@ -48,17 +48,17 @@ class EventWorker(Worker):
 
     async def main(self) -> None:
         """Run until cancelled; when Redis goes away arq ends, here running tasks go on until it is back."""
-        await through_outage(self.pool.ping)
-        listener = asyncio.create_task(through_outage(self._listen))
+        await retry_through_outage(self.pool.ping)
+        listener = asyncio.create_task(retry_through_outage(self._listen))
         try:
-            await through_outage(super().main)
+            await retry_through_outage(super().main)
         finally:
             listener.cancel()
 
     async def _poll_iteration(self) -> None:
         self._wake.clear()
-        await through_outage(self._begin_due)
-        await through_outage(self.heart_beat)
+        await retry_through_outage(self._begin_due)
+        await retry_through_outage(self.heart_beat)
         with suppress(TimeoutError):
             async with asyncio.timeout(FALLBACK_POLL_S):
                 await self._wake.wait()

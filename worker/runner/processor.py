@@ -1,4 +1,4 @@
-"""What happens to one task, from STARTED to its one end."""
+"""Processing of one task, from STARTED to its final state."""
 
 import asyncio
 import logging
@@ -23,9 +23,18 @@ from worker.runner.slots import Overrun, Slots
 from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import delete_files, delete_uploads
-from worker.tasks.model import OutputRecord, Spec, Status, Task, TaskNotFound, WrongState, overlay_path, waited_too_long
-from worker.tasks.progress import Progress
-from worker.tasks.queue import LEASE_RENEWAL_S, through_outage
+from worker.tasks.model import (
+    OutputRecord,
+    Spec,
+    Status,
+    Task,
+    TaskNotFound,
+    WrongState,
+    overlay_path,
+    queue_timeout_message,
+)
+from worker.tasks.progress import Progress, Run
+from worker.tasks.queue import LEASE_RENEWAL_S, retry_through_outage
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
 from worker.telemetry.clock import now_ms
@@ -40,12 +49,12 @@ PROGRESS_INTERVAL_S = 0.25
 
 
 class _StorageAway(Exception):
-    """The task itself is not at fault and is put off."""
+    """Storage is unavailable; the task is queued again after a delay."""
 
 
 @contextmanager
 def _unexpected_as_failure(task_id: str) -> Iterator[None]:
-    """Raise `TaskFailed` for an error that nothing foresees: left to its lease, the task would be tried twice more."""
+    """Raise `TaskFailed` for an unexpected error; left to its lease, the task would be tried twice more."""
     try:
         yield
     except (TaskFailed, TaskStopped, _StorageAway):
@@ -56,18 +65,8 @@ def _unexpected_as_failure(task_id: str) -> Iterator[None]:
         raise TaskFailed(ErrorCode.INTERNAL, message) from exc
 
 
-class Run:
-    """One attempt at a task while it is under way."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        """Set when the work is to end at its next step."""
-        self.progress = Progress(0)
-        """Steps done of the plan; set once the plan is known."""
-
-
 class Processor:
-    """Runs tasks; one per worker process."""
+    """Processes tasks; one per worker process."""
 
     def __init__(self, settings: Settings, tasks: Tasks, storage: Storage, slots: Slots, fetcher: Fetcher) -> None:
         self._settings = settings
@@ -80,7 +79,7 @@ class Processor:
         self.done = self.failed = 0
 
     async def begin_and_process(self, task_id: str) -> None:
-        """Begin a queued task, if it is still to be begun, and take it to its end."""
+        """Start a queued task, if it still waits, and process it; for arq's own loop."""
         await self._tasks.renew_lease(task_id)  # and shorten arq's lock, an hour long, to the lease's length
         begin = partial(self._tasks.move, task_id, Status.STARTED, fields={"worker": worker_name(), "progress": 0})
         try:
@@ -92,11 +91,10 @@ class Processor:
             logger.info("%s not begun: %s", task_id, exc)
 
     async def process(self, task: Task, on_rendered: Callable[[], None] = lambda: None) -> None:
-        """Take a task that was begun here to its end, or hand it back: PENDING again, this attempt not counted.
+        """Process a started task to its end, or queue it again without counting the attempt.
 
-        That is when storage is away (the task is put off), when this is cancelled (the worker stops), or when its
-        upload has been fetched: it waits for its turn then, as if it had been sent.
-        `on_rendered` is called when the picture is made and its slot free, but the result still to be stored.
+        It is queued again when storage is unavailable (after a delay), when this call is cancelled (the worker stops),
+        and when its upload was fetched. `on_rendered` is called when its slot is free and the result not yet stored.
         """
         logs.task_id.set(task.id)
         with suppress(msgspec.DecodeError):
@@ -107,14 +105,14 @@ class Processor:
         except _StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
             logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
-            await through_outage(lambda: self._hand_back(task, now_ms() + delay_s * 1000))
+            await retry_through_outage(lambda: self._hand_back(task, now_ms() + delay_s * 1000))
         except asyncio.CancelledError:
             with suppress(RedisError):  # the lease lapses; stopping cannot wait for Redis
                 await asyncio.shield(self._hand_back(task, task.created_ms))
             raise
 
     def stop(self, task_id: str) -> None:
-        """Let a task that runs here stop: at once while its upload is fetched, else at its next step."""
+        """Stop a running task: at once while its upload is fetched, else at its next step."""
         if task_id in self.stops:
             self.stops[task_id].set()
             self._fetcher.stop(task_id)
@@ -144,17 +142,17 @@ class Processor:
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
     async def _fetch(self, task: Task, spec: Spec) -> None:
-        """Fetch the upload and queue the task again, for the rest."""
+        """Fetch the upload, then queue the task again to be processed."""
         try:
             fetched = await self._fetcher.fetch(task, spec)
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
         self._tasks.stats.count(BYTES_IN, by=fetched.bytes)
         found: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
-        await through_outage(lambda: self._hand_back(task, task.created_ms, found))
+        await retry_through_outage(lambda: self._hand_back(task, task.created_ms, found))
 
     async def _run(self, task: Task, spec: Spec, run: Run, on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
-        """Make and store the results; return what there is to know of them."""
+        """Render and store the results; return their records."""
         run.progress = Progress(spec.plan.step_count)
         upload = await self._upload(task.upload_path, spec.source)
         overlay = None if spec.overlay is None else await self._upload(overlay_path(task.id), spec.overlay)
@@ -168,9 +166,8 @@ class Processor:
                 )
             except StorageUnavailable as exc:
                 raise _StorageAway(exc) from exc
-            records[name] = OutputRecord(
-                paths[name], result.format, len(result.data), result.sha256, result.width, result.height, result.frames
-            )
+            size = result.width, result.height, result.frames
+            records[name] = OutputRecord(paths[name], result.format, len(result.data), result.sha256, *size)
             run.progress.output_done(name, paths[name])
         return records
 
@@ -180,7 +177,7 @@ class Processor:
         if task.deaths >= self._settings.max_attempts:
             raise TaskFailed(ErrorCode.WORKER_DIED, f"the worker died {task.deaths} times while processing this image")
         if task.deaths == 0 and task.waited_ms > self._settings.queue_timeout_s * 1000:
-            raise TaskFailed(ErrorCode.QUEUE_TIMEOUT, waited_too_long(self._settings.queue_timeout_s))
+            raise TaskFailed(ErrorCode.QUEUE_TIMEOUT, queue_timeout_message(self._settings.queue_timeout_s))
         try:
             return task.spec
         except msgspec.DecodeError as exc:
@@ -220,10 +217,10 @@ class Processor:
             raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc
 
     async def _end(self, task: Task, run: Run, end: Status, **fields: str) -> None:
-        """Record the outcome, however long Redis is away: nobody else can know it."""
+        """Record the final state, retrying while Redis is unavailable."""
         for operation, took_s in list(run.progress.took_s):  # a thread that overran may still go on
             self._tasks.stats.observe(OPERATION, operation, seconds=took_s)
-        async with run.progress.telling:
+        async with run.progress.reporting:
             steps = run.progress.take()
         move = partial(
             self._tasks.move,
@@ -235,7 +232,7 @@ class Processor:
             steps=steps,
         )
         try:
-            await through_outage(move)
+            await retry_through_outage(move)
         except WrongState as exc:
             logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
         except TaskNotFound:
@@ -273,14 +270,14 @@ class Processor:
         while True:
             for _ in range(round(LEASE_RENEWAL_S / PROGRESS_INTERVAL_S)):
                 await asyncio.sleep(PROGRESS_INTERVAL_S)
-                if not run.progress.is_told:
+                if not run.progress.is_reported:
                     await self._report(task, run.progress)
             if not await self._renew(task):
                 return
 
     async def _report(self, task: Task, progress: Progress) -> None:
         try:
-            await self._tasks.tell(task, progress)
+            await self._tasks.report_progress(task, progress)
         except RedisError as exc:
             logger.warning("%s: progress not told: %s", task.id, exc)
 

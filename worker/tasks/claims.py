@@ -30,7 +30,7 @@ class KeyInUse(Exception):
         super().__init__("a request with this Idempotency-Key is still in progress; try again later")
 
 
-class Kept(Struct, frozen=True):
+class IdempotencyEntry(Struct, frozen=True):
     """What `Tasks.create` is to keep under a key, for `ttl_ms`, in the place of the claim."""
 
     key: str
@@ -78,5 +78,5 @@ class Claim:
                 # GT: should the claim be a record by now, that lives longer.
                 await self._redis.pexpire(self._key, LIFE_S * 1000, gt=True)
 
-    def kept_as(self, record: bytes, ttl_s: int) -> Kept:
-        return Kept(self._key, self._token, record, ttl_s * 1000)
+    def entry_for(self, record: bytes, ttl_s: int) -> IdempotencyEntry:
+        return IdempotencyEntry(self._key, self._token, record, ttl_s * 1000)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from worker.tasks.model import ENDS, Status, Task, found, parse_task_id, task_key
+from worker.tasks.model import FINAL_STATES, Status, Task, parse_record, parse_task_id, task_key
 from worker.tasks.progress import Step
 
 STREAM = "tasks:events"
@@ -42,7 +42,7 @@ class Event(msgspec.Struct, frozen=True):
 
     @property
     def is_end(self) -> bool:
-        return self.status in ENDS
+        return self.status in FINAL_STATES
 
 
 def is_later(one_id: str, other_id: str) -> bool:
@@ -57,9 +57,9 @@ async def newest_id(redis: Redis) -> str:
     return newest_of(await redis.xrevrange(STREAM, count=1))
 
 
-def newest_of(found: list[tuple[bytes, Any]]) -> str:
-    """Read the reply to XREVRANGE."""
-    return found[0][0].decode() if found else BEGINNING
+def newest_of(entries: list[tuple[bytes, Any]]) -> str:
+    """Return the id of the newest event in the reply to XREVRANGE."""
+    return entries[0][0].decode() if entries else BEGINNING
 
 
 async def task_with_newest_id(redis: Redis, task_id: str) -> tuple[Task, str]:
@@ -69,7 +69,7 @@ async def task_with_newest_id(redis: Redis, task_id: str) -> tuple[Task, str]:
         pipe.hgetall(task_key(known_id))
         pipe.xrevrange(STREAM, count=1)
         record, newest = await pipe.execute()
-    return found(known_id, record), newest_of(newest)
+    return parse_record(known_id, record), newest_of(newest)
 
 
 async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None = None) -> list[Event]:
@@ -81,11 +81,11 @@ async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None
 async def between(redis: Redis, task_id: str, from_ms: int, until_ms: int | None) -> list[Event]:
     """Return the events of one task in a span of time (Unix ms, by the server's clock), of those still in the log."""
     first, last = str(from_ms), "+" if until_ms is None else str(until_ms)
-    found: list[Event] = []
+    events: list[Event] = []
     while entries := await redis.xrange(STREAM, first, last, READ_AT_ONCE):
-        found += [_decode(*entry) for entry in entries if entry[1][b"task_id"] == task_id.encode()]
+        events += [_decode(*entry) for entry in entries if entry[1][b"task_id"] == task_id.encode()]
         first = f"({entries[-1][0].decode()}"
-    return found
+    return events
 
 
 def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:

@@ -122,7 +122,7 @@ async def _records(redis: Redis, task_ids: list[str]) -> list[Task | None]:
 
 def _readable(task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
     try:
-        task = model.found(task_id, record)
+        task = model.parse_record(task_id, record)
         task.spec  # noqa: B018 - decodes it
     except (TaskNotFound, msgspec.DecodeError, *model.UNREADABLE):
         return None

@@ -33,7 +33,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.REVOKED: frozenset({Status.PENDING}),
 }
 
-ENDS = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
+FINAL_STATES = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -182,7 +182,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_finished(self) -> bool:
-        return self.status in ENDS
+        return self.status in FINAL_STATES
 
     @property
     def deaths(self) -> int:
@@ -233,14 +233,14 @@ def parse_task_id(text: str) -> str:
         raise TaskNotFound(text) from None
 
 
-def found(task_id: str, record: Mapping[bytes, bytes]) -> Task:
+def parse_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
     """Decode what HGETALL has found, or raise `TaskNotFound` where there was nothing."""
     if b"status" not in record:
         raise TaskNotFound(task_id)
-    return decoded(task_id, record)
+    return decode_record(task_id, record)
 
 
-def decoded(task_id: str, record: Mapping[bytes, bytes]) -> Task:
+def decode_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
     fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
     fields["spec_json"] = record[b"spec"]
     fields["outputs_json"] = record.get(b"outputs", b"{}")
@@ -249,7 +249,7 @@ def decoded(task_id: str, record: Mapping[bytes, bytes]) -> Task:
 
 
 UNREADABLE = (msgspec.ValidationError, KeyError, UnicodeDecodeError)
-"""What `decoded` raises for a record that somebody else wrote, or damaged."""
+"""What `decode_record` raises for a record that somebody else wrote, or damaged."""
 
 
 def pairs(reply: list[Any]) -> dict[bytes, Any]:
@@ -290,7 +290,7 @@ EVENTS_KEPT = 100_000
 """Length of the stream of events, about 100 bytes each."""
 
 
-def waited_too_long(timeout_s: float) -> str:
+def queue_timeout_message(timeout_s: float) -> str:
     return f"it waited longer than {timeout_s:g} s for a worker"
 
 

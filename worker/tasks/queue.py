@@ -114,7 +114,7 @@ def connect(url: str, *, patient: bool = False) -> ArqRedis:
     return ArqRedis(pool, job_serializer=encode_job, job_deserializer=decode_job)
 
 
-async def through_outage(action: Callable[[], Awaitable[T]]) -> T:
+async def retry_through_outage(action: Callable[[], Awaitable[T]]) -> T:
     """Do `action`, again and again with growing pauses while Redis is away."""
     pause_s = FIRST_PAUSE_S
     while True:
@@ -142,7 +142,7 @@ def job_for(task_id: str, at_ms: int) -> bytes:
 def _job(function: str, argument: str, at_ms: int) -> bytes:
     job = serialize_job(function, (argument,), {}, None, at_ms, serializer=encode_job)
     if job is None:
-        raise TypeError("arq could not serialise the job")
+        raise TypeError("arq could not serialize the job")
     return job
 
 
@@ -201,7 +201,7 @@ async def rank(redis: Redis, task_id: str) -> int | None:
     return await redis.zrank(FETCH_QUEUE, task_id) if found is None else found
 
 
-async def held(redis: Redis, task_ids: list[str]) -> set[str]:
+async def held_task_ids(redis: Redis, task_ids: list[str]) -> set[str]:
     """Return those of the tasks that are in a queue (waiting, put off) or run under a lease that has not lapsed."""
     if not task_ids:
         return set()

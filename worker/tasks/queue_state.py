@@ -7,7 +7,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from worker.tasks.capacity import QueueFull
-from worker.tasks.model import ENDS, Status, in_state
+from worker.tasks.model import FINAL_STATES, Status, in_state
 from worker.tasks.queue import PAUSED, WAKE_CHANNEL
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import SAMPLED_AGE_MS, SAMPLED_RUNNING, SAMPLED_WAITING, SAMPLES, Stats
@@ -26,11 +26,11 @@ async def resume(redis: Redis) -> None:
         await pipe.execute()
 
 
-async def look_for_room(redis: Redis, limit: int) -> None:
+async def check_capacity(redis: Redis, limit: int) -> None:
     """Raise `QueueFull` when `limit` tasks wait, or more."""
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zcard(in_state(Status.PENDING))
-        for status in sorted(ENDS):
+        for status in sorted(FINAL_STATES):
             pipe.zcount(in_state(status), now_ms() - 10_000, "+inf")
         waiting, *ended = await pipe.execute()
     if waiting >= limit:

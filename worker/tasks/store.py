@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from worker.errors import ErrorCode
 from worker.settings import Settings
 from worker.tasks import model, queue
-from worker.tasks.capacity import Room
-from worker.tasks.claims import Kept, KeyInUse
-from worker.tasks.model import ENDS, TRANSITIONS, Owner, Spec, Status, Task, TaskNotFound, WrongState
+from worker.tasks.capacity import Capacity
+from worker.tasks.claims import IdempotencyEntry, KeyInUse
+from worker.tasks.model import FINAL_STATES, TRANSITIONS, Owner, Spec, Status, Task, TaskNotFound, WrongState
 from worker.tasks.progress import Progress, Step
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
@@ -47,8 +47,16 @@ class Tasks:
         self.queue_timeout_s = settings.queue_timeout_s
         self.stats = Stats()
         """What this process counts; for a `Reporter` to send."""
-        self.room = Room()
-        self._create, self._begin, self._renew, self._tell, self._move, self._mark, self._retire = (
+        self.capacity = Capacity()
+        (
+            self._create,
+            self._begin,
+            self._renew,
+            self._report_progress,
+            self._move,
+            self._request_cancel,
+            self._delete,
+        ) = (
             redis.register_script(script("worker.tasks", "_common", name))
             for name in ("create", "begin", "renew_lease", "report_progress", "move", "request_cancel", "delete")
         )
@@ -57,14 +65,13 @@ class Tasks:
         self,
         task_id: str,
         spec: Spec,
-        kept: Kept | None = None,
+        kept: IdempotencyEntry | None = None,
         callback_url: str | None = None,
         owner: Owner | None = None,
     ) -> None:
-        """Record a task as PENDING and queue it, both or neither, in one round trip; or raise `QueueFull`.
+        """Create a PENDING task and queue it in one atomic step, or raise `QueueFull`.
 
-        With `kept`, which is kept in the same step, it is the one task of a key; or raise `KeyInUse`. At each of its
-        ends a webhook is sent to `callback_url`.
+        With `kept`, also store the idempotency record, or raise `KeyInUse`. Webhooks go to `callback_url`.
         """
         at_ms = now_ms()
         waiting, *refused = await self._create(
@@ -88,17 +95,17 @@ class Tasks:
         if waiting is None:
             raise KeyInUse
         if refused:
-            raise self.room.none(waiting, refused[0], owner if refused[1:] else None)
+            raise self.capacity.record_full(waiting, refused[0], owner if refused[1:] else None)
 
     async def get(self, task_id: str) -> Task:
-        """Return the task, or raise `TaskNotFound`; whatever is not an id names no task."""
+        """Return the task, or raise `TaskNotFound`, also for text that is not a task id."""
         known_id = model.parse_task_id(task_id)
         # redis-py types each command for its blocking client too.
         record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(model.task_key(known_id)))
-        return model.found(known_id, record)
+        return model.parse_record(known_id, record)
 
     async def position(self, task_id: str) -> int | None:
-        """Return a waiting task's place in the queue, from 1; None when it waits no longer."""
+        """Return a waiting task's position in the queue, from 1; None if it no longer waits."""
         rank: int | None = await queue.rank(self._redis, task_id)
         return None if rank is None else rank + 1
 
@@ -107,34 +114,23 @@ class Tasks:
     ) -> list[Task]:
         """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
 
-        And up to `fetches` of those whose uploads are yet to be fetched. Tasks whose worker let its lease lapse come
-        first; a lapsed lease of `running`, the caller's own, is renewed.
+        Also start up to `fetches` tasks whose upload must be fetched. Tasks with a lapsed lease come first, except for
+        `running`, the caller's own, whose leases are renewed.
         """
         token = uuid4().hex
+        times = [queue.LEASE_S * 1000, UNFINISHED_TTL_MS]
         reply: list[Any] = await self._begin(
             keys=queue.begin_keys(token),
-            args=[
-                count,
-                queue.LEASE_S * 1000,
-                UNFINISHED_TTL_MS,
-                token,
-                model.EVENTS_KEPT,
-                *queue.BEGIN_PREFIXES,
-                worker,
-                fetches,
-                *running,
-            ],
+            args=[count, *times, token, model.EVENTS_KEPT, *queue.BEGIN_PREFIXES, worker, fetches, *running],
         )
-        found = [
-            await self._readable(task_id.decode(), model.pairs(record))
-            for task_id, record in model.pairs(reply).items()
-        ]
-        return [task for task in found if task is not None]
+        records = model.pairs(reply).items()
+        tasks = [await self._readable(task_id.decode(), model.pairs(record)) for task_id, record in records]
+        return [task for task in tasks if task is not None]
 
     async def _readable(self, task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
-        """Decode a record that was just begun; one that cannot be decoded fails, and takes no worker with it."""
+        """Decode the record of a started task; fail the task and return None if that is impossible."""
         try:
-            return model.decoded(task_id, record)
+            return model.decode_record(task_id, record)
         except model.UNREADABLE as exc:
             logger.exception("%s has a record that cannot be read", task_id)
             fields = {"error": f"its record cannot be read: {exc}", "error_code": ErrorCode.INTERNAL}
@@ -145,14 +141,14 @@ class Tasks:
             return None
 
     async def renew_lease(self, task_id: str) -> None:
-        """Keep a running task with this worker for another `LEASE_S`."""
+        """Extend the lease of a running task by `LEASE_S`."""
         await self._renew(keys=queue.lease_keys(task_id), args=[task_id, queue.LEASE_S * 1000])
 
-    async def tell(self, task: Task, progress: Progress) -> None:
-        """Tell the steps that a running attempt has done since the last time."""
-        async with progress.telling:
+    async def report_progress(self, task: Task, progress: Progress) -> None:
+        """Record the steps that a running attempt has completed since the last report."""
+        async with progress.reporting:
             steps = msgspec.json.encode(progress.take())
-            await self._tell(
+            await self._report_progress(
                 keys=[model.task_key(task.id)], args=[task.id, task.attempt, steps, progress.share, model.EVENTS_KEPT]
             )
 
@@ -175,12 +171,12 @@ class Tasks:
         With `owner`, who owns it, only while fewer of the owner's tasks wait than may.
         """
         at_ms = now_ms()
-        if target in ENDS:
+        if target in FINAL_STATES:
             fields = {"token": uuid4().hex, **fields, "ended_ms": at_ms}
         elif target is Status.STARTED:
             fields = {"token": uuid4().hex, **fields, "started_ms": at_ms}
         allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
-        ttl_ms = self._ttl_ms if target in ENDS else UNFINISHED_TTL_MS
+        ttl_ms = self._ttl_ms if target in FINAL_STATES else UNFINISHED_TTL_MS
         parts = [part for pair in fields.items() for part in pair]
         reply: list[bytes] = await self._move(
             keys=[model.task_key(task_id), *queue.move_keys(task_id)],
@@ -206,9 +202,9 @@ class Tasks:
         if reply[0] == b"WRONG":
             raise WrongState(task_id, Status(reply[1].decode()), target)
         if reply[0] == b"FULL":
-            raise self.room.none(int(reply[1]), int(reply[2]), owner)
-        task = model.decoded(task_id, model.pairs(reply))
-        if target in ENDS:
+            raise self.capacity.record_full(int(reply[1]), int(reply[2]), owner)
+        task = model.decode_record(task_id, model.pairs(reply))
+        if target in FINAL_STATES:
             count_end(self.stats, task)
         return task
 
@@ -220,7 +216,7 @@ class Tasks:
             except WrongState as exc:
                 if exc.status is not Status.STARTED:
                     raise
-            if await self._mark(keys=[model.task_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
+            if await self._request_cancel(keys=[model.task_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
                 return await self.get(task_id)
 
     async def retry(self, task: Task, owner: Owner | None = None, *, fetch: bool = False) -> Task:
@@ -249,7 +245,7 @@ class Tasks:
         """Return ids of tasks that have waited longer than they may, as `abandoned_uploads`."""
         return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit, skip)
 
-    async def unheld(self, limit: int) -> list[Task]:
+    async def orphaned(self, limit: int) -> list[Task]:
         """Return unfinished tasks that neither wait nor run, of the `limit` that have been in their state longest.
 
         The clean-up after a late attempt in arq's own loop can take a task from the queue.
@@ -259,7 +255,7 @@ class Tasks:
             for status in (Status.STARTED, Status.PENDING)
             for task_id in await self._ids(f"tasks:{status}", now_ms() - UNHELD_MS, limit)
         ]
-        held = await queue.held(self._redis, ids)
+        held = await queue.held_task_ids(self._redis, ids)
         found = [await self._get_or_none(task_id) for task_id in ids if task_id not in held]
         return [task for task in found if task is not None and not task.is_finished]
 
@@ -277,16 +273,16 @@ class Tasks:
     async def expired(self, limit: int) -> list[str]:
         """Return up to `limit` ids of finished tasks whose time is over."""
         latest_ms = now_ms() - self._ttl_ms
-        found = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(ENDS)]
+        found = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(FINAL_STATES)]
         return [task_id for ids in found for task_id in ids][:limit]
 
-    async def retire(self, task_id: str) -> bool:
+    async def delete(self, task_id: str) -> bool:
         """Remove an ended task's record and index entries and note that its files are to go; False if it has not ended.
 
         Nobody can try it again from here on; `forget_upload` says that the files are gone.
         """
         keys = [model.task_key(task_id), *queue.job_keys(task_id)]
-        return bool(await self._retire(keys=keys, args=[task_id, *model.ALL]))
+        return bool(await self._delete(keys=keys, args=[task_id, *model.ALL]))
 
 
 def count_end(stats: Stats, task: Task) -> None:

@@ -105,7 +105,7 @@ class Reporter:
         self._stats = stats
         self._add = redis.register_script(script("worker.telemetry", "count"))
         self._last_key = f"stats:last:{uuid4().hex}"
-        self._parcel: dict[str, int] = {}
+        self._unacknowledged: dict[str, int] = {}
         """What was sent last; kept until Redis has said that it has it."""
         self._number = 0
         self._task = asyncio.create_task(self._run())
@@ -123,11 +123,11 @@ class Reporter:
 
     async def _try(self) -> None:
         try:
-            if self._parcel:
+            if self._unacknowledged:
                 await self._send()
-            self._parcel = self._stats.take()
+            self._unacknowledged = self._stats.take()
             self._number += 1
-            if self._parcel:
+            if self._unacknowledged:
                 await self._send()
         except (RedisError, OSError) as exc:
             logger.warning("counts wait for Redis: %s", exc)
@@ -135,8 +135,8 @@ class Reporter:
     async def _send(self) -> None:
         """Send the parcel in one round trip; sent again because the reply was lost, it changes nothing."""
         at_ms = now_ms()
-        charted = [(field, by) for field, by in self._parcel.items() if field.partition(":")[0] in CHARTED]
-        others = [(field, by) for field, by in self._parcel.items() if field.partition(":")[0] not in CHARTED]
+        charted = [(field, by) for field, by in self._unacknowledged.items() if field.partition(":")[0] in CHARTED]
+        others = [(field, by) for field, by in self._unacknowledged.items() if field.partition(":")[0] not in CHARTED]
         spans = (MINUTES, QUARTERS)
         await self._add(
             keys=[self._last_key, TOTALS, *(span.key(span.number(at_ms)) for span in spans)],
@@ -147,4 +147,4 @@ class Reporter:
                 *(part for pair in charted + others for part in pair),
             ],
         )
-        self._parcel = {}
+        self._unacknowledged = {}

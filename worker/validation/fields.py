@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect
 
 
-def shortened(value: Any) -> str:
+def shorten(value: Any) -> str:
     """Quote what a client sent, at most 40 characters of it."""
     if not isinstance(value, str):
         try:
@@ -22,15 +22,15 @@ def shortened(value: Any) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
-def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
+def describe_allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
     """Say in words which values a type admits: "a whole number from 1 to 100"."""
     match kind:
         case inspect.Metadata(extra={"allowed": words}):
             return str(words)
         case inspect.Metadata(type=inner):
-            return allowed(inner)
+            return describe_allowed(inner)
         case inspect.UnionType(types=types):
-            return " or ".join(allowed(inner) for inner in types if not isinstance(inner, inspect.NoneType))
+            return " or ".join(describe_allowed(inner) for inner in types if not isinstance(inner, inspect.NoneType))
         case inspect.IntType():
             return "a whole number" + _bounds(kind)
         case inspect.FloatType():
@@ -48,7 +48,7 @@ def allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a tabl
         case inspect.StrType(pattern=pattern):
             return f"text that matches {pattern}"
         case inspect.VarTupleType(item_type=inspect.EnumType() as items):
-            return f"one or more {allowed(items).removeprefix('one ')}, comma-separated"
+            return f"one or more {describe_allowed(items).removeprefix('one ')}, comma-separated"
         case inspect.VarTupleType(item_type=inspect.StructType(cls=items)):
             return f"a list of {_lengths(kind)}objects {{{', '.join(items.__struct_fields__)}}}"
     raise TypeError(f"no words for {kind!r}; add them here")
@@ -145,7 +145,7 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
     except ValueError:  # msgspec's is one
         is_meant = False
     if not is_meant:
-        return None, [Problem(name, f"must be {allowed(info)}; got {shortened(value)}")]
+        return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(value)}")]
     return converted, []
 
 
@@ -185,7 +185,7 @@ def _convert_items(value: Any, items: inspect.StructType, info: inspect.Type, na
     least, most = bounds.min_length or 0, bounds.max_length or math.inf  # type: ignore[attr-defined]
     is_objects = isinstance(value, list) and all(isinstance(item, dict) for item in value)
     if not is_objects or not least <= len(value) <= most:
-        return None, [Problem(name, f"must be {allowed(info)}; got {shortened(value)}")]
+        return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(value)}")]
     converted, problems = [], []
     for number, item in enumerate(value):
         fields, found = convert_fields(items.cls, item, f"{name}[{number}].", is_text=False)
@@ -200,7 +200,7 @@ def _convert_items(value: Any, items: inspect.StructType, info: inspect.Type, na
 def missing_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "") -> list[Problem]:
     """Return a problem for each field of `struct` that has no default and is not given."""
     return [
-        Problem(prefix + field.name, f"is missing; must be {allowed(inspect.type_info(field.type))}")
+        Problem(prefix + field.name, f"is missing; must be {describe_allowed(inspect.type_info(field.type))}")
         for field in msgspec.structs.fields(struct)
         if field.required and field.name not in given
     ]

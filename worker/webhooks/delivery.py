@@ -24,7 +24,7 @@ from worker.tasks.queue import (
     decode_job,
     encode_job,
     messages,
-    through_outage,
+    retry_through_outage,
 )
 from worker.telemetry.counters import Reporter
 from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, LOCK_MS, SCHEDULE_S, Courier, Webhooks
@@ -93,9 +93,9 @@ class WebhookWorker(Worker):
 
     async def main(self) -> None:
         """Deliver until cancelled, through any absence of Redis."""
-        listener = asyncio.create_task(through_outage(self._listen))
+        listener = asyncio.create_task(retry_through_outage(self._listen))
         try:
-            await through_outage(self._work)
+            await retry_through_outage(self._work)
         finally:
             listener.cancel()
 

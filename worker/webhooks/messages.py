@@ -189,7 +189,7 @@ class Courier:
         attempt = await self._attempt(message)
         state, pause_s = self._verdict(message, attempt)
         next_ms = now_ms() + round(1000 * (pause_s or 0))
-        await queue.through_outage(lambda: self._webhooks.record(message, attempt, state, next_ms))
+        await queue.retry_through_outage(lambda: self._webhooks.record(message, attempt, state, next_ms))
         outcome = attempt.error or attempt.status
         logger.info("%s webhook %s: attempt %d in %d ms: %s", message.task_id, state, message.tries + 1,
                     attempt.duration_ms, outcome)  # fmt: skip

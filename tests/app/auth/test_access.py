@@ -245,7 +245,7 @@ async def test_nothing_is_left_of_an_owners_tasks_when_they_are_gone(
     await tasks.move(expired, Status.REVOKED)
     await redis.delete(f"task:{expired}")
     assert await redis.zcard("tasks:created:ann") == 1
-    await tasks.retire(expired)
+    await tasks.delete(expired)
     assert {key.decode() for key in await redis.keys("tasks:*")} == {"tasks:events"}
 
 

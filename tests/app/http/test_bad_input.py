@@ -114,7 +114,7 @@ async def test_a_parameter_that_the_operation_does_not_have(api: Client) -> None
 )
 async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, message: str) -> None:
     answer = await post(
-        api, file, operation="resize", width="0", fit="squeeze", format="bmp", quality="101", colour="red"
+        api, file, operation="resize", width="0", fit="squeeze", format="bmp", quality="101", color="red"
     )
     assert problem_fields(answer) == {
         "file": message,
@@ -122,11 +122,11 @@ async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, m
         "fit": "must be one of contain, cover, fill, inside, outside; got 'squeeze'",
         "format": "must be one of avif, gif, jpeg, keep, png, tiff, webp; got 'bmp'",
         "quality": "must be a whole number from 1 to 100; got '101'",
-        "colour": f"is not a parameter of resize, which takes {RESIZE_TAKES}",
+        "color": f"is not a parameter of resize, which takes {RESIZE_TAKES}",
     }
     body = answer.json()
     assert (body["type"], body["title"], body["status"]) == ("/docs#invalid-parameters", "Unprocessable Entity", 422)
-    assert all(field in body["detail"] for field in ("file", "width", "fit", "format", "quality", "colour"))
+    assert all(field in body["detail"] for field in ("file", "width", "fit", "format", "quality", "color"))
 
 
 async def test_quality_for_a_format_without_one(api: Client) -> None:
@@ -220,5 +220,5 @@ async def test_a_client_that_hangs_up_in_mid_upload(api: Client, tmp_path: Path)
 
 
 async def test_a_truncated_upload_of_a_complete_form_is_refused_or_fails(api: Client) -> None:
-    """A picture cut within its first bytes is not recognised; one cut later is accepted and fails (test_contract)."""
+    """A picture cut within its first bytes is not recognized; one cut later is accepted and fails (test_contract)."""
     assert (await post(api, jpeg()[:2], operation="grayscale")).status_code == 415

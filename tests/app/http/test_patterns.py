@@ -30,7 +30,7 @@ from app.auth.origins import OriginPolicy
 from app.http.exceptions import ForeignOrigin, HostNotAllowed, InvalidKey, MalformedForm
 from app.http.multipart import FormReader
 from app.http.negotiation import list_header, prefers, wait_s
-from app.http.parameters import built
+from app.http.parameters import parse_fields
 from app.routes import ROUTES
 from app.routes.event_streams import EventsQuery
 from app.routes.monitoring import StatsQuery
@@ -275,7 +275,7 @@ def form(text: str) -> None:
 
 def query(text: str) -> object:
     """Read a query, which the server holds to 8 KB."""
-    return built(TasksQuery, QueryParams(text[:MAX_TARGET_BYTES]).multi_items())
+    return parse_fields(TasksQuery, QueryParams(text[:MAX_TARGET_BYTES]).multi_items())
 
 
 def part(text: str) -> None:
@@ -295,7 +295,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "Cookie": cookie_parser,
     "Host, Origin, Sec-Fetch-Site": check_origin,
     "query": refused(
-        lambda text: built(TasksQuery, QueryParams(text[:MAX_TARGET_BYTES]).multi_items()), InvalidParameters
+        lambda text: parse_fields(TasksQuery, QueryParams(text[:MAX_TARGET_BYTES]).multi_items()), InvalidParameters
     ),
     "file name": safe_stem,
     "task id": refused(parse_task_id, TaskNotFound),

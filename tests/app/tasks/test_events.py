@@ -11,7 +11,7 @@ from arq.connections import ArqRedis
 
 from app.api_settings import Settings
 from app.http.negotiation import wait_s
-from app.tasks.event_hub import MOST_UNREAD, Events, Listener, ended
+from app.tasks.event_hub import MAX_UNREAD_EVENTS, EventHub, Subscriber, wait_for_end
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, problem_fields, working
 from tests.support.pictures import decoded, jpeg
 from tests.worker.tasks.test_tasks import created
@@ -133,13 +133,13 @@ async def test_waiting_asks_redis_for_nothing(api: Client, redis: ArqRedis) -> N
 
 async def test_a_thousand_waiting_clients_cost_one_connection(redis: ArqRedis, settings: Settings) -> None:
     tasks, client = Tasks(redis, settings), connect(settings.redis_url, patient=True)
-    events = Events(client)
+    events = EventHub(client)
     before = len(await redis.client_list())
     ids = [await created(tasks) for _ in range(1000)]
-    waiting = [asyncio.create_task(ended(task_id, tasks, events, DEADLINE_S)) for task_id in ids]
+    waiting = [asyncio.create_task(wait_for_end(task_id, tasks, events, DEADLINE_S)) for task_id in ids]
 
     async def all_listen() -> bool:
-        return sum(len(each) for each in events._listeners.values()) == 1000
+        return sum(len(each) for each in events._subscribers.values()) == 1000
 
     await eventually(all_listen)
     assert len(await redis.client_list()) <= before + 101  # that many at most for the 1000 questions at the start
@@ -235,11 +235,11 @@ async def test_a_stream_that_cannot_be_is_refused(api: Client) -> None:
 
 
 async def test_a_slow_listener_is_dropped_and_slows_nobody() -> None:
-    slow, quick = Listener(), Listener()
+    slow, quick = Subscriber(), Subscriber()
     event = Event("1-0", "id", None, 1, Status.STARTED, None, [])
-    for _ in range(MOST_UNREAD + 1):
-        slow.hear(event)
-        quick.hear(event)
+    for _ in range(MAX_UNREAD_EVENTS + 1):
+        slow.push(event)
+        quick.push(event)
         assert await quick.next() is event
     assert slow.is_dropped
     assert await slow.next() is None

@@ -314,7 +314,7 @@ async def test_counts_that_redis_is_told_twice_count_once(redis: ArqRedis) -> No
     stats = Stats()
     reporter = Reporter(stats, redis)
     for _ in range(2):
-        reporter._parcel = {"tasks:SUCCESS": 3}
+        reporter._unacknowledged = {"tasks:SUCCESS": 3}
         await reporter._send()
     stats.count("tasks", "SUCCESS", by=4)
     await reporter.stop()

@@ -18,7 +18,7 @@ from tests.support.rendering import one
 from worker.errors import ErrorCode
 from worker.operations.resize import Resize
 from worker.outbound.client import outbound_client
-from worker.runner.cleanup import take_up_unheld
+from worker.runner.cleanup import requeue_orphaned
 from worker.runner.fetch import Fetcher
 from worker.runner.loop import FETCHES
 from worker.runner.processor import Processor
@@ -390,7 +390,7 @@ async def test_what_waits_to_be_fetched_is_not_taken_for_lost(
     held, lost = [await by_url(api, host.url) for _ in range(2)]
     await redis.zrem(FETCH_QUEUE, lost)
     await redis.zadd("tasks:PENDING", {held: 1, lost: 1})
-    await take_up_unheld(tasks)
+    await requeue_orphaned(tasks)
     assert await redis.zscore(FETCH_QUEUE, lost) is not None
     assert await redis.zcard("arq:queue") == 0
 

@@ -139,7 +139,7 @@ async def test_the_apis_memory_does_not_grow_with_the_upload(valkey: ValkeyServe
         ("-rf.jpg", "-rf"),
     ],
 )
-def test_a_file_name_becomes_a_safe_and_recognisable_one(name: str, result: str) -> None:
+def test_a_file_name_becomes_a_safe_and_recognizable_one(name: str, result: str) -> None:
     assert safe_stem(name) == result
 
 

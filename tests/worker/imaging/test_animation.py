@@ -88,7 +88,7 @@ def test_a_gif_becomes_an_avif_frame_by_frame(transparent: int | None, steps: tu
     after, before = shown(rendered(data, *steps, format="avif", quality=100)), shown(data)
     expected = [transform(frame, steps) for frame in before.frames]
     assert after.durations_ms == before.durations_ms
-    for number, frame in enumerate(after.frames):  # AVIF halves the resolution of colours
+    for number, frame in enumerate(after.frames):  # AVIF halves the resolution of colors
         differences = [mean_difference(frame, other) for other in expected]
         assert differences[number] == min(differences) < 25
 
@@ -172,18 +172,18 @@ def test_a_gif_of_one_frame_is_a_still(target: OutputFormat) -> None:
             assert made.frames == 1
 
 
-def test_frames_with_palettes_of_their_own_keep_all_their_colours() -> None:
-    frames, colours = [], set()
+def test_frames_with_palettes_of_their_own_keep_all_their_colors() -> None:
+    frames, colors = [], set()
     for number in range(4):
         palette = bytes(value for each in range(256) for value in (each, number * 60, 255 - each))
-        colours |= {(each, number * 60, 255 - each) for each in range(256)}
+        colors |= {(each, number * 60, 255 - each) for each in range(256)}
         frames.append(gif_frame((0, 0, 16, 16), list(range(256)), palette=palette, disposal=number % 3))
     data = gif((16, 16), frames, RAINBOW, 0)
     for target, options in EXACT.items():
         after = shown(rendered(data, format=target, **options))
         assert same(after, shown(data))
-        assert {pixel[:3] for frame in after.frames for pixel in frame.get_flattened_data()} == colours  # type: ignore[index]
-    assert len(colours) == 1024
+        assert {pixel[:3] for frame in after.frames for pixel in frame.get_flattened_data()} == colors  # type: ignore[index]
+    assert len(colors) == 1024
 
 
 def with_default_image() -> bytes:

@@ -62,13 +62,13 @@ def bmp_with_alpha(image: Image.Image) -> bytes:
     return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(pixels), 0, 0, 14 + len(header)) + header + pixels
 
 
-def bmp_of_16_colours(image: Image.Image) -> bytes:
+def bmp_of_16_colors(image: Image.Image) -> bytes:
     indexed = image.quantize(16)
     rows = [bytes(indexed.crop((0, y, indexed.width, y + 1)).tobytes()) for y in reversed(range(indexed.height))]
     packed = b"".join(bytes(row[x] << 4 | row[x + 1] for x in range(0, len(row), 2)) for row in rows)
     palette = (indexed.getpalette() or [])[:48] + [0] * 48
-    colours = b"".join(bytes([palette[i + 2], palette[i + 1], palette[i], 0]) for i in range(0, 48, 3))
-    header = struct.pack("<IiiHHIIiiII", 40, *image.size, 1, 4, 0, len(packed), 2835, 2835, 16, 0) + colours
+    colors = b"".join(bytes([palette[i + 2], palette[i + 1], palette[i], 0]) for i in range(0, 48, 3))
+    header = struct.pack("<IiiHHIIiiII", 40, *image.size, 1, 4, 0, len(packed), 2835, 2835, 16, 0) + colors
     return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(packed), 0, 0, 14 + len(header)) + header + packed
 
 
@@ -113,35 +113,35 @@ def grey(image: Image.Image) -> Image.Image:
 @cache
 def files() -> dict[str, tuple[bytes, Image.Image]]:
     """Return name -> a file, and the picture that it shows."""
-    colour, alpha, size_256 = drawing(), drawing(mode="RGBA"), drawing((256, 256), "RGBA")
+    color, alpha, size_256 = drawing(), drawing(mode="RGBA"), drawing((256, 256), "RGBA")
     small_png, large_png = encoded(drawing((32, 32), hue=90), "PNG"), encoded(size_256, "PNG")
     made = {
-        "jpeg": (encoded(colour, "JPEG", quality=95), colour),
+        "jpeg": (encoded(color, "JPEG", quality=95), color),
         "jpeg mpo": (mpo(), drawing((640, 480))),
         "png": (encoded(alpha, "PNG"), alpha),
         "webp": (encoded(alpha, "WEBP", lossless=True), alpha),
         "avif": (encoded(alpha, "AVIF", quality=95), alpha),
         "gif": (encoded(drawing(mode="P"), "GIF"), drawing(mode="P")),
         "bmp 1 bit": (encoded(drawing(mode="1"), "BMP"), drawing(mode="1")),
-        "bmp 4 bits": (bmp_of_16_colours(colour), colour.quantize(16)),
+        "bmp 4 bits": (bmp_of_16_colors(color), color.quantize(16)),
         "bmp 8 bits": (encoded(drawing(mode="P"), "BMP"), drawing(mode="P")),
-        "bmp 24 bits": (encoded(colour, "BMP"), colour),
+        "bmp 24 bits": (encoded(color, "BMP"), color),
         "bmp 32 bits": (bmp_with_alpha(alpha), alpha),
         "ico png": (icon((32, small_png), (256, large_png), (32, small_png)), size_256),
         "ico bmp": (
             encoded(drawing((64, 64), "RGBA"), "ICO", sizes=[(64, 64)], bitmap_format="bmp"),
             drawing((64, 64), "RGBA"),
         ),
-        "heic": (heic(colour), colour),
+        "heic": (heic(color), color),
         "tiff big-endian": (tiff(order=">"), drawing((192, 144))),
         "tiff tiled": (tiff(tile=16), drawing((192, 144))),
         "tiff tiled big-endian": (tiff(order=">", tile=48), drawing((192, 144))),
         "tiff 16 bits big-endian": (tiff("I;16", ">"), drawing((192, 144), "I;16")),
-        "tiff bigtiff": (encoded(colour, "TIFF", big_tiff=True), colour),
+        "tiff bigtiff": (encoded(color, "TIFF", big_tiff=True), color),
     }
     for compression in ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "jpeg", "lzma", "zstd"):
         options = {"quality": 95} if compression == "jpeg" else {}
-        made[f"tiff {compression}"] = encoded(colour, "TIFF", compression=compression, **options), colour
+        made[f"tiff {compression}"] = encoded(color, "TIFF", compression=compression, **options), color
     for compression in ("group3", "group4", "tiff_ccitt"):
         made[f"tiff {compression}"] = encoded(drawing(mode="1"), "TIFF", compression=compression), drawing(mode="1")
     return made
@@ -270,7 +270,7 @@ async def test_the_setting_narrows_and_widens_what_is_read(narrow_and_wide: tupl
         upload = {"file": (Path(name).name, files()[name][0], "image/png")}
         answer = await narrow.post("/process-image/", files=upload, data={"operation": "grayscale"})
         assert answer.status_code == 415
-        assert answer.json()["detail"].endswith("allowed: png, webp")
+        assert answer.json()["detail"].endswith("supported formats: png, webp")
     for name in ("heic", "ico bmp", "bmp 8 bits", "png"):
         data, picture = files()[name]
         result = decoded(await wide.picture(data, name, operation="flip"))

@@ -1,4 +1,4 @@
-"""From bytes to bytes: formats, orientation, metadata, colour, damage."""
+"""From bytes to bytes: formats, orientation, metadata, color, damage."""
 
 import zlib
 from io import BytesIO
@@ -30,7 +30,7 @@ def run(data: bytes, *operations: Operation, **output: Any) -> Image.Image:
     source, target = sniff(data), sniff(result)
     assert source is not None
     assert target is not None
-    assert target.value == output.get("format", source.kept_as.value)
+    assert target.value == output.get("format", source.default_output.value)
     return decoded(result)
 
 
@@ -38,8 +38,8 @@ FILES = {
     **{f"JPEG {mode}": encoded(drawing(mode=mode), "JPEG", quality=95) for mode in ("L", "RGB", "CMYK")},
     **{f"PNG {mode}": encoded(drawing(mode=mode), "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")},
     "PNG P transparent": encoded(drawing().quantize(16), "PNG", transparency=3),
-    "PNG RGB colour key": encoded(drawing(), "PNG", transparency=(255, 255, 255)),
-    "PNG L colour key": encoded(drawing(mode="L"), "PNG", transparency=255),
+    "PNG RGB color key": encoded(drawing(), "PNG", transparency=(255, 255, 255)),
+    "PNG L color key": encoded(drawing(mode="L"), "PNG", transparency=255),
     **{f"WEBP {mode}": encoded(drawing(mode=mode), "WEBP", quality=95) for mode in ("RGB", "RGBA")},
     **{f"AVIF {mode}": encoded(drawing(mode=mode), "AVIF", quality=90) for mode in ("L", "RGB", "RGBA")},
 }
@@ -87,15 +87,17 @@ def test_a_jpeg_decoded_at_a_reduced_scale_gives_the_same_picture(fit: Any, size
     exif[ExifTags.Base.Orientation] = orientation
     data = encoded(drawing(size), "JPEG", exif=exif, quality=95)
     resize = Resize(width=50, height=40, fit=fit)
-    reduced = decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [resize])
+    reduced = decoding.decode_still(decoding.open_image(data, InputFormat.JPEG, LIMITS), [resize])
     assert reduced.frames[0].width * 2 <= reduced.size[0] + 1
     full = resize.apply(ImageOps.exif_transpose(decoded(data)))
     assert mean_difference(run(data, resize, format="png"), full) < 0.85
 
 
-def test_a_jpeg_made_grey_is_decoded_without_its_colours() -> None:
+def test_a_jpeg_made_grey_is_decoded_without_its_colors() -> None:
     data = jpeg()
-    assert decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [Grayscale()]).frames[0].mode == "L"
+    assert (
+        decoding.decode_still(decoding.open_image(data, InputFormat.JPEG, LIMITS), [Grayscale()]).frames[0].mode == "L"
+    )
     assert mean_difference(run(data, Grayscale(), format="png"), decoded(data).convert("L")) < 0.5
 
 
@@ -133,13 +135,13 @@ def test_a_png_is_compressed_by_what_it_shows() -> None:
         assert len(result) <= len(encoded(image, "PNG")) * 1.02
 
 
-@pytest.mark.parametrize("colours", [2, 16, 256, 257])
-def test_a_png_of_few_colours_gets_a_palette_and_keeps_its_pixels(colours: int) -> None:
+@pytest.mark.parametrize("colors", [2, 16, 256, 257])
+def test_a_png_of_few_colors_gets_a_palette_and_keeps_its_pixels(colors: int) -> None:
     image = Image.new("RGB", (257, 40))
     for x in range(257):
-        image.paste((x % colours // 2, 255 - x % colours % 256, 9), (x, 0, x + 1, 40))
+        image.paste((x % colors // 2, 255 - x % colors % 256, 9), (x, 0, x + 1, 40))
     result = run(encoded(image, "PNG", icc_profile=SRGB))
-    assert result.mode == ("P" if colours <= 256 else "RGB")
+    assert result.mode == ("P" if colors <= 256 else "RGB")
     assert result.convert("RGB").tobytes() == image.tobytes()
     assert result.info["icc_profile"] == SRGB
 
@@ -245,5 +247,5 @@ def test_what_is_none_of_our_formats_is_not_taken_for_one(head: bytes) -> None:
 def test_a_file_is_read_as_what_it_is_and_nothing_else() -> None:
     """The sniffed format alone decides which decoder runs."""
     with pytest.raises(PictureError):
-        decoding.opened(jpeg(), InputFormat.PNG, LIMITS)
+        decoding.open_image(jpeg(), InputFormat.PNG, LIMITS)
     assert Image.open(BytesIO(jpeg())).format == "JPEG"

@@ -157,7 +157,7 @@ def test_a_place_or_a_lens_is_kept_where_nothing_else_is_said(directory: int, ta
 
 @pytest.mark.parametrize("target", WITH_METADATA)
 @pytest.mark.parametrize("colorspace", ["keep", "srgb"])
-def test_colours_that_were_converted_are_no_longer_said_to_be_others(colorspace: str, target: OutputFormat) -> None:
+def test_colors_that_were_converted_are_no_longer_said_to_be_others(colorspace: str, target: OutputFormat) -> None:
     """Exif 2.32, 4.6.5: 1 is sRGB, 65535 another one."""
     wide = exif()
     wide[ExifTags.IFD.Exif] = {Tag.ColorSpace: 65_535, Tag.LensModel: "THE LENS"}
@@ -369,7 +369,7 @@ TRANSPARENT: dict[str, bytes] = {
     "RGBA": encoded(drawing(mode="RGBA"), "PNG"),
     "LA": encoded(drawing(mode="LA"), "PNG"),
     "P": encoded(drawing(mode="RGBA").quantize(64), "PNG"),
-    "RGB colour key": encoded(Image.new("RGB", (200, 150), "lime"), "PNG", transparency=(0, 255, 0)),
+    "RGB color key": encoded(Image.new("RGB", (200, 150), "lime"), "PNG", transparency=(0, 255, 0)),
     "gif": encoded(drawing(mode="RGBA"), "GIF"),
     "webp": encoded(drawing(mode="RGBA"), "WEBP", lossless=True),
 }
@@ -399,7 +399,7 @@ def test_a_translucent_background_is_refused_where_nothing_may_show_through(back
     wish = {"operation": "pad", "top": "5", "background": background}
     parse_plan(wish, InputFormat.PNG, 20)
     for fields, source in ((wish, InputFormat.JPEG), ({**wish, "format": "jpeg"}, InputFormat.PNG)):
-        with pytest.raises(InvalidParameters, match=r"^background: '.*' is translucent; give a colour without alpha$"):
+        with pytest.raises(InvalidParameters, match=r"^background: '.*' is translucent; give a color without alpha$"):
             parse_plan(fields, source, 20)
 
 

@@ -72,7 +72,7 @@ async def test_a_wrong_step_is_named(api: Client) -> None:
     assert found["operations[2].operation"].startswith("'squeeze' is not an operation; give one of ")
     assert found["operations[3].operation"].startswith("is missing; give one of ")
     assert found["operations[4].strength"] == "is not a parameter of grayscale, which takes none"
-    assert found["operations[5].boxes[0].height"] == "is missing; give a whole number from 1 to 16383"
+    assert found["operations[5].boxes[0].height"] == "is missing; must be a whole number from 1 to 16383"
     assert set(found) == {
         "operations[0].radius",
         "operations[1].width",

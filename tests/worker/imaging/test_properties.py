@@ -103,7 +103,7 @@ pipelines = st.lists(operations(), min_size=1, max_size=6)
 
 @st.composite
 def pictures(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Image.Image:
-    """Draw a picture in a working mode: noise, or few colours in blocks."""
+    """Draw a picture in a working mode: noise, or few colors in blocks."""
     size: Size = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     mode = draw(st.sampled_from(WORKING_MODES))
     seed = random.Random(draw(st.integers(0, 2**32)))

@@ -130,5 +130,5 @@ def test_one_resize_that_averages_pixels_first_is_as_good(name: str, capsys: pyt
 def test_a_large_photograph_is_indeed_decoded_at_a_reduced_scale() -> None:
     data = photograph("coffee, tiled to 12 MP")
     for width, most in ((217, 500), (434, 1000), (869, 2000), (16, 500)):
-        reduced = decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [Resize(width=width)])
+        reduced = decoding.decode_still(decoding.open_image(data, InputFormat.JPEG, LIMITS), [Resize(width=width)])
         assert (reduced.frames[0].width, reduced.size) == (most, Image.open(BytesIO(data)).size)

@@ -1,4 +1,4 @@
-"""Operations on colours, run as the engine runs them and asked for as clients do."""
+"""Operations on colors, run as the engine runs them and asked for as clients do."""
 
 from collections.abc import Sequence
 
@@ -30,9 +30,9 @@ def animated(operation: Operation, frames: Sequence[Image.Image]) -> list[Image.
     return [change(frame) for frame in frames]
 
 
-def pixel(operation: Operation, mode: str, colour: float | tuple[int, ...]) -> object:
-    """Return what becomes of a picture of one colour."""
-    return applied(operation, Image.new(mode, (3, 2), colour)).getpixel((1, 1))
+def pixel(operation: Operation, mode: str, color: float | tuple[int, ...]) -> object:
+    """Return what becomes of a picture of one color."""
+    return applied(operation, Image.new(mode, (3, 2), color)).getpixel((1, 1))
 
 
 def parsed(**fields: str) -> Operation:

@@ -45,7 +45,7 @@ def test_without_parameters_nothing_changes(mode: str) -> None:
         (Adjust(brightness=0.5, saturation=0, gamma=2), (128, 128, 128), (128, 128, 128)),
     ],
 )
-def test_known_colours_become_known_colours(
+def test_known_colors_become_known_colors(
     step: Adjust, before: tuple[int, int, int], after: tuple[int, int, int]
 ) -> None:
     assert pixel(step, "RGB", before) == pytest.approx(after, abs=1)

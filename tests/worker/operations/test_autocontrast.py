@@ -13,7 +13,7 @@ def test_the_darkest_becomes_black_and_the_brightest_white() -> None:
     assert list(applied(Autocontrast(), row("L", 50, 100, 150)).tobytes()) == [0, 128, 255]
 
 
-def test_each_colour_is_stretched_by_itself_unless_its_tone_is_to_be_kept() -> None:
+def test_each_color_is_stretched_by_itself_unless_its_tone_is_to_be_kept() -> None:
     image = row("RGB", (50, 100, 0), (150, 100, 0), (100, 100, 0))
     assert applied(Autocontrast(), image).getpixel((1, 0)) == (255, 100, 0)
     # Luma goes from 74 to 104.
@@ -51,7 +51,7 @@ def test_all_frames_are_stretched_alike() -> None:
 
 
 @pytest.mark.parametrize("mode", WORKING_MODES)
-def test_a_picture_of_one_colour_stays_as_it_is(mode: str) -> None:
+def test_a_picture_of_one_color_stays_as_it_is(mode: str) -> None:
     image = Image.new(mode, (5, 4), drawing((1, 1), mode).getpixel((0, 0)))
     if mode in ("CMYK", "I;16"):
         image = image.convert("L")

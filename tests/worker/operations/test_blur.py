@@ -31,7 +31,7 @@ def test_a_plain_picture_stays_as_it_is(mode: str, size: Size, sigma: float) -> 
     assert result.mode == ("L" if mode == "I;16" else mode)
 
 
-def test_hidden_colours_do_not_bleed_through_the_edge_of_transparency() -> None:
+def test_hidden_colors_do_not_bleed_through_the_edge_of_transparency() -> None:
     image = Image.new("RGBA", (40, 4), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (20, 0, 40, 4))
     result = applied(Blur(sigma=4), image)

@@ -34,7 +34,7 @@ def test_a_black_border_lies_around_the_untouched_picture(mode: str, size: tuple
         ("CMYK", "#ff000080", "RGBA", (255, 0, 0, 128)),
     ],
 )
-def test_the_border_has_the_colour_that_was_asked_for(mode: str, color: str, result: str, pixel: object) -> None:
+def test_the_border_has_the_color_that_was_asked_for(mode: str, color: str, result: str, pixel: object) -> None:
     image = transform(drawing((20, 20), mode), [Border(color=color)], LIMIT)
     assert (image.mode, image.size, image.getpixel((0, 0))) == (result, (40, 40), pixel)
 

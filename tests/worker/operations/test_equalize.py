@@ -21,7 +21,7 @@ def test_it_gives_what_pillow_gives(mode: str) -> None:
     assert max(abs(a - b) for a, b in zip(result.tobytes(), expected.tobytes(), strict=True)) <= 1
 
 
-def test_each_colour_is_spread_by_itself() -> None:
+def test_each_color_is_spread_by_itself() -> None:
     image = row("RGB", (10, 100, 7), (11, 101, 7), (12, 100, 7))
     assert applied(Equalize(), image).getpixel((1, 0)) == (128, 255, 7)
 
@@ -42,7 +42,7 @@ def test_all_frames_are_spread_alike() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("mode", WORKING_MODES)
-def test_every_picture_can_be_equalized_and_one_of_one_colour_stays(mode: str, size: Size) -> None:
+def test_every_picture_can_be_equalized_and_one_of_one_color_stays(mode: str, size: Size) -> None:
     applied(Equalize(), drawing(size, mode))
     plain = Image.new("RGB", size, "teal")
     assert applied(Equalize(), plain).tobytes() == plain.tobytes()

@@ -37,9 +37,9 @@ def test_the_result_has_no_alpha_and_pictures_without_stay_as_they_are(mode: str
         assert result is image
 
 
-def test_it_takes_one_opaque_colour() -> None:
+def test_it_takes_one_opaque_color() -> None:
     assert parsed(operation="flatten") == Flatten(background="white")
     for wrong in ("transparent", "#fff8"):
         assert refusal(operation="flatten", background=wrong) == (
-            f"background: '{wrong}' is translucent; give a colour without alpha"
+            f"background: '{wrong}' is translucent; give a color without alpha"
         )

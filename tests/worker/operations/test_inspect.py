@@ -18,7 +18,7 @@ from tests.support.pictures import drawing, encoded
 from worker.imaging.parsing import InvalidParameters, parse_plan
 from worker.operations.base import Source
 from worker.operations.inspect import Inspect
-from worker.pixels.modes import in_modes, normalised
+from worker.pixels.modes import convert_to_modes, normalize_mode
 
 Tag = ExifTags.Base
 Report = dict[str, Any]
@@ -47,7 +47,7 @@ def inspected(data: bytes, scale: int = 1, **parameters: int) -> Report:
     size = ImageOps.exif_transpose(picture).size
     picture = Image.open(BytesIO(data))
     picture.draft(None, (file.width // scale, file.height // scale))
-    upright = in_modes(normalised(ImageOps.exif_transpose(picture)), operation.modes, source.icc_profile)
+    upright = convert_to_modes(normalize_mode(ImageOps.exif_transpose(picture)), operation.modes, source.icc_profile)
     text = msgspec.json.encode(operation.report(upright, size, source))
     report: Report = msgspec.json.decode(text)
     assert set(report) == KEYS
@@ -248,7 +248,7 @@ def test_a_profile_is_named() -> None:
     assert inspected(png(drawing(), icc_profile=profile))["icc_profile"] == "sRGB built-in"
 
 
-def test_the_palette_of_a_drawing_is_its_colours_by_share() -> None:
+def test_the_palette_of_a_drawing_is_its_colors_by_share() -> None:
     image = Image.new("RGB", (100, 100), "#102030")
     image.paste("#ffcc00", (0, 0, 100, 30))
     image.paste("#00aa55", (0, 30, 100, 40))
@@ -263,7 +263,7 @@ def test_the_palette_of_a_drawing_is_its_colours_by_share() -> None:
 
 
 @pytest.mark.parametrize("colors", [1, 2, 5, 16])
-def test_a_palette_has_at_most_as_many_colours_as_are_asked_for(colors: int) -> None:
+def test_a_palette_has_at_most_as_many_colors_as_are_asked_for(colors: int) -> None:
     report = inspected(png(photograph(1)), colors=colors)
     shares = [entry["share"] for entry in report["palette"]]
     assert len(shares) == colors
@@ -272,12 +272,12 @@ def test_a_palette_has_at_most_as_many_colours_as_are_asked_for(colors: int) -> 
     assert report["dominant_color"] == inspected(png(photograph(1)))["palette"][0]["color"]
 
 
-def test_one_colour_is_the_average() -> None:
+def test_one_color_is_the_average() -> None:
     report = inspected(png(photograph(1)), colors=1)
     assert report["palette"] == [{"color": report["average_color"], "share": 1.0}]
 
 
-def test_colours_that_look_alike_are_one() -> None:
+def test_colors_that_look_alike_are_one() -> None:
     image = Image.new("RGB", (80, 80), "#3366cc")
     for number in range(80):
         image.paste((0x33 + number % 5 - 2, 0x66 + number % 3 - 1, 0xCC - number % 4), (0, number, 80, number + 1))
@@ -288,7 +288,7 @@ def test_colours_that_look_alike_are_one() -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 @pytest.mark.parametrize("size", [(60, 40), (900, 600)])
-def test_transparent_pixels_have_no_say_in_colours(mode: str, size: tuple[int, int]) -> None:
+def test_transparent_pixels_have_no_say_in_colors(mode: str, size: tuple[int, int]) -> None:
     image = Image.new("RGBA", size, (255, 255, 255, 0))
     image.paste((90, 90, 90, 255), (0, 0, size[0] // 2, size[1]))
     report = inspected(png(image.convert(mode)))
@@ -305,7 +305,7 @@ def test_translucent_pixels_count_as_far_as_they_are_opaque() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (300, 200)])
-def test_a_picture_that_is_wholly_transparent_has_no_colours_and_no_hashes(size: tuple[int, int]) -> None:
+def test_a_picture_that_is_wholly_transparent_has_no_colors_and_no_hashes(size: tuple[int, int]) -> None:
     report = inspected(png(Image.new("RGBA", size, (255, 0, 0, 0))))
     for key in ("average_color", "dominant_color", "palette", "blurhash", "thumbhash", "phash"):
         assert report[key] is None
@@ -402,7 +402,7 @@ def test_it_leaves_the_picture_as_it_is() -> None:
     assert image.tobytes() == before
 
 
-def test_the_number_of_colours_is_bounded() -> None:
+def test_the_number_of_colors_is_bounded() -> None:
     assert Inspect().colors == 5
     for colors in ("0", "17", "2.5", "many"):
         with pytest.raises(InvalidParameters, match="a whole number from 1 to 16"):

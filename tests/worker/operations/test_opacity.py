@@ -20,7 +20,7 @@ from worker.operations.opacity import Opacity
         (1, "RGB", (1, 2, 3), (1, 2, 3)),
     ],
 )
-def test_alpha_is_multiplied_and_colours_stay(
+def test_alpha_is_multiplied_and_colors_stay(
     amount: float, mode: str, before: float | tuple[int, ...], after: object
 ) -> None:
     assert pixel(Opacity(amount=amount), mode, before) == after

@@ -13,7 +13,7 @@ from tests.support.rendering import transform
 from worker.errors import PictureError
 from worker.operations import OPERATIONS
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.pixels.modes import in_modes, normalised
+from worker.pixels.modes import convert_to_modes, normalize_mode
 
 MODES = (
     "1", "L", "LA", "P", "P transparent", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "I;16",
@@ -32,7 +32,7 @@ COLOURS = ("red", "#80402080", "transparent")
 
 
 def picture(mode: str, size: Size) -> Image.Image:
-    """A drawing of any mode; `P transparent` has one transparent colour."""
+    """A drawing of any mode; `P transparent` has one transparent color."""
     match mode:
         case "P transparent":
             image = drawing(size).quantize(16)
@@ -55,14 +55,14 @@ def picture(mode: str, size: Size) -> Image.Image:
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_becomes_one_that_operations_know(mode: str) -> None:
     image = picture(mode, (33, 21))
-    result = normalised(image)
+    result = normalize_mode(image)
     assert result.mode in WORKING_MODES
     assert result.size == image.size
     assert ("A" in result.getbands()) == image.has_transparency_data
 
 
 def values(kind: inspect.Type) -> Iterator[Any]:
-    """Yield the bounds of a number, every choice, some colours."""
+    """Yield the bounds of a number, every choice, some colors."""
     match kind:
         case inspect.Metadata(extra_json_schema={"format": "color"}):
             yield from COLOURS
@@ -105,7 +105,7 @@ def test_every_operation_gives_a_right_picture_or_a_clear_error(name: str, mode:
     given = 0
     for operation in variations(name):
         for size in SIZES:
-            image = normalised(picture(mode, size))
+            image = normalize_mode(picture(mode, size))
             before = image.tobytes()
             try:
                 result = transform(image, [operation], assets=Assets(overlay))
@@ -124,10 +124,10 @@ def test_every_operation_gives_a_right_picture_or_a_clear_error(name: str, mode:
 def made(operation: Operation, image: Image.Image) -> Image.Image | None:
     """Return what an operation gives, in 8 bits, or None for an error."""
     try:
-        result = transform(normalised(image), [operation], assets=Assets(drawing((20, 10), "RGBA")))
+        result = transform(normalize_mode(image), [operation], assets=Assets(drawing((20, 10), "RGBA")))
     except PictureError:
         return None
-    return in_modes(result, ("L", "LA", "RGB", "RGBA", "CMYK"), None)
+    return convert_to_modes(result, ("L", "LA", "RGB", "RGBA", "CMYK"), None)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -147,7 +147,7 @@ def test_every_operation_does_the_same_in_every_mode(name: str) -> None:
         for other in others:
             if expected is None or other is None:
                 assert expected is other, operation
-            else:  # 16-bit pictures show every colour as grey
+            else:  # 16-bit pictures show every color as grey
                 same = expected.convert("LA") if other.mode in ("L", "LA") else expected
                 assert mean_difference(other, same) <= 2, (operation, other.mode)
 

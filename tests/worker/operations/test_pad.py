@@ -73,7 +73,7 @@ def test_the_position_says_where_the_picture_lies(position: str, left: int) -> N
         ("I;16", "transparent", "LA", (0, 0)),
     ],
 )
-def test_the_background_is_the_colour_that_was_asked_for(
+def test_the_background_is_the_color_that_was_asked_for(
     mode: str, background: str, result: str, corner: object
 ) -> None:
     image = padded(drawing((20, 20), mode), left=5, background=background)

@@ -29,7 +29,7 @@ def test_16_bits_stay_16_bits() -> None:
 
 
 @pytest.mark.parametrize("hidden", [0, 255])
-def test_what_is_transparent_lends_a_block_no_colour(hidden: int) -> None:
+def test_what_is_transparent_lends_a_block_no_color(hidden: int) -> None:
     image = row("LA", (hidden, 0), (100, 255))
     assert applied(Pixelate(size=2), image).getpixel((0, 0)) == pytest.approx((100, 128), abs=1)
 

@@ -28,7 +28,7 @@ def test_black_and_white_stay_and_even_steps_are_left_between_them(bits: int) ->
         ("LA", (200, 100), (255, 100)),
     ],
 )
-def test_each_colour_goes_to_its_own_step_and_alpha_stays(mode: str, before: tuple[int, ...], after: object) -> None:
+def test_each_color_goes_to_its_own_step_and_alpha_stays(mode: str, before: tuple[int, ...], after: object) -> None:
     assert pixel(Posterize(bits=1), mode, before) == after
 
 

@@ -34,7 +34,7 @@ def redacted(image: Image.Image, *boxes: Area, **parameters: Any) -> Image.Image
 
 
 @pytest.mark.parametrize("mode", WORKING_MODES)
-def test_fill_leaves_one_opaque_colour_and_touches_nothing_else(mode: str) -> None:
+def test_fill_leaves_one_opaque_color_and_touches_nothing_else(mode: str) -> None:
     image = drawing((60, 40), mode)
     result = redacted(image, area(5, 6, 20, 10), area(40, 30, 7, 3))
     assert (result.mode, result.size) == (mode, (60, 40))
@@ -53,7 +53,7 @@ def test_fill_leaves_one_opaque_colour_and_touches_nothing_else(mode: str) -> No
         ("I;16", "#808080", "I;16", 0x8080),
     ],
 )
-def test_fill_has_the_colour_that_was_asked_for(mode: str, color: str, result: str, pixel: object) -> None:
+def test_fill_has_the_color_that_was_asked_for(mode: str, color: str, result: str, pixel: object) -> None:
     image = redacted(drawing((60, 40), mode), area(5, 6, 20, 10), color=color)
     assert (image.mode, image.getpixel((6, 7))) == (result, pixel)
 

@@ -52,7 +52,7 @@ def test_fill_stretches_the_whole_picture(mode: str) -> None:
     assert mean_difference(result, expected) < 8
 
 
-def test_cover_crops_around_the_centre() -> None:
+def test_cover_crops_around_the_center() -> None:
     image = Image.new("RGB", (300, 100), "red")
     image.paste("blue", (100, 0, 200, 100))
     result = transform(image, [Resize(width=50, height=50, fit="cover")], LIMIT)
@@ -70,7 +70,7 @@ def flag(size: Size = (300, 100)) -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    ("position", "colours"),
+    ("position", "colors"),
     [
         ("center", ("white", "white")),
         ("north", ("white", "red")),
@@ -83,17 +83,17 @@ def flag(size: Size = (300, 100)) -> Image.Image:
         ("northwest", ("red", "red")),
     ],
 )
-def test_cover_keeps_the_part_at_the_position(position: Any, colours: tuple[str, str]) -> None:
-    for size, colour in zip([(300, 100), (100, 300)], colours, strict=True):
+def test_cover_keeps_the_part_at_the_position(position: Any, colors: tuple[str, str]) -> None:
+    for size, color in zip([(300, 100), (100, 300)], colors, strict=True):
         resize = Resize(width=50, height=50, fit="cover", position=position)
-        assert mean_difference(transform(flag(size), [resize], LIMIT), Image.new("RGB", (50, 50), colour)) < 4
+        assert mean_difference(transform(flag(size), [resize], LIMIT), Image.new("RGB", (50, 50), color)) < 4
         data = encoded(flag((size[0] * 4, size[1] * 4)), "JPEG", quality=95)
-        reduced = decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [resize])
+        reduced = decoding.decode_still(decoding.open_image(data, InputFormat.JPEG, LIMITS), [resize])
         assert reduced.frames[0].width < reduced.size[0]
         result = decoded(
             rendered(data, resize, format="png"),
         )
-        assert mean_difference(result, Image.new("RGB", (50, 50), colour)) < 4
+        assert mean_difference(result, Image.new("RGB", (50, 50), color)) < 4
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_contain_puts_the_picture_at_the_position(position: Any, lines: tuple[Si
 def test_cover_keeps_the_same_smart_part_of_a_jpeg_decoded_at_a_reduced_scale(name: str) -> None:
     data = (PHOTOGRAPHS / f"{name}.jpg").read_bytes()
     resize = Resize(width=64, height=60, fit="cover", position="smart")
-    assert decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [resize]).box is not None
+    assert decoding.decode_still(decoding.open_image(data, InputFormat.JPEG, LIMITS), [resize]).box is not None
     result = decoded(rendered(data, resize, format="png"))
     full = transform(decoded(data), [resize], LIMIT)
     assert result.size == full.size == (64, 60)
@@ -252,7 +252,7 @@ def test_every_filter_is_pillows(resample: Any) -> None:
         assert resample in REDUCING or result.tobytes() == expected.tobytes()
 
 
-def test_nearest_invents_no_colour() -> None:
+def test_nearest_invents_no_color() -> None:
     image = drawing(mode="P").convert("RGB")
     result = transform(image, [Resize(width=333, height=77, resample="nearest")], LIMIT)
     assert set(result.get_flattened_data()) <= set(image.get_flattened_data())
@@ -265,7 +265,7 @@ def test_a_photograph_decoded_at_a_reduced_scale_is_within_45_db(name: str, divi
     data = (PHOTOGRAPHS / f"{name}.jpg").read_bytes()
     photograph = decoded(data)
     resize = Resize(width=int(photograph.width / divisor), height=int(photograph.height / divisor))
-    decoded_size = decoding.still(decoding.opened(data, InputFormat.JPEG, LIMITS), [resize]).frames[0].size
+    decoded_size = decoding.decode_still(decoding.open_image(data, InputFormat.JPEG, LIMITS), [resize]).frames[0].size
     assert decoded_size < photograph.size
     result = decoded(rendered(data, resize, format="png"))
     assert psnr(result, photograph.resize(result.size, Image.Resampling.LANCZOS)) >= 45
@@ -325,7 +325,7 @@ def test_parameters_that_make_sense_are_taken(fields: dict[str, str]) -> None:
     parse_plan({"operation": "resize", **fields}, InputFormat.PNG, 20)
 
 
-def test_resize_does_not_bleed_hidden_colours_through_the_edge_of_transparency() -> None:
+def test_resize_does_not_bleed_hidden_colors_through_the_edge_of_transparency() -> None:
     image = Image.new("RGBA", (100, 100), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (50, 0, 100, 100))
     image.putalpha(alpha_of((100, 200)).crop((0, 0, 100, 100)))

@@ -91,7 +91,7 @@ def test_16_bit_pictures_turn_at_their_depth(angle: float) -> None:
 
 @pytest.mark.parametrize("angle", [1, 30, 45, 200.5])
 @pytest.mark.parametrize("mode", ["L", "I;16"])
-def test_a_uniform_picture_on_its_own_colour_shows_no_edge(mode: str, angle: float) -> None:
+def test_a_uniform_picture_on_its_own_color_shows_no_edge(mode: str, angle: float) -> None:
     grey = {"L": 0x80, "I;16": 0x8080}[mode]
     turned = rotated(Image.new(mode, (40, 30), grey), angle=angle, background="#808080")
     assert grey_values(turned) == {grey}
@@ -106,7 +106,7 @@ def test_the_edge_goes_smoothly_from_the_picture_to_its_background(mode: str, an
     assert len(values) > 3
 
 
-def test_transparent_surroundings_lend_the_edge_no_colour() -> None:
+def test_transparent_surroundings_lend_the_edge_no_color() -> None:
     turned = rotated(Image.new("RGBA", (40, 30), (200, 40, 90, 255)), angle=30)
     visible = [pixel for pixel in turned.get_flattened_data() if isinstance(pixel, tuple) and pixel[3] > 40]
     assert turned.getpixel((0, 0)) == (0, 0, 0, 0)

@@ -8,7 +8,7 @@ from tests.support.rendering import transform
 from worker.errors import PictureError
 from worker.operations.base import WORKING_MODES
 from worker.operations.round_corners import RoundCorners
-from worker.pixels.modes import in_modes
+from worker.pixels.modes import convert_to_modes
 
 LIMIT = 1_000_000
 
@@ -35,7 +35,7 @@ def test_corners_become_transparent_and_the_rest_stays(mode: str) -> None:
     assert (rounded.mode, rounded.size) == ("LA" if mode in ("L", "LA", "I;16") else "RGBA", (60, 40))
     assert [rounded.getchannel("A").getpixel(corner) for corner in [(0, 0), (59, 0), (0, 39), (59, 39)]] == [0] * 4
     middle = (10, 0, 50, 40)
-    assert rounded.crop(middle).tobytes() == in_modes(image, (rounded.mode,), None).crop(middle).tobytes()
+    assert rounded.crop(middle).tobytes() == convert_to_modes(image, (rounded.mode,), None).crop(middle).tobytes()
 
 
 @pytest.mark.parametrize("radius", [1, 2, 5, 20, 37])
@@ -86,7 +86,7 @@ def test_a_background_fills_the_corners(mode: str, background: str, result: str,
     assert (image.mode, image.getpixel((0, 0)), image.getpixel((39, 39))) == (result, corner, corner)
 
 
-def test_a_background_of_the_pictures_colour_shows_no_edge() -> None:
+def test_a_background_of_the_pictures_color_shows_no_edge() -> None:
     image = transform(Image.new("RGB", (40, 40), "#336699"), [RoundCorners(background="#336699")], LIMIT)
     assert set(image.get_flattened_data()) == {(0x33, 0x66, 0x99)}
 

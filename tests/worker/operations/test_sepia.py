@@ -18,7 +18,7 @@ from worker.operations.sepia import Sepia
         (0, (12, 34, 56), (12, 34, 56)),
     ],
 )
-def test_known_colours_become_those_of_the_css_filter(
+def test_known_colors_become_those_of_the_css_filter(
     amount: float, before: tuple[int, int, int], after: tuple[int, int, int]
 ) -> None:
     assert pixel(Sepia(amount=amount), "RGB", before) == pytest.approx(after, abs=1)
@@ -28,7 +28,7 @@ def test_known_colours_become_those_of_the_css_filter(
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("mode", WORKING_MODES)
 @pytest.mark.parametrize("amount", [0, 1])
-def test_every_picture_comes_out_in_colour_with_its_alpha(mode: str, size: Size, amount: float) -> None:
+def test_every_picture_comes_out_in_color_with_its_alpha(mode: str, size: Size, amount: float) -> None:
     image = drawing(size, mode)
     result = applied(Sepia(amount=amount), image)
     assert result.mode == ("RGBA" if "A" in mode else "RGB")

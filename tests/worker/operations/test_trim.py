@@ -31,7 +31,7 @@ def framed(mode: str, paper: Any, size: tuple[int, int] = (60, 50)) -> Image.Ima
 
 
 @pytest.mark.parametrize("mode", WORKING_MODES)
-def test_a_margin_of_one_colour_is_cut_off_in_every_mode(mode: str) -> None:
+def test_a_margin_of_one_color_is_cut_off_in_every_mode(mode: str) -> None:
     image = framed(mode, PAPER[mode])
     trimmed = transform(image, [Trim()], LIMIT)
     assert trimmed.mode == mode
@@ -39,7 +39,7 @@ def test_a_margin_of_one_colour_is_cut_off_in_every_mode(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_transparent_margins_are_cut_off_whatever_colour_they_hide(mode: str) -> None:
+def test_transparent_margins_are_cut_off_whatever_color_they_hide(mode: str) -> None:
     image = framed(mode, 0)
     image.paste(Image.new(mode, (60, 5), "white"), (0, 0))
     image.putalpha(Image.new("L", (60, 50), 0))
@@ -48,7 +48,7 @@ def test_transparent_margins_are_cut_off_whatever_colour_they_hide(mode: str) ->
     assert transform(image, [Trim()], LIMIT).tobytes() == content.tobytes()
 
 
-def test_a_transparent_margin_around_a_margin_of_a_given_colour_goes_with_it() -> None:
+def test_a_transparent_margin_around_a_margin_of_a_given_color_goes_with_it() -> None:
     image = Image.new("RGBA", (30, 30), (0, 0, 0, 0))
     image.paste("white", (5, 5, 25, 25))
     image.paste("red", (10, 12, 15, 18))
@@ -96,7 +96,7 @@ def test_the_threshold_is_the_largest_difference_that_is_still_margin(
         ("RGBA", "transparent", (1, 2, 3, 0)),
     ],
 )
-def test_only_the_given_colour_is_margin(mode: str, color: str, paper: Any) -> None:
+def test_only_the_given_color_is_margin(mode: str, color: str, paper: Any) -> None:
     image = framed(mode, paper)
     assert transform(image, [Trim(color=color)], LIMIT).size == (20, 16)
     assert transform(image, [Trim(color="#00ff80")], LIMIT).size == ((20, 16) if mode == "RGBA" else (60, 50))

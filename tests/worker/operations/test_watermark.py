@@ -72,7 +72,7 @@ def test_text_can_be_seen_on_every_ground(ground: str, color: str) -> None:
     ("mode", "color", "result"),
     [("L", "white", "L"), ("L", "red", "RGB"), ("LA", "red", "RGBA"), ("RGB", "#ffffff80", "RGB")],
 )
-def test_the_picture_gets_colours_only_when_the_text_has_some(mode: str, color: str, result: str) -> None:
+def test_the_picture_gets_colors_only_when_the_text_has_some(mode: str, color: str, result: str) -> None:
     assert lettered(drawing((200, 150), mode), color=color).mode == result
 
 
@@ -102,11 +102,11 @@ def test_opacity_is_how_much_of_the_ground_it_hides() -> None:
 def test_an_overlay_of_any_mode_lies_on_a_picture_of_any_mode(mode: str, overlay_mode: str) -> None:
     image = drawing((100, 80), mode)
     result = overlaid(image, drawing((50, 50), overlay_mode), margin=0)
-    has_colours = overlay_mode in ("RGB", "RGBA") or mode in ("RGB", "RGBA")
+    has_colors = overlay_mode in ("RGB", "RGBA") or mode in ("RGB", "RGBA")
     has_alpha = mode in ("LA", "RGBA")
     assert result.mode == {
         (False, False): "L", (False, True): "LA", (True, False): "RGB", (True, True): "RGBA",
-    }[has_colours, has_alpha]  # fmt: skip
+    }[has_colors, has_alpha]  # fmt: skip
     box = changed(image, result)
     assert box is not None
     assert box[2:] == (100, 80)

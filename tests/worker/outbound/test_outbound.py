@@ -61,7 +61,7 @@ def test_a_public_address_is_none_of_those(text: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.1", "0x7f.1", "0x7f000001", "2130706433", "0177.1", "127.0.0.1.", "0"])
-def test_loopback_is_recognised_however_it_is_written(host: str) -> None:
+def test_loopback_is_recognized_however_it_is_written(host: str) -> None:
     with pytest.raises(Refused, match="is not on the public Internet"):
         check_url(f"http://{host}/", ())
 

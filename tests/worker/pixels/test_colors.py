@@ -1,4 +1,4 @@
-"""Colours through ICC profiles, and kept as they are with them."""
+"""Colors through ICC profiles, and kept as they are with them."""
 
 from typing import Any
 
@@ -34,15 +34,15 @@ COLOURS = [
 ]  # fmt: skip
 
 
-def fields(colours: list[Any], mode: str = "RGB") -> Image.Image:
-    """Return a field of 16 x 16 pixels of each colour."""
-    image = Image.new(mode, (16 * len(colours), 16))
-    for number, colour in enumerate(colours):
-        image.paste(colour, (16 * number, 0, 16 * number + 16, 16))
+def fields(colors: list[Any], mode: str = "RGB") -> Image.Image:
+    """Return a field of 16 x 16 pixels of each color."""
+    image = Image.new(mode, (16 * len(colors), 16))
+    for number, color in enumerate(colors):
+        image.paste(color, (16 * number, 0, 16 * number + 16, 16))
     return image
 
 
-def colours_of(image: Image.Image, count: int) -> list[Any]:
+def colors_of(image: Image.Image, count: int) -> list[Any]:
     return [image.getpixel((16 * number + 8, 8)) for number in range(count)]
 
 
@@ -52,13 +52,13 @@ def apart(one: Any, other: Any) -> int:
 
 @pytest.mark.parametrize("target", list(OutputFormat))
 @pytest.mark.parametrize("name", WIDE)
-def test_wide_colours_become_srgb_as_computed_by_hand(name: str, target: OutputFormat) -> None:
+def test_wide_colors_become_srgb_as_computed_by_hand(name: str, target: OutputFormat) -> None:
     profile, matrix, curve = WIDE[name]
     data = encoded(fields(COLOURS), "PNG", icc_profile=profile)
     options: dict[str, Any] = {"quality": 100} if target.default_quality is not None else {}
     result = decoded(rendered(data, format=target.value, colorspace="srgb", **options))
     assert "icc_profile" not in result.info
-    found = colours_of(result.convert("RGB"), len(COLOURS))
+    found = colors_of(result.convert("RGB"), len(COLOURS))
     tolerance = 2 if target.default_quality is None else 6
     for pixel, converted in zip(COLOURS, found, strict=True):
         assert apart(converted, in_srgb(pixel, matrix, curve)) <= tolerance, (pixel, converted)
@@ -73,7 +73,7 @@ def test_a_profile_is_kept_with_its_samples_where_the_format_holds_it(name: str,
     data = encoded(fields(COLOURS), "PNG", icc_profile=profile)
     options: dict[str, Any] = {"lossless": True} if target is OutputFormat.WEBP else {}
     result = decoded(rendered(data, format=target.value, **options))
-    found = colours_of(result.convert("RGB"), len(COLOURS))
+    found = colors_of(result.convert("RGB"), len(COLOURS))
     if target is OutputFormat.GIF:  # which holds none: converted
         assert "icc_profile" not in result.info
         expected = [in_srgb(pixel, matrix, curve) for pixel in COLOURS]
@@ -98,10 +98,10 @@ def test_an_animation_is_converted_frame_by_frame() -> None:
     data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=50, icc_profile=DISPLAY_P3)
     for target in ("gif", "png"):
         result = decoded(rendered(data, format=target, colorspace="srgb"))
-        for number, colours in enumerate((COLOURS, COLOURS[::-1])):
+        for number, colors in enumerate((COLOURS, COLOURS[::-1])):
             result.seek(number)
-            found = colours_of(result.convert("RGB"), len(COLOURS))
-            assert max(map(apart, found, [in_srgb(pixel, P3, srgb_curve) for pixel in colours])) <= 2
+            found = colors_of(result.convert("RGB"), len(COLOURS))
+            assert max(map(apart, found, [in_srgb(pixel, P3, srgb_curve) for pixel in colors])) <= 2
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
@@ -132,7 +132,7 @@ def test_grey_is_converted_by_its_profile_of_whatever_depth(mode: str) -> None:
     data = encoded(fields(values, mode), "PNG", icc_profile=grey_profile(1.0))
     result = decoded(rendered(data, format="png", colorspace="srgb")).convert("RGB")
     expected = [(grey_in_srgb(value / 255, 1.0),) * 3 for value in GREYS]
-    assert max(map(apart, colours_of(result, len(GREYS)), expected)) <= 2
+    assert max(map(apart, colors_of(result, len(GREYS)), expected)) <= 2
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
@@ -147,7 +147,7 @@ def test_grey_keeps_its_profile_or_is_converted_where_it_has_to_become_rgb(targe
     assert (result.info.get("icc_profile") == profile) is is_kept
     if not is_kept:
         expected = [(grey_in_srgb(value / 255, 1.0),) * 3 for value in GREYS]
-        assert max(map(apart, colours_of(result.convert("RGB"), len(GREYS)), expected)) <= 5
+        assert max(map(apart, colors_of(result.convert("RGB"), len(GREYS)), expected)) <= 5
 
 
 def pink(c: int, m: int, y: int, k: int) -> tuple[int, int, int]:
@@ -164,7 +164,7 @@ def test_cmyk_goes_through_the_table_of_its_profile_where_it_has_to_become_rgb()
         )
         for target in ("png", "webp", "gif", "avif"):
             result = decoded(rendered(data, format=target)).convert("RGB")
-            cyan, none, black, red = colours_of(result, 4)
+            cyan, none, black, red = colors_of(result, 4)
             assert apart(none, (255, 255, 255)) <= 4
             assert apart(black, (0, 0, 0)) <= 12
             assert apart(red, (255, 255, 255)) <= 4
@@ -173,10 +173,10 @@ def test_cmyk_goes_through_the_table_of_its_profile_where_it_has_to_become_rgb()
             assert "icc_profile" not in decoded(rendered(data, format=target)).info
         kept = decoded(rendered(data, format="tiff"))
         assert (kept.mode, kept.info["icc_profile"]) == ("CMYK", profile)
-        assert max(map(apart, colours_of(kept, 4), inks)) <= 3
+        assert max(map(apart, colors_of(kept, 4), inks)) <= 3
         converted = decoded(rendered(data, format="jpeg", colorspace="srgb", quality=100))
         assert converted.mode == "RGB"
-        assert apart(colours_of(converted, 4)[0], cyan) <= 6
+        assert apart(colors_of(converted, 4)[0], cyan) <= 6
 
 
 ABSURD = {

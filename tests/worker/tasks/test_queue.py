@@ -119,9 +119,9 @@ async def test_all_failed_tasks_of_a_filter_are_tried_again_page_by_page(
 async def test_only_failed_and_revoked_tasks_are_tried_again(api: Client, status: str) -> None:
     fields = problem_fields(await api.post(f"/tasks/retry{status}"))
     assert fields["status"].partition("; got ")[0].endswith("must be FAILURE, REVOKED or FAILURE,REVOKED")
-    assert set(problem_fields(await api.post("/tasks/retry?status=FAILURE&limit=201&colour=red"))) == {
+    assert set(problem_fields(await api.post("/tasks/retry?status=FAILURE&limit=201&color=red"))) == {
         "limit",
-        "colour",
+        "color",
     }
 
 

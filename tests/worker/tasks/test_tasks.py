@@ -15,7 +15,7 @@ from worker.operations.resize import Resize
 from worker.runner.cleanup import remove_expired
 from worker.storage import Storage
 from worker.tasks import queue
-from worker.tasks.model import ENDS, TRANSITIONS, Spec, Status, Task, TaskNotFound, WrongState, new_task_id
+from worker.tasks.model import FINAL_STATES, TRANSITIONS, Spec, Status, Task, TaskNotFound, WrongState, new_task_id
 from worker.tasks.store import UNFINISHED_TTL_MS, Tasks
 
 SPEC = Spec(one([Resize(width=5)], format="webp", quality=7), InputFormat.JPEG, "photo")
@@ -86,7 +86,7 @@ async def test_a_late_attempt_cannot_change_what_a_newer_one_holds(tasks: Tasks)
 
 async def test_of_many_that_end_a_task_at_once_one_does(tasks: Tasks) -> None:
     task_id = await in_state(tasks, Status.STARTED)
-    moves = [tasks.move(task_id, end) for end in sorted(ENDS) * 10]
+    moves = [tasks.move(task_id, end) for end in sorted(FINAL_STATES) * 10]
     outcomes = await asyncio.gather(*moves, return_exceptions=True)
     assert sum(not isinstance(outcome, WrongState) for outcome in outcomes) == 1
 
@@ -170,8 +170,8 @@ async def test_what_redis_is_told_twice_happens_once(tasks: Tasks) -> None:
 async def test_an_unfinished_task_is_not_retired(tasks: Tasks) -> None:
     for status in Status:
         task_id = await in_state(tasks, status)
-        assert await tasks.retire(task_id) is (status in ENDS)
-        if status not in ENDS:
+        assert await tasks.delete(task_id) is (status in FINAL_STATES)
+        if status not in FINAL_STATES:
             assert (await tasks.get(task_id)).status is status
 
 

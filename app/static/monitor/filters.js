@@ -1,0 +1,143 @@
+/* Which tasks are listed; kept in the page's address, so that it can be passed on. */
+
+import { request } from "../shared/api.js";
+import { byId, h, icon } from "../shared/dom.js";
+
+export const STATUSES = { PENDING: "Waiting", STARTED: "Running", SUCCESS: "Done", FAILURE: "Failed", REVOKED: "Revoked" };
+const TIMES = [["", "Any time"], ["900", "Last 15 minutes"], ["3600", "Last hour"], ["86400", "Last day"], ["custom", "From … to …"]];
+const KEPT = ["status", "operation", "owner", "time", "since", "before"];
+
+export class Filters {
+  constructor(onChange) {
+    this.form = byId("filters");
+    this.onChange = onChange;
+    const kept = new URLSearchParams(location.search);
+    const statuses = (kept.get("status") ?? "").split(",");
+    this.form.append(
+      h("fieldset", { class: "choices" }, h("legend", { class: "visually-hidden" }, "Status"),
+        Object.entries(STATUSES).map(([status, name]) =>
+          h("label", {}, h("input", { type: "checkbox", name: "status", value: status, checked: statuses.includes(status) }), h("span", {}, name)))),
+      field("Operation", h("select", { class: "input", name: "operation" }, h("option", { value: "" }, "Any operation"))),
+      field("Time", h("select", { class: "input", name: "time" }, TIMES.map(([value, text]) => h("option", { value }, text)))),
+      field("From", h("input", { class: "input", type: "datetime-local", name: "since", step: 1 })),
+      field("To", h("input", { class: "input", type: "datetime-local", name: "before", step: 1 })),
+      field("Key", h("input", { class: "input", name: "owner", placeholder: "Any key", autocomplete: "off", spellcheck: "false" })),
+    );
+    this.form.owner.parentElement.hidden = true;
+    for (const name of ["time", "since", "before", "owner"]) this.form[name].value = kept.get(name) ?? "";
+    this.form.addEventListener("change", () => this.changed());
+    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.showTimes();
+    this.offerOperations(kept.get("operation"));
+  }
+
+  /** Add a button beside the filters. */
+  add(button) {
+    this.form.append(button);
+  }
+
+  /** Offer the names of keys, where there are any. */
+  offerKeys() {
+    this.form.owner.parentElement.hidden = false;
+  }
+
+  async offerOperations(chosen) {
+    const select = this.form.operation;
+    if (chosen) select.append(h("option", { value: chosen, selected: true }, words(chosen)));
+    const { operations } = await request("/operations").catch(() => ({ operations: [] }));
+    select.append(...operations.filter(({ operation }) => operation !== chosen).map(({ operation }) => h("option", { value: operation }, words(operation))));
+  }
+
+  changed() {
+    this.showTimes();
+    const given = this.given();
+    const kept = new URLSearchParams(KEPT.filter((name) => given[name]).map((name) => [name, given[name]]));
+    history.replaceState(null, "", `${location.pathname}${kept.size ? `?${kept}` : ""}${location.hash}`);
+    this.onChange();
+  }
+
+  showTimes() {
+    for (const name of ["since", "before"]) this.form[name].parentElement.hidden = this.form.time.value !== "custom";
+  }
+
+  get statuses() {
+    return new FormData(this.form).getAll("status");
+  }
+
+  given() {
+    const data = new FormData(this.form);
+    const custom = data.get("time") === "custom";
+    return {
+      status: this.statuses.join(","), operation: data.get("operation"), owner: data.get("owner").trim(), time: data.get("time"),
+      since: custom ? data.get("since") : "", before: custom ? data.get("before") : "",
+    };
+  }
+
+  /** The query of `GET /tasks`, at this moment. */
+  query() {
+    const { time, ...given } = this.given();
+    const at = (local) => local && new Date(local).toISOString();
+    const since = Number(time) ? new Date(Date.now() - time * 1000).toISOString() : at(given.since);
+    const all = { ...given, since, before: at(given.before) };
+    return new URLSearchParams(Object.entries(all).filter(([, value]) => value));
+  }
+
+  get isOpen() {
+    return this.query().size === 0;
+  }
+
+  clear() {
+    this.form.reset();
+    for (const box of this.form.querySelectorAll("[type=checkbox]")) box.checked = false;
+    for (const name of ["operation", "time", "since", "before", "owner"]) this.form[name].value = "";
+    this.changed();
+  }
+}
+
+export const words = (operation) => operation.replaceAll("_", " ");
+
+function field(label, control) {
+  control.id = `filter-${control.name}`;
+  return h("div", { class: "field" }, h("label", { for: control.id, class: "visually-hidden" }, label), control);
+}
+
+/* Find a task by its id. */
+
+const ID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/i;
+
+/** Build the search; a whole address with an id in it finds its task too. */
+export function buildSearch() {
+  const input = h("input", { class: "input", id: "search-id", type: "search", placeholder: "Full id of a task", autocomplete: "off", spellcheck: "false", "aria-describedby": "search-error" });
+  const error = h("p", { class: "error", id: "search-error", role: "alert" });
+  byId("search").append(
+    h("label", { for: "search-id", class: "visually-hidden" }, "Find a task by its full id"), input,
+    h("button", { class: "button", type: "submit", "aria-label": "Find" }, icon("search")), error);
+  byId("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const found = input.value.match(ID);
+    error.textContent = found || !input.value.trim() ? "" : "Give all 36 characters of an id; beginnings are not enough.";
+    input.setAttribute("aria-invalid", String(Boolean(error.textContent)));
+    if (found) location.hash = `task-${found[0].toLowerCase()}`;
+  });
+}
+
+/* Where the reader is: rows must not move under eyes, a pointer or the keyboard's focus. */
+
+const MASTHEAD_PX = 56;
+
+export class Place {
+  /** `onLeft` is called when the pointer or the focus leaves the rows. */
+  constructor(body, onLeft) {
+    this.body = body;
+    body.addEventListener("pointerleave", onLeft);
+    body.addEventListener("focusout", onLeft);
+    addEventListener("scroll", onLeft, { passive: true });
+  }
+
+  /** Whether the reader is among the rows, so that none may be put above. */
+  isHeld() {
+    const { body } = this;
+    if (!body.childElementCount) return false;
+    return body.getBoundingClientRect().top < MASTHEAD_PX || body.matches(":hover") || body.contains(document.activeElement);
+  }
+}

@@ -1,0 +1,136 @@
+/* The monitor, put together: who may look, what is asked for how often, and who hears of it. */
+
+import { cancel, remove, retry, retryAll, sendAgain, sentence } from "./actions.js";
+import { buildCharts, showCharts } from "./charts.js";
+import { Feed } from "./feed.js";
+import { showFigures, showQueue } from "./figures.js";
+import { Filters, buildSearch } from "./filters.js";
+import { nothing } from "./notices.js";
+import { session, showSession, signIn } from "./session.js";
+import { TaskPage } from "./task.js";
+import { TaskTable } from "./tasks.js";
+import { showWorkers } from "./workers.js";
+import { Problem, apiKey, request } from "../shared/api.js";
+import { byId, h, icon } from "../shared/dom.js";
+
+const INTERVAL_MS = 3000;
+const BUSY_INTERVAL_MS = 1000;
+
+class Monitor {
+  constructor(isReadOnly, hasKeys) {
+    this.isReadOnly = isReadOnly;
+    this.range = "hour";
+    const actions = isReadOnly ? null : { retry, cancel, remove, sendAgain };
+    this.filters = new Filters(() => this.guarded(this.table.reset()));
+    this.table = new TaskTable(this.filters, actions);
+    this.table.onError = (error) => this.refused(error);
+    this.page = new TaskPage(actions);
+    this.feed = new Feed((event) => this.hear(event), () => this.lookAtAll(), (error) => this.refused(error));
+    if (hasKeys) this.filters.offerKeys();
+    if (!isReadOnly) {
+      this.filters.add(h("button", { class: "button small", type: "button", onclick: () => retryAll(this.filters.query()) }, icon("retry"), "Retry all failed"));
+    }
+    buildSearch();
+    buildCharts((range) => {
+      this.range = range;
+      this.look();
+    });
+    byId("read-only").hidden = !isReadOnly;
+  }
+
+  hear(event) {
+    this.table.hear(event);
+    this.page.hear(event);
+    if (event.data.status) this.soon ??= setTimeout(() => this.look(), BUSY_INTERVAL_MS);
+  }
+
+  async start() {
+    byId("board").hidden = false;
+    this.isOn = true;
+    this.feed.start();
+    this.page.follow();
+    this.lookAtAll();
+    this.timer = setInterval(() => document.hidden || this.look(), INTERVAL_MS);
+  }
+
+  stop() {
+    this.isOn = false;
+    clearInterval(this.timer);
+    this.feed.stop();
+    byId("task").close();
+    byId("board").hidden = true;
+  }
+
+  lookAtAll() {
+    this.look();
+    this.page.look();
+    return this.guarded(this.table.reset());
+  }
+
+  /** Ask how the queue and the workers are. */
+  look() {
+    clearTimeout(this.soon);
+    this.soon = null;
+    return this.guarded(Promise.all([request(`/stats?range=${this.range}`), request("/workers")]).then(([stats, { workers }]) => {
+      showTrouble(null);
+      const slots = showWorkers(workers);
+      showFigures(stats, workers.length ? slots : 0);
+      showQueue(stats.now, this.isReadOnly, () => this.look());
+      return showCharts(stats);
+    }));
+  }
+
+  async guarded(work) {
+    await work.catch((error) => this.refused(error));
+  }
+
+  refused(error) {
+    if (error instanceof Problem && [401, 403].includes(error.status)) this.onRefused?.();
+    else if (this.isOn) showTrouble(error);
+  }
+}
+
+function showTrouble(error) {
+  byId("trouble").hidden = !error;
+  const text = error ? `${sentence(error.message)} What is shown may be old; it is asked again every ${INTERVAL_MS / 1000} seconds.` : "";
+  if (byId("trouble").textContent !== text) byId("trouble").replaceChildren(...(error ? [h("p", { class: "notice bad", role: "alert" }, text)] : []));
+}
+
+async function whoseSession() {
+  try {
+    return await session();
+  } catch (error) {
+    byId("trouble").hidden = false;
+    byId("trouble").replaceChildren(h("div", { class: "panel" }, nothing("cut", "The service does not answer", "The page tries again by itself.")));
+    await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+    return whoseSession();
+  }
+}
+
+apiKey.ignore(); // the monitor has a session of its own
+
+let monitor = null;
+
+async function run() {
+  let found = await whoseSession();
+  showTrouble(null);
+  if (found.needs_key && !found.signed_in) {
+    byId("connection").hidden = true;
+    showSession({}, null);
+    found = await signIn();
+  }
+  byId("connection").hidden = false;
+  monitor ??= new Monitor(found.read_only, found.needs_key);
+  monitor.onRefused = again;
+  showSession(found, again);
+  monitor.start();
+}
+
+/** Begin anew when the session is over. */
+function again() {
+  if (!monitor?.isOn) return;
+  monitor.stop();
+  run();
+}
+
+run();

@@ -1,0 +1,35 @@
+/* What the page says of itself: short notices that go by themselves, questions, and states of nothing. */
+
+import { announce, byId, h, icon } from "../shared/dom.js";
+
+const SHOWN_MS = 6000;
+
+/** Say that something was done, or why it was not. */
+export function notify(text, { bad = false } = {}) {
+  const toast = h("div", { class: bad ? "toast bad" : "toast" }, h("p", {}, text),
+    h("button", { class: "button quiet small", type: "button", "aria-label": "Close", onclick: () => toast.remove() }, icon("close")));
+  byId("toasts").append(toast);
+  announce(text);
+  setTimeout(() => toast.remove(), bad ? 2 * SHOWN_MS : SHOWN_MS);
+  while (byId("toasts").childElementCount > 3) byId("toasts").firstElementChild.remove();
+}
+
+/** Ask before something that cannot be taken back; resolves to whether to do it. */
+export function ask(title, text, verb, { danger = false } = {}) {
+  const dialog = byId("question");
+  const go = h("button", { class: danger ? "button danger" : "button primary", value: "yes" }, verb);
+  dialog.replaceChildren(
+    h("form", { method: "dialog", class: "stack" },
+      h("h2", { id: "question-title" }, title), h("p", { class: "soft" }, text),
+      h("div", { class: "row end" }, h("button", { class: "button", value: "" }, "Keep as it is"), go)),
+  );
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
+/** An empty state: what is not there, and what would make it be. */
+export function nothing(symbol, title, text, ...more) {
+  const picture = icon(symbol);
+  return h("div", { class: "empty" }, picture, h("h3", {}, title), h("p", {}, text), ...more);
+}

@@ -1,0 +1,27 @@
+/* Light, dark, or as the system has it; remembered in this browser. */
+
+import { byId, icon } from "./dom.js";
+
+const STORED = "darkroom-theme";
+
+function show(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+}
+
+show(localStorage.getItem(STORED));
+
+/** Let a button turn between light and dark. */
+export function themeButton(button) {
+  const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark"
+    || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  button.addEventListener("click", () => {
+    const theme = isDark() ? "light" : "dark";
+    localStorage.setItem(STORED, theme);
+    show(theme);
+  });
+}
+
+/* What every page begins with. */
+
+themeButton(byId("theme"));

@@ -1,0 +1,139 @@
+/* A parameter on the page: its name, its control, its help, and what the service says is wrong with it. */
+
+import { h, icon } from "../shared/dom.js";
+import { control, words } from "./controls.js";
+
+let fields = 0;
+
+/** Helps longer than this are folded to two lines. */
+const LONG_HELP = 96;
+
+export class Field {
+  /** `value` is undefined for the default, and only what is not the default is sent. */
+  constructor(name, schema, value, onChange) {
+    fields += 1;
+    this.name = name;
+    this.value = value;
+    this.id = `field-${fields}`;
+    this._onChange = onChange;
+    this._reset = h("button", {
+      type: "button", class: "button quiet small reset", "aria-label": `Reset ${words(name)}`,
+      onclick: () => this.set(undefined),
+    }, "reset");
+    this._error = h("p", { class: "error", id: `${this.id}-error`, hidden: true });
+    this._control = control({
+      id: this.id, labelId: `${this.id}-label`, describedBy: `${this.id}-help ${this.id}-error`, name, schema,
+      change: (given) => this._changed(given),
+    });
+    this.element = this._build(schema);
+    this._control.show(value);
+    this._mark();
+  }
+
+  set(value) {
+    this._control.show(value);
+    this._changed(value);
+    this._control.focusOn.focus();
+  }
+
+  /** Show a problem of the service here, or take it away. */
+  complain(message) {
+    this._error.textContent = message ?? "";
+    this._error.hidden = !message;
+    for (const input of this.element.querySelectorAll(".input, [role=radiogroup], .switch")) {
+      if (message) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
+    }
+  }
+
+  focus() {
+    this._control.focusOn.focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "center" });
+  }
+
+  _changed(given) {
+    this.value = given;
+    this.complain(null);
+    this._mark();
+    this._onChange();
+  }
+
+  _mark() {
+    this._reset.hidden = this.value === undefined;
+  }
+
+  _build(schema) {
+    const { element, isGroup, isInline } = this._control;
+    const label = isGroup
+      ? h("span", { class: "label", id: `${this.id}-label` }, words(this.name))
+      : h("label", { for: this.id, id: `${this.id}-label` }, words(this.name));
+    const line = h("div", { class: "caption" }, label, this._reset, isInline && element);
+    return h("div", { class: "field", "data-field": this.name }, line, !isInline && element, this._help(schema.description), this._error);
+  }
+
+  _help(description = "") {
+    const help = h("p", { class: "help", id: `${this.id}-help` }, description);
+    if (description.length <= LONG_HELP) return help;
+    help.classList.add("folded");
+    const more = h("button", {
+      type: "button", class: "more", "aria-expanded": "false", "aria-label": `More about ${words(this.name)}`,
+      onclick: () => {
+        const isOpen = !help.classList.toggle("folded");
+        more.setAttribute("aria-expanded", String(isOpen));
+        more.textContent = isOpen ? "less" : "more";
+      },
+    }, "more");
+    return h("div", { class: "long-help" }, help, more);
+  }
+}
+
+/** Build the fields of a catalogue's `parameters`, with the values that were given before. */
+export function fieldsOf(parameters, values, onChange) {
+  return Object.entries(parameters).map(([name, schema]) => new Field(name, schema, values[name], onChange));
+}
+
+/** Return what is given, by name. */
+export function valuesOf(all) {
+  return Object.fromEntries(all.filter(({ value }) => value !== undefined).map(({ name, value }) => [name, value]));
+}
+
+/* The second picture, which some operations lay over the first. */
+
+export class OverlayField {
+  constructor(onChange) {
+    this.file = null;
+    this._onChange = onChange;
+    this._input = h("input", { type: "file", accept: "image/*", id: "overlay", class: "input", "aria-describedby": "overlay-error", onchange: () => this._take(this._input.files[0] ?? null) });
+    this._remove = h("button", { type: "button", class: "button quiet small", "aria-label": "Leave the overlay out", hidden: true, onclick: () => this._clear() }, icon("close"));
+    this._error = h("p", { class: "error", id: "overlay-error", hidden: true });
+    this.element = h("div", { class: "field overlay", hidden: true },
+      h("label", { for: "overlay" }, "Overlay"), h("div", { class: "row tight" }, this._input, this._remove),
+      h("p", { class: "help" }, "The second picture, for steps that lay one over the first."), this._error);
+  }
+
+  complain(message) {
+    this._error.textContent = message ?? "";
+    this._error.hidden = !message;
+    if (message) this._input.setAttribute("aria-invalid", "true");
+    else this._input.removeAttribute("aria-invalid");
+    if (message) this.element.hidden = false;
+  }
+
+  focus() {
+    this._input.focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "center" });
+  }
+
+  _take(file) {
+    this.file = file;
+    this._remove.hidden = file === null;
+    this.complain(null);
+    this._onChange();
+  }
+
+  _clear() {
+    this._input.value = "";
+    this._take(null);
+    this._input.focus();
+  }
+}

@@ -1,0 +1,103 @@
+/* The tasks of this browser, kept in it: what was asked for, when, and how it ended. */
+
+import { Problem, request } from "../shared/api.js";
+import { announce, h, icon } from "../shared/dom.js";
+import { ago } from "../shared/format.js";
+import { thumbUrl } from "./picture.js";
+
+const STORED = "darkroom-tasks";
+const MOST = 100;
+const SHOWN = 8;
+
+/** Questions for states at once, when the page opens. */
+const ASKED_AT_ONCE = 4;
+
+export class History {
+  /** `onOpen` hears an entry: {id, name, at, summary, fields, overlay, thumb, status}. */
+  constructor(place, clear, onOpen) {
+    this._place = place;
+    this._clear = clear;
+    this._onOpen = onOpen;
+    this._isWhole = false;
+    this.entries = stored();
+    clear.addEventListener("click", () => this._empty());
+    this._show();
+  }
+
+  add(entry) {
+    this.entries = [entry, ...this.entries].slice(0, MOST);
+    this._keep();
+  }
+
+  /** Note how a task is. */
+  mark(id, status) {
+    const entry = this.entries.find((each) => each.id === id);
+    if (!entry || entry.status === status) return;
+    entry.status = status;
+    this._keep();
+  }
+
+  /** Ask the service how each is that has not expired yet. */
+  async refresh() {
+    const open = this.entries.filter(({ status }) => status !== "EXPIRED");
+    await Promise.all(Array.from({ length: ASKED_AT_ONCE }, async () => {
+      for (let entry = open.shift(); entry; entry = open.shift()) await this._ask(entry);
+    }));
+  }
+
+  async _ask(entry) {
+    try {
+      this.mark(entry.id, (await request(`/task-status/${entry.id}`)).status);
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) this.mark(entry.id, "EXPIRED");
+    }
+  }
+
+  _keep() {
+    try {
+      localStorage.setItem(STORED, JSON.stringify(this.entries));
+    } catch {
+      // Full: without the little pictures there is room again.
+      for (const entry of this.entries) entry.thumb = null;
+    }
+    this._show();
+  }
+
+  _empty() {
+    this.entries = [];
+    this._keep();
+    announce("The list of earlier tasks is empty");
+  }
+
+  _show() {
+    this._clear.hidden = this.entries.length === 0;
+    for (const image of this._place.querySelectorAll("img")) URL.revokeObjectURL(image.src);
+    if (this.entries.length === 0) {
+      this._place.replaceChildren(h("p", { class: "empty small" }, icon("clock"), "What you develop is listed here, in this browser only."));
+      return;
+    }
+    const shown = this._isWhole ? this.entries : this.entries.slice(0, SHOWN);
+    const rest = this.entries.length - shown.length;
+    this._place.replaceChildren(
+      h("ul", { class: "earlier" }, shown.map((entry) => this._row(entry))),
+      rest > 0 ? h("button", { type: "button", class: "button quiet small rest", onclick: () => { this._isWhole = true; this._show(); } }, `Show ${rest} more`) : "");
+  }
+
+  _row(entry) {
+    const isExpired = entry.status === "EXPIRED";
+    const told = { PENDING: "waiting", STARTED: "running", SUCCESS: "done", FAILURE: "failed", REVOKED: "stopped", EXPIRED: "expired" }[entry.status];
+    return h("li", {}, h("button", { type: "button", class: "entry", "data-task": entry.id, disabled: isExpired, onclick: () => this._onOpen(entry) },
+      entry.thumb ? h("img", { src: thumbUrl(entry.thumb), alt: "" }) : h("span", { class: "no-thumb" }, icon("picture")),
+      h("span", { class: "told" }, h("b", {}, entry.name), h("span", { class: "soft small" }, entry.summary)),
+      h("span", { class: "badge", "data-status": entry.status }, told),
+      h("time", { class: "soft small numbers", datetime: entry.at }, ago(entry.at))));
+  }
+}
+
+function stored() {
+  try {
+    return JSON.parse(localStorage.getItem(STORED)) ?? [];
+  } catch {
+    return [];
+  }
+}

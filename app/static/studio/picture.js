@@ -1,0 +1,138 @@
+/* A picture on the page, and how far its task is. */
+
+import { file as fetched } from "../shared/api.js";
+import { h } from "../shared/dom.js";
+import { bytes } from "../shared/format.js";
+import { words } from "./controls.js";
+
+/** The longer side of a thumbnail in pixels; it is kept in the history too, as a few kilobytes. */
+const THUMB = 144;
+
+const BUSY = ["sending", "waiting", "working"];
+
+export class Picture extends EventTarget {
+  /** `state` is one of ready, sending, waiting, working, done, failed (the task), refused (the upload), stopped, expired. */
+  constructor({ file = null, name = file.name, thumb = null, entry = null }) {
+    super();
+    Object.assign(this, { file, name, thumb, entry });
+    this.url = file ? URL.createObjectURL(file) : null;
+    this.reset();
+  }
+
+  reset() {
+    this.letGo();
+    Object.assign(this, { state: "ready", share: 0, note: "", problem: null, record: null, outputs: [], chosen: 0 });
+  }
+
+  change(facts) {
+    Object.assign(this, facts);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  get isBusy() {
+    return BUSY.includes(this.state);
+  }
+
+  get output() {
+    return this.outputs[this.chosen] ?? null;
+  }
+
+  /** Free the memory of the results. */
+  letGo() {
+    for (const { url } of this.outputs ?? []) if (url) URL.revokeObjectURL(url);
+  }
+
+  discard() {
+    this.letGo();
+    if (this.url) URL.revokeObjectURL(this.url);
+  }
+}
+
+/** A result's path as a URL of this service. */
+export function urlOf(path) {
+  return `/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** Describe the results of a task's record: {variant, path, name, format, width, height, bytes}. */
+export function outputsOf({ result, outputs }) {
+  return outputs.map((output) => {
+    const path = typeof result === "string" ? result : result[output.variant];
+    return { ...output, path, name: path.split("/").at(-1) };
+  });
+}
+
+/** Fetch a result's bytes, once. */
+export async function loaded(output) {
+  if (!output.blob) {
+    output.blob = await fetched(urlOf(output.path));
+    output.url = URL.createObjectURL(output.blob);
+  }
+  return output;
+}
+
+/** Return a small JPEG of a picture as a data URL, or null where the browser cannot read its format. */
+export async function thumbnail(file) {
+  try {
+    const whole = await createImageBitmap(file);
+    const scale = Math.min(1, THUMB / Math.max(whole.width, whole.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(whole.width * scale));
+    canvas.height = Math.max(1, Math.round(whole.height * scale));
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = "#8884";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(whole, 0, 0, canvas.width, canvas.height);
+    whole.close();
+    return canvas.toDataURL("image/jpeg", 0.8);
+  } catch {
+    return null;
+  }
+}
+
+/** Data URLs are not allowed as pictures here; the same as a blob. */
+export function thumbUrl(dataUrl) {
+  const bytes = Uint8Array.from(atob(dataUrl.split(",")[1]), (letter) => letter.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+}
+
+/* A report, such as that of inspect, for people: colours as swatches, lists as rows, the whole as JSON below. */
+
+const COLOUR = /^#[0-9a-f]{6}$/;
+
+export function facts(report) {
+  return h("div", { class: "facts stack" },
+    Array.isArray(report.palette) && palette(report.palette),
+    h("dl", {}, rows(report)),
+    h("details", {}, h("summary", {}, "As JSON"), h("pre", { class: "json", tabIndex: 0, role: "region", "aria-label": "The report as JSON" }, JSON.stringify(report, null, 2))));
+}
+
+function rows(record) {
+  return Object.entries(record).filter(([name]) => name !== "palette").flatMap(([name, value]) =>
+    (isPlain(value) && Object.keys(value).length ? rows(value) : [h("div", {}, h("dt", {}, words(name)), h("dd", {}, told(name, value)))]));
+}
+
+const isPlain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+function told(name, value) {
+  if (value === null || (isPlain(value) && !Object.keys(value).length)) return h("span", { class: "soft" }, "none");
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (name === "bytes") return bytes(value);
+  if (typeof value === "string" && COLOUR.test(value)) return [swatch(value), h("code", {}, value)];
+  return typeof value === "string" && value.length > 24 ? h("code", {}, value) : String(Array.isArray(value) ? value.join(", ") : value);
+}
+
+function swatch(colour) {
+  const dot = h("span", { class: "swatch", "aria-hidden": "true" });
+  dot.style.setProperty("background-color", colour);
+  return dot;
+}
+
+/** Swatches as wide as the colours' shares. */
+function palette(colours) {
+  return h("ul", { class: "palette", "aria-label": "Palette" }, colours.map(({ color, share }) => {
+    const part = h("li", {}, swatch(color), h("code", {}, color), h("span", { class: "soft small numbers" }, `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`));
+    part.style.setProperty("flex-grow", String(Math.max(share, 0.08)));
+    return part;
+  }));
+}

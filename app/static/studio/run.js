@@ -1,0 +1,185 @@
+/* The API key, asked for when the service wants one. */
+
+import { Problem, Unreachable, apiKey, listen, request, upload } from "../shared/api.js";
+import { h } from "../shared/dom.js";
+import { words } from "./controls.js";
+import { outputsOf } from "./picture.js";
+
+let asking = null;
+
+/** Make a call; when the service answers 401, ask for a key and make it again. */
+export async function withKey(call) {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 401) throw error;
+      asking ??= ask(error.message).finally(() => { asking = null; });
+      if (!(await asking)) throw error;
+    }
+  }
+}
+
+/** Open the panel; resolves to whether a key was given. */
+function ask(reason) {
+  return new Promise((resolve) => {
+    const input = h("input", { type: "password", class: "input", id: "api-key", autocomplete: "off", required: true, "aria-describedby": "key-why" });
+    const form = h("form", { class: "key-form stack", onsubmit: (event) => { event.preventDefault(); apiKey.set(input.value.trim()); end(true); } },
+      h("h2", { id: "key-title" }, "This service asks for a key"),
+      h("p", { class: "soft small", id: "key-why" }, `It says: ${reason}. The key stays in this tab and is forgotten with it.`),
+      h("div", { class: "field" }, h("label", { for: "api-key" }, "API key"), input),
+      h("div", { class: "row end" },
+        h("button", { type: "button", class: "button", onclick: () => end(false) }, "Not now"),
+        h("button", { type: "submit", class: "button primary" }, "Go on")));
+    const dialog = h("dialog", { "aria-labelledby": "key-title", oncancel: () => end(false) }, form);
+    function end(isGiven) {
+      dialog.close();
+      dialog.remove();
+      resolve(isGiven);
+    }
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/* From a picture and a wish to its result: upload, live progress, record. */
+
+/** Uploads at once: more would only share the same line. */
+const UPLOADS_AT_ONCE = 3;
+
+/**
+ * Streams of events at once. HTTP/1.1 gives a page six connections to a host, and uploads and results need some; as the
+ * queue is first in, first out, the tasks that are followed first are those that run first.
+ */
+const STREAMS_AT_ONCE = 2;
+
+/** How often a task is asked for while its stream of events is broken. */
+const POLL_MS = 1000;
+
+/**
+ * Develop pictures, a few at once. The first upload goes ahead: what is wrong with the recipe is told once and not for
+ * each. `wishOf` gives {fields, overlay, summary}; `onTask` hears (picture, wish, task id) when a task is accepted.
+ */
+export async function developAll(pictures, wish, onTask) {
+  const [first, ...others] = pictures;
+  const followed = [];
+  const start = async (picture) => {
+    const isAccepted = await send(picture, wish, onTask);
+    if (isAccepted) followed.push(watch(picture));
+    return isAccepted;
+  };
+  if ((await start(first)) || first.problem?.status !== 422 || first.problem.fields.has("file")) {
+    await Promise.all(Array.from({ length: UPLOADS_AT_ONCE }, async () => {
+      for (let next = others.shift(); next; next = others.shift()) await start(next);
+    }));
+  }
+  await Promise.all(followed);
+}
+
+/** Send a picture's form; returns whether a task came of it. */
+async function send(picture, wish, onTask) {
+  const stop = new AbortController();
+  picture.reset();
+  picture.change({ state: "sending", note: "Uploading", stop: () => stop.abort(), wish });
+  const onProgress = (share) => picture.change({ share, note: share < 1 ? `Uploading, ${Math.round(share * 100)} %` : "Uploaded, being looked at" });
+  try {
+    const { task_id: id } = await withKey(() => upload("/process-image/", formOf(picture.file, wish), onProgress, stop.signal));
+    picture.change({ state: "waiting", share: 0, note: "Waiting for a worker", taskId: id, stop: () => cancel(picture) });
+    onTask(picture, wish, id);
+    return true;
+  } catch (error) {
+    if (error.name === "AbortError") picture.change({ state: "stopped", note: "Stopped before it was sent" });
+    else picture.change({ state: "refused", problem: error, note: error.message });
+    return false;
+  }
+}
+
+function formOf(file, { fields, overlay }) {
+  const form = new FormData();
+  for (const [name, value] of fields) form.append(name, value);
+  form.append("file", file);
+  if (overlay) form.append("overlay", overlay);
+  return form;
+}
+
+async function cancel(picture) {
+  picture.change({ note: "Stopping" });
+  try {
+    await request(`/tasks/${picture.taskId}/cancel`, { method: "POST" });
+  } catch (error) {
+    if (!(error instanceof Problem)) picture.change({ note: error.message });
+  }
+}
+
+/** Follow a task to its end, and show its record and results. */
+export async function watch(picture) {
+  try {
+    await ended(picture);
+    await showRecord(picture);
+  } catch (error) {
+    const isGone = error instanceof Problem && error.status === 404;
+    picture.change(isGone ? { state: "expired", note: "This task has expired, and its result with it." } : { state: "failed", problem: error, note: error.message });
+  }
+}
+
+/** Put what the service knows of a task on the picture. */
+export async function showRecord(picture) {
+  const record = await withKey(() => request(`/tasks/${picture.taskId}`));
+  if (record.status === "SUCCESS") picture.change({ state: "done", record, outputs: outputsOf(record), note: "Done" });
+  else if (record.status === "REVOKED") picture.change({ state: "stopped", record, note: "Stopped" });
+  else if (record.status === "FAILURE") picture.change({ state: "failed", record, note: record.error ?? "The task failed" });
+  else await watch(picture);
+}
+
+const turns = { free: STREAMS_AT_ONCE, waiting: [] };
+
+async function takeTurn() {
+  if (turns.free > 0) turns.free -= 1;
+  else await new Promise((resolve) => turns.waiting.push(resolve));
+}
+
+function giveTurn() {
+  const next = turns.waiting.shift();
+  if (next) next();
+  else turns.free += 1;
+}
+
+/** Wait for a task's end: by its stream of events, and by asking while that is broken. */
+async function ended(picture) {
+  await takeTurn();
+  const over = new AbortController();
+  let polling = null;
+  const onState = (state) => { if (state === "closed") polling ??= poll(picture.taskId, over); };
+  try {
+    await listen(`/tasks/${picture.taskId}/events`, (event) => hear(picture, event), { signal: over.signal, onState });
+    if (polling) await polling;
+  } finally {
+    over.abort();
+    giveTurn();
+  }
+}
+
+/** Ask for the status until the task has ended; then stop the listening too. */
+async function poll(id, over) {
+  while (!over.signal.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    try {
+      const { status } = await request(`/task-status/${id}`);
+      if (!["PENDING", "STARTED"].includes(status)) over.abort();
+    } catch (error) {
+      if (!(error instanceof Unreachable) && error.status < 500) over.abort();
+    }
+  }
+}
+
+const HEARD = {
+  queued: (data) => ({ state: "waiting", note: data.position > 1 ? `Waiting, ${data.position - 1} before it` : "Waiting for a worker" }),
+  started: (data) => ({ state: "working", share: data.progress ?? 0, note: "Developing" }),
+  operation: (data) => ({ state: "working", share: data.progress, note: `${words(data.operation)} is done` }),
+  output: (data) => ({ state: "working", share: data.progress, note: "Result stored" }),
+};
+
+function hear(picture, { name, data }) {
+  const news = HEARD[name]?.(data);
+  if (news) picture.change(news);
+}
