@@ -1,8 +1,8 @@
 /* What can be done to tasks and to the queue. Each tells how it went, and resolves to whether it went well. */
 
-import { ask, notify } from "./notices.js";
 import { request } from "../shared/api.js";
 import { count } from "../shared/format.js";
+import { ask, notify } from "./notices.js";
 
 async function done(path, method, words) {
   try {
@@ -22,11 +22,16 @@ export function sentence(text) {
 export const retry = (task) => done(`/tasks/${task.task_id}/retry`, "POST", `${name(task)} is queued again.`);
 
 export const cancel = (task) =>
-  done(`/tasks/${task.task_id}/cancel`, "POST",
-    task.status === "STARTED" ? `${name(task)} stops before its next operation.` : `${name(task)} is revoked.`);
+  done(
+    `/tasks/${task.task_id}/cancel`,
+    "POST",
+    task.status === "STARTED" ? `${name(task)} stops before its next operation.` : `${name(task)} is revoked.`,
+  );
 
 export async function remove(task) {
-  const isSure = await ask("Delete this task?", `The record, the upload and the results of ${name(task)} are removed for good.`, "Delete", { danger: true });
+  const isSure = await ask("Delete this task?", `The record, the upload and the results of ${name(task)} are removed for good.`, "Delete", {
+    danger: true,
+  });
   return isSure && done(`/tasks/${task.task_id}`, "DELETE", `${name(task)} is deleted.`);
 }
 
@@ -47,14 +52,15 @@ export async function retryAll(filter) {
   }
   if (!found.count) return notify("No failed task is among them.");
   const many = `${found.isAll ? "" : "more than "}${count(found.count)} failed ${found.count === 1 ? "task" : "tasks"}`;
-  if (!(await ask(`Retry ${many}?`, "All failed tasks of the filter are queued again, those that others see too.", "Retry all"))) return undefined;
-  return retryPages(`/tasks/retry?${new URLSearchParams({ ...Object.fromEntries(query), limit: 200 })}`);
+  if (!(await ask(`Retry ${many}?`, "All failed tasks of the filter are queued again, those that others see too.", "Retry all")))
+    return undefined;
+  return retryPages(`/tasks/retry?${new URLSearchParams({ ...Object.fromEntries(query), limit: "200" })}`);
 }
 
 const MOST_COUNTED = 1000;
 
 async function counted(query) {
-  let path = `/tasks?${new URLSearchParams({ ...Object.fromEntries(query), limit: 200 })}`;
+  let path = `/tasks?${new URLSearchParams({ ...Object.fromEntries(query), limit: "200" })}`;
   let total = 0;
   while (path && total < MOST_COUNTED) {
     const page = await request(path);

@@ -1,8 +1,8 @@
 /* One chart: a uPlot with our colours, a legend that says what is under the pointer, and words for those who do not see it. */
 
-import { percent, rate } from "./figures.js";
 import { byId, h } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
+import { percent, rate } from "./figures.js";
 
 const HEIGHT_PX = 132;
 const FONT = "11px ui-sans-serif, system-ui, sans-serif";
@@ -12,7 +12,9 @@ let library = null;
 export function loadLibrary() {
   library ??= new Promise((resolve, reject) => {
     document.head.append(h("link", { rel: "stylesheet", href: "/static/vendor/uPlot.min.css" }));
-    document.head.append(h("script", { src: "/static/vendor/uPlot.iife.min.js", onload: () => resolve(globalThis.uPlot), onerror: reject }));
+    document.head.append(
+      h("script", { src: "/static/vendor/uPlot.iife.min.js", onload: () => resolve(globalThis.uPlot), onerror: reject }),
+    );
   });
   return library;
 }
@@ -38,9 +40,14 @@ export class Plot {
     this.none = h("p", { class: "none soft small", hidden: true }, "Nothing to show yet");
     this.summary = h("figcaption", { class: "visually-hidden" });
     const legend = lines.map((line, i) => h("li", { "data-line": line.style }, lines.length > 1 ? `${line.name} ` : "", this.values[i]));
-    this.element = h("figure", { class: "chart", "data-chart": title },
+    this.element = h(
+      "figure",
+      { class: "chart", "data-chart": title },
       h("div", { class: "title", "aria-hidden": "true" }, h("h3", {}, title), h("ul", { class: "legend" }, legend)),
-      this.place, this.none, this.summary);
+      this.place,
+      this.none,
+      this.summary,
+    );
     this.data = null;
   }
 
@@ -68,18 +75,37 @@ export class Plot {
   options(uPlot) {
     const axis = { stroke: () => colour("ink-soft"), font: FONT, grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
     return {
-      width: this.place.clientWidth, height: HEIGHT_PX, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: this.place.clientWidth,
+      height: HEIGHT_PX,
+      legend: { show: false },
+      padding: [8, 8, 0, 0],
       cursor: { y: false, points: { size: 7 }, drag: { setScale: false, x: false }, sync: { key: "monitor" } },
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
       hooks: { setCursor: [(plot) => this.tell(plot.cursor.idx)] },
       axes: [
-        { ...axis, size: 24, space: 70, values: (_, ticks) => ticks.map((at) => clock(at * 1000, { seconds: false }).split(" ").pop()) },
+        {
+          ...axis,
+          size: 24,
+          space: 70,
+          values: (_, ticks) =>
+            ticks.map((at) =>
+              clock(at * 1000, { seconds: false })
+                .split(" ")
+                .pop(),
+            ),
+        },
         { ...axis, size: 52, space: 34, values: (_, ticks) => ticks.map((value) => this.format(value)) },
       ],
-      series: [{}, ...this.lines.map((line) => ({
-        stroke: () => colour(line.style === "first" ? "ink-soft" : "accent"), width: 1.5, dash: line.style === "third" ? [4, 4] : undefined,
-        points: { show: (plot, i) => isSparse(plot.data[i]), size: 5 }, paths: uPlot.paths.linear(),
-      }))],
+      series: [
+        {},
+        ...this.lines.map((line) => ({
+          stroke: () => colour(line.style === "first" ? "ink-soft" : "accent"),
+          width: 1.5,
+          dash: line.style === "third" ? [4, 4] : undefined,
+          points: { show: (plot, i) => isSparse(plot.data[i]), size: 5 },
+          paths: uPlot.paths.linear(),
+        })),
+      ],
     };
   }
 
@@ -111,17 +137,29 @@ const isSparse = (values) => values.filter((value) => value !== null).length < 2
 
 /* The charts of the last hour or day, and the same numbers as a table. */
 
-const QUANTILES = [["p50", "first"], ["p95", "second"], ["p99", "third"]];
-const seconds = (value) => (value === 0 ? "0" : value < 1 ? `${+(value * 1000).toPrecision(3)} ms` : value < 60 ? `${+value.toPrecision(3)} s` : duration(value));
+const QUANTILES = [
+  ["p50", "first"],
+  ["p95", "second"],
+  ["p99", "third"],
+];
+const seconds = (value) =>
+  value === 0 ? "0" : value < 1 ? `${+(value * 1000).toPrecision(3)} ms` : value < 60 ? `${+value.toPrecision(3)} s` : duration(value);
 const whole = (value) => count(Math.round(value * 10) / 10);
 const quantiles = (title, field) => ({
-  title, format: seconds,
+  title,
+  format: seconds,
   lines: QUANTILES.map(([name, style]) => ({ name, style, of: (point) => point[field]?.[name] })),
 });
 
 const CHARTS = [
-  { title: "Queue", format: whole, lines: [
-    { name: "running", style: "first", of: (point) => point.queue?.running }, { name: "waiting", style: "second", of: (point) => point.queue?.waiting }] },
+  {
+    title: "Queue",
+    format: whole,
+    lines: [
+      { name: "running", style: "first", of: (point) => point.queue?.running },
+      { name: "waiting", style: "second", of: (point) => point.queue?.waiting },
+    ],
+  },
   { title: "Oldest waiting", format: seconds, lines: [{ name: "age", style: "second", of: (point) => point.queue?.oldest_waiting_s }] },
   { title: "Throughput", format: rate, lines: [{ name: "ended", style: "second", of: (point) => point.per_second }] },
   { title: "Failure rate", format: percent, lines: [{ name: "failed", style: "second", of: (point) => point.failure_rate }] },
@@ -135,35 +173,68 @@ let shown = null;
 /** Build the charts' places, and follow the theme. */
 export function buildCharts(onRange) {
   byId("charts").replaceChildren(...plots.map((plot) => plot.element));
-  const restyle = () => plots.forEach((plot) => plot.restyle());
+  const restyle = () => {
+    for (const plot of plots) plot.restyle();
+  };
   new MutationObserver(restyle).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-  byId("range").append(...["hour", "day"].map((range) =>
-    h("label", {}, h("input", { type: "radio", name: "range", value: range, checked: range === "hour", onchange: () => onRange(range) }), h("span", {}, range === "hour" ? "Hour" : "Day"))));
+  byId("range").append(
+    ...["hour", "day"].map((range) =>
+      h(
+        "label",
+        {},
+        h("input", { type: "radio", name: "range", value: range, checked: range === "hour", onchange: () => onRange(range) }),
+        h("span", {}, range === "hour" ? "Hour" : "Day"),
+      ),
+    ),
+  );
   byId("numbers").addEventListener("toggle", () => shown && showTable(shown));
 }
 
 /** Show the points of `/stats`; the last one, which goes on, has the queue as it is now. */
 export async function showCharts(stats) {
   const points = stats.points.map((point, i) =>
-    i < stats.points.length - 1 ? point : { ...point, queue: { ...stats.now, oldest_waiting_s: stats.now.oldest_waiting_s ?? 0 } });
+    i < stats.points.length - 1 ? point : { ...point, queue: { ...stats.now, oldest_waiting_s: stats.now.oldest_waiting_s ?? 0 } },
+  );
   shown = { ...stats, points };
   const times = points.map((point) => Date.parse(point.at) / 1000);
   const over = `last ${stats.range}`;
-  await Promise.all(plots.map((plot, i) =>
-    plot.show(times, CHARTS[i].lines.map((line) => points.map((point) => line.of(point) ?? null)), over)));
+  await Promise.all(
+    plots.map((plot, i) =>
+      plot.show(
+        times,
+        CHARTS[i].lines.map((line) => points.map((point) => line.of(point) ?? null)),
+        over,
+      ),
+    ),
+  );
   if (byId("numbers").open) showTable(shown);
 }
 
 function showTable({ points, range }) {
   const columns = CHARTS.flatMap((chart) => chart.lines.map((line) => ({ ...line, chart })));
-  const head = h("tr", {}, h("th", { scope: "col" }, "From"),
-    columns.map(({ chart, name }) => h("th", { scope: "col", class: "number" }, chart.lines.length > 1 ? `${chart.title}, ${name}` : chart.title)));
-  const rows = points.toReversed().map((point) => h("tr", {}, h("th", { scope: "row" }, clock(point.at, { seconds: false })),
-    columns.map(({ chart, of }) => h("td", { class: "number" }, (of(point) ?? null) === null ? "–" : chart.format(of(point))))));
-  const place = byId("numbers").querySelector(".table-wrap")
-    ?? byId("numbers").appendChild(h("div", { class: "table-wrap", tabindex: 0, role: "region", "aria-label": "History as a table" }));
+  const head = h(
+    "tr",
+    {},
+    h("th", { scope: "col" }, "From"),
+    columns.map(({ chart, name }) =>
+      h("th", { scope: "col", class: "number" }, chart.lines.length > 1 ? `${chart.title}, ${name}` : chart.title),
+    ),
+  );
+  const rows = points.toReversed().map((point) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, clock(point.at, { seconds: false })),
+      columns.map(({ chart, of }) => h("td", { class: "number" }, (of(point) ?? null) === null ? "–" : chart.format(of(point)))),
+    ),
+  );
+  const place =
+    byId("numbers").querySelector(".table-wrap") ??
+    byId("numbers").appendChild(h("div", { class: "table-wrap", tabindex: 0, role: "region", "aria-label": "History as a table" }));
   const { scrollTop, scrollLeft } = place;
-  place.replaceChildren(h("table", {}, h("caption", { class: "visually-hidden" }, `The last ${range}`), h("thead", {}, head), h("tbody", {}, rows)));
+  place.replaceChildren(
+    h("table", {}, h("caption", { class: "visually-hidden" }, `The last ${range}`), h("thead", {}, head), h("tbody", {}, rows)),
+  );
   place.scrollTo(scrollLeft, scrollTop);
 }

@@ -1,11 +1,18 @@
 /* How the queue is at this moment, in large type. */
 
-import { pause, resume } from "./actions.js";
-import { ask } from "./notices.js";
 import { byId, h, icon } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
+import { pause, resume } from "./actions.js";
+import { ask } from "./notices.js";
 
-const NAMES = { waiting: "Waiting", running: "Running", rate: "Throughput", failed: "Failure rate", waited: "Waiting, p95", ran: "Running, p95" };
+const NAMES = {
+  waiting: "Waiting",
+  running: "Running",
+  rate: "Throughput",
+  failed: "Failure rate",
+  waited: "Waiting, p95",
+  ran: "Running, p95",
+};
 
 const parts = new Map();
 
@@ -32,7 +39,12 @@ export function showFigures({ now, total, range, points, step_s: step }, slots) 
   put("waiting", count(now.waiting), now.oldest_waiting_s === null ? "nothing waits" : `oldest ${duration(now.oldest_waiting_s)}`);
   put("running", count(now.running), slots === null ? "" : `${count(slots)} ${slots === 1 ? "slot" : "slots"}`, slots === 0);
   put("rate", rate(lately(points, step)), `${count(Object.values(total.ended).reduce((sum, each) => sum + each, 0))} in the ${over}`);
-  put("failed", total.failure_rate === null ? "–" : percent(total.failure_rate), `${count(total.ended.FAILURE)} in the ${over}`, total.failure_rate > 0.05);
+  put(
+    "failed",
+    total.failure_rate === null ? "–" : percent(total.failure_rate),
+    `${count(total.ended.FAILURE)} in the ${over}`,
+    total.failure_rate > 0.05,
+  );
   put("waited", duration(total.waiting_s?.p95), quantiles(total.waiting_s));
   put("ran", duration(total.running_s?.p95), quantiles(total.running_s));
   byId("figures").setAttribute("aria-busy", "false");
@@ -43,7 +55,9 @@ const quantiles = (found) => (found ? `p50 ${duration(found.p50)}, p99 ${duratio
 /** Tasks a second in the last two points: the one that goes on may have just begun. */
 function lately(points, step) {
   const [before, last] = points.slice(-2);
-  const ended = Object.values(before.ended).concat(Object.values(last.ended)).reduce((sum, each) => sum + each, 0);
+  const ended = Object.values(before.ended)
+    .concat(Object.values(last.ended))
+    .reduce((sum, each) => sum + each, 0);
   return ended / (step + Math.max(1, (Date.now() - Date.parse(last.at)) / 1000));
 }
 
@@ -67,16 +81,30 @@ export function showQueue({ paused_at: pausedAt }, isReadOnly, onChange) {
   shown = key;
   const hadFocus = document.activeElement?.dataset.queue !== undefined;
   const button = (name, verb, symbol, act) =>
-    h("button", { class: "button small", type: "button", "data-queue": name, onclick: async () => (await act()) && onChange() }, icon(symbol), verb);
+    h(
+      "button",
+      { class: "button small", type: "button", "data-queue": name, onclick: async () => (await act()) && onChange() },
+      icon(symbol),
+      verb,
+    );
   byId("paused").hidden = !pausedAt;
-  byId("paused").replaceChildren(...(pausedAt ? [
-    h("p", {}, h("b", {}, `The queue is paused since ${clock(pausedAt)}. `), "Running tasks go on; uploads are accepted and wait."),
-    ...(isReadOnly ? [] : [button("resume", "Resume the queue", "play", resume)])] : []));
+  byId("paused").replaceChildren(
+    ...(pausedAt
+      ? [
+          h("p", {}, h("b", {}, `The queue is paused since ${clock(pausedAt)}. `), "Running tasks go on; uploads are accepted and wait."),
+          ...(isReadOnly ? [] : [button("resume", "Resume the queue", "play", resume)]),
+        ]
+      : []),
+  );
   byId("queue").replaceChildren(...(pausedAt || isReadOnly ? [] : [button("pause", "Pause the queue", "pause", sureToPause)]));
   if (hadFocus) document.querySelector("[data-queue]")?.focus();
 }
 
 async function sureToPause() {
-  const isSure = await ask("Pause the queue?", "Workers finish what they run and begin nothing new. Tasks that wait longer than they may still fail.", "Pause");
+  const isSure = await ask(
+    "Pause the queue?",
+    "Workers finish what they run and begin nothing new. Tasks that wait longer than they may still fail.",
+    "Pause",
+  );
   return isSure && pause();
 }

@@ -4,7 +4,13 @@ import { request } from "../shared/api.js";
 import { byId, h, icon } from "../shared/dom.js";
 
 export const STATUSES = { PENDING: "Waiting", STARTED: "Running", SUCCESS: "Done", FAILURE: "Failed", REVOKED: "Revoked" };
-const TIMES = [["", "Any time"], ["900", "Last 15 minutes"], ["3600", "Last hour"], ["86400", "Last day"], ["custom", "From … to …"]];
+const TIMES = [
+  ["", "Any time"],
+  ["900", "Last 15 minutes"],
+  ["3600", "Last hour"],
+  ["86400", "Last day"],
+  ["custom", "From … to …"],
+];
 const KEPT = ["status", "operation", "owner", "time", "since", "before"];
 
 export class Filters {
@@ -14,11 +20,28 @@ export class Filters {
     const kept = new URLSearchParams(location.search);
     const statuses = (kept.get("status") ?? "").split(",");
     this.form.append(
-      h("fieldset", { class: "choices" }, h("legend", { class: "visually-hidden" }, "Status"),
+      h(
+        "fieldset",
+        { class: "choices" },
+        h("legend", { class: "visually-hidden" }, "Status"),
         Object.entries(STATUSES).map(([status, name]) =>
-          h("label", {}, h("input", { type: "checkbox", name: "status", value: status, checked: statuses.includes(status) }), h("span", {}, name)))),
+          h(
+            "label",
+            {},
+            h("input", { type: "checkbox", name: "status", value: status, checked: statuses.includes(status) }),
+            h("span", {}, name),
+          ),
+        ),
+      ),
       field("Operation", h("select", { class: "input", name: "operation" }, h("option", { value: "" }, "Any operation"))),
-      field("Time", h("select", { class: "input", name: "time" }, TIMES.map(([value, text]) => h("option", { value }, text)))),
+      field(
+        "Time",
+        h(
+          "select",
+          { class: "input", name: "time" },
+          TIMES.map(([value, text]) => h("option", { value }, text)),
+        ),
+      ),
       field("From", h("input", { class: "input", type: "datetime-local", name: "since", step: 1 })),
       field("To", h("input", { class: "input", type: "datetime-local", name: "before", step: 1 })),
       field("Key", h("input", { class: "input", name: "owner", placeholder: "Any key", autocomplete: "off", spellcheck: "false" })),
@@ -45,7 +68,11 @@ export class Filters {
     const select = this.form.operation;
     if (chosen) select.append(h("option", { value: chosen, selected: true }, words(chosen)));
     const { operations } = await request("/operations").catch(() => ({ operations: [] }));
-    select.append(...operations.filter(({ operation }) => operation !== chosen).map(({ operation }) => h("option", { value: operation }, words(operation))));
+    select.append(
+      ...operations
+        .filter(({ operation }) => operation !== chosen)
+        .map(({ operation }) => h("option", { value: operation }, words(operation))),
+    );
   }
 
   changed() {
@@ -68,8 +95,12 @@ export class Filters {
     const data = new FormData(this.form);
     const custom = data.get("time") === "custom";
     return {
-      status: this.statuses.join(","), operation: data.get("operation"), owner: data.get("owner").trim(), time: data.get("time"),
-      since: custom ? data.get("since") : "", before: custom ? data.get("before") : "",
+      status: this.statuses.join(","),
+      operation: data.get("operation"),
+      owner: String(data.get("owner")).trim(),
+      time: data.get("time"),
+      since: custom ? data.get("since") : "",
+      before: custom ? data.get("before") : "",
     };
   }
 
@@ -77,9 +108,9 @@ export class Filters {
   query() {
     const { time, ...given } = this.given();
     const at = (local) => local && new Date(local).toISOString();
-    const since = Number(time) ? new Date(Date.now() - time * 1000).toISOString() : at(given.since);
+    const since = Number(time) ? new Date(Date.now() - Number(time) * 1000).toISOString() : at(given.since);
     const all = { ...given, since, before: at(given.before) };
-    return new URLSearchParams(Object.entries(all).filter(([, value]) => value));
+    return new URLSearchParams(/** @type {string[][]} */ (Object.entries(all).filter(([, value]) => value)));
   }
 
   get isOpen() {
@@ -107,11 +138,22 @@ const ID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/i;
 
 /** Build the search; a whole address with an id in it finds its task too. */
 export function buildSearch() {
-  const input = h("input", { class: "input", id: "search-id", type: "search", placeholder: "Full id of a task", autocomplete: "off", spellcheck: "false", "aria-describedby": "search-error" });
+  const input = h("input", {
+    class: "input",
+    id: "search-id",
+    type: "search",
+    placeholder: "Full id of a task",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-describedby": "search-error",
+  });
   const error = h("p", { class: "error", id: "search-error", role: "alert" });
   byId("search").append(
-    h("label", { for: "search-id", class: "visually-hidden" }, "Find a task by its full id"), input,
-    h("button", { class: "button", type: "submit", "aria-label": "Find" }, icon("search")), error);
+    h("label", { for: "search-id", class: "visually-hidden" }, "Find a task by its full id"),
+    input,
+    h("button", { class: "button", type: "submit", "aria-label": "Find" }, icon("search")),
+    error,
+  );
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
     const found = input.value.match(ID);

@@ -1,22 +1,25 @@
 /* The monitor, put together: who may look, what is asked for how often, and who hears of it. */
 
+import { apiKey, Problem, request } from "../shared/api.js";
+import { byId, h, icon } from "../shared/dom.js";
 import { cancel, remove, retry, retryAll, sendAgain, sentence } from "./actions.js";
 import { buildCharts, showCharts } from "./charts.js";
 import { Feed } from "./feed.js";
 import { showFigures, showQueue } from "./figures.js";
-import { Filters, buildSearch } from "./filters.js";
+import { buildSearch, Filters } from "./filters.js";
 import { nothing } from "./notices.js";
 import { session, showSession, signIn } from "./session.js";
 import { TaskPage } from "./task.js";
 import { TaskTable } from "./tasks.js";
 import { showWorkers } from "./workers.js";
-import { Problem, apiKey, request } from "../shared/api.js";
-import { byId, h, icon } from "../shared/dom.js";
 
 const INTERVAL_MS = 3000;
 const BUSY_INTERVAL_MS = 1000;
 
 class Monitor {
+  /** @type {(() => void) | undefined} */
+  onRefused;
+
   constructor(isReadOnly, hasKeys) {
     this.isReadOnly = isReadOnly;
     this.range = "hour";
@@ -25,10 +28,21 @@ class Monitor {
     this.table = new TaskTable(this.filters, actions);
     this.table.onError = (error) => this.refused(error);
     this.page = new TaskPage(actions);
-    this.feed = new Feed((event) => this.hear(event), () => this.lookAtAll(), (error) => this.refused(error));
+    this.feed = new Feed(
+      (event) => this.hear(event),
+      () => this.lookAtAll(),
+      (error) => this.refused(error),
+    );
     if (hasKeys) this.filters.offerKeys();
     if (!isReadOnly) {
-      this.filters.add(h("button", { class: "button small", type: "button", onclick: () => retryAll(this.filters.query()) }, icon("retry"), "Retry all failed"));
+      this.filters.add(
+        h(
+          "button",
+          { class: "button small", type: "button", onclick: () => retryAll(this.filters.query()) },
+          icon("retry"),
+          "Retry all failed",
+        ),
+      );
     }
     buildSearch();
     buildCharts((range) => {
@@ -71,13 +85,15 @@ class Monitor {
   look() {
     clearTimeout(this.soon);
     this.soon = null;
-    return this.guarded(Promise.all([request(`/stats?range=${this.range}`), request("/workers")]).then(([stats, { workers }]) => {
-      showTrouble(null);
-      const slots = showWorkers(workers);
-      showFigures(stats, workers.length ? slots : 0);
-      showQueue(stats.now, this.isReadOnly, () => this.look());
-      return showCharts(stats);
-    }));
+    return this.guarded(
+      Promise.all([request(`/stats?range=${this.range}`), request("/workers")]).then(([stats, { workers }]) => {
+        showTrouble(null);
+        const slots = showWorkers(workers);
+        showFigures(stats, workers.length ? slots : 0);
+        showQueue(stats.now, this.isReadOnly, () => this.look());
+        return showCharts(stats);
+      }),
+    );
   }
 
   async guarded(work) {
@@ -93,15 +109,18 @@ class Monitor {
 function showTrouble(error) {
   byId("trouble").hidden = !error;
   const text = error ? `${sentence(error.message)} What is shown may be old; it is asked again every ${INTERVAL_MS / 1000} seconds.` : "";
-  if (byId("trouble").textContent !== text) byId("trouble").replaceChildren(...(error ? [h("p", { class: "notice bad", role: "alert" }, text)] : []));
+  if (byId("trouble").textContent !== text)
+    byId("trouble").replaceChildren(...(error ? [h("p", { class: "notice bad", role: "alert" }, text)] : []));
 }
 
 async function whoseSession() {
   try {
     return await session();
-  } catch (error) {
+  } catch {
     byId("trouble").hidden = false;
-    byId("trouble").replaceChildren(h("div", { class: "panel" }, nothing("cut", "The service does not answer", "The page tries again by itself.")));
+    byId("trouble").replaceChildren(
+      h("div", { class: "panel" }, nothing("cut", "The service does not answer", "The page tries again by itself.")),
+    );
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     return whoseSession();
   }
@@ -116,7 +135,7 @@ async function run() {
   showTrouble(null);
   if (found.needs_key && !found.signed_in) {
     byId("connection").hidden = true;
-    showSession({}, null);
+    showSession({ name: null }, null);
     found = await signIn();
   }
   byId("connection").hidden = false;

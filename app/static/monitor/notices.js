@@ -6,8 +6,12 @@ const SHOWN_MS = 6000;
 
 /** Say that something was done, or why it was not. */
 export function notify(text, { bad = false } = {}) {
-  const toast = h("div", { class: bad ? "toast bad" : "toast" }, h("p", {}, text),
-    h("button", { class: "button quiet small", type: "button", "aria-label": "Close", onclick: () => toast.remove() }, icon("close")));
+  const toast = h(
+    "div",
+    { class: bad ? "toast bad" : "toast" },
+    h("p", {}, text),
+    h("button", { class: "button quiet small", type: "button", "aria-label": "Close", onclick: () => toast.remove() }, icon("close")),
+  );
   byId("toasts").append(toast);
   announce(text);
   setTimeout(() => toast.remove(), bad ? 2 * SHOWN_MS : SHOWN_MS);
@@ -19,9 +23,13 @@ export function ask(title, text, verb, { danger = false } = {}) {
   const dialog = byId("question");
   const go = h("button", { class: danger ? "button danger" : "button primary", value: "yes" }, verb);
   dialog.replaceChildren(
-    h("form", { method: "dialog", class: "stack" },
-      h("h2", { id: "question-title" }, title), h("p", { class: "soft" }, text),
-      h("div", { class: "row end" }, h("button", { class: "button", value: "" }, "Keep as it is"), go)),
+    h(
+      "form",
+      { method: "dialog", class: "stack" },
+      h("h2", { id: "question-title" }, title),
+      h("p", { class: "soft" }, text),
+      h("div", { class: "row end" }, h("button", { class: "button", value: "" }, "Keep as it is"), go),
+    ),
   );
   dialog.returnValue = "";
   dialog.showModal();

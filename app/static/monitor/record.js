@@ -1,10 +1,10 @@
 /* What a task's record says, in parts. */
 
+import { copyText, h, icon } from "../shared/dom.js";
+import { bytes, clock, count, duration, exactClock } from "../shared/format.js";
 import { STATUSES, words } from "./filters.js";
 import { notify } from "./notices.js";
 import { thumbnail } from "./row.js";
-import { copyText, h, icon } from "../shared/dom.js";
-import { bytes, clock, count, duration, exactClock } from "../shared/format.js";
 
 export function section(title, ...children) {
   return h("section", { class: "part" }, h("h3", {}, title), ...children);
@@ -13,8 +13,12 @@ export function section(title, ...children) {
 /** Why it failed. */
 export function failure(task) {
   if (task.status !== "FAILURE") return null;
-  return h("div", { class: "notice bad" }, h("p", {}, h("b", {}, task.error ?? "No reason is known.")),
-    task.error_code && h("p", { class: "small mono" }, task.error_code));
+  return h(
+    "div",
+    { class: "notice bad" },
+    h("p", {}, h("b", {}, task.error ?? "No reason is known.")),
+    task.error_code && h("p", { class: "small mono" }, task.error_code),
+  );
 }
 
 export function outputs(task) {
@@ -24,18 +28,44 @@ export function outputs(task) {
 
 function output(found) {
   const name = found.path.split("/").pop();
-  const size = [found.width && `${found.width} × ${found.height}`, found.frames > 1 && `${found.frames} frames`, found.format.toUpperCase(), bytes(found.bytes)];
-  return h("li", {},
-    thumbnail([found]) ? h("img", { src: `/${found.path}`, alt: `The result, ${name}`, loading: "lazy" }) : h("span", { class: "blank" }, icon("picture")),
-    h("div", {}, h("a", { href: `/${found.path}`, target: "_blank", rel: "noopener" }, name),
+  const size = [
+    found.width && `${found.width} × ${found.height}`,
+    found.frames > 1 && `${found.frames} frames`,
+    found.format.toUpperCase(),
+    bytes(found.bytes),
+  ];
+  return h(
+    "li",
+    {},
+    thumbnail([found])
+      ? h("img", { src: `/${found.path}`, alt: `The result, ${name}`, loading: "lazy" })
+      : h("span", { class: "blank" }, icon("picture")),
+    h(
+      "div",
+      {},
+      h("a", { href: `/${found.path}`, target: "_blank", rel: "noopener" }, name),
       h("p", { class: "soft small" }, size.filter(Boolean).join(" · ")),
-      h("p", { class: "mono soft hash" }, found.sha256)),
-    h("a", { class: "button quiet small", href: `/${found.path}`, download: name, "aria-label": `Download ${name}`, "data-key": `download-${name}` }, icon("download")));
+      h("p", { class: "mono soft hash" }, found.sha256),
+    ),
+    h(
+      "a",
+      {
+        class: "button quiet small",
+        href: `/${found.path}`,
+        download: name,
+        "aria-label": `Download ${name}`,
+        "data-key": `download-${name}`,
+      },
+      icon("download"),
+    ),
+  );
 }
 
 export function record(task) {
   const { file } = task;
-  const picture = [file.width && `${file.width} × ${file.height}`, file.format?.toUpperCase(), file.bytes && bytes(file.bytes)].filter(Boolean).join(" · ");
+  const picture = [file.width && `${file.width} × ${file.height}`, file.format?.toUpperCase(), file.bytes && bytes(file.bytes)]
+    .filter(Boolean)
+    .join(" · ");
   const entries = [
     ["Picture", picture || "not known yet"],
     file.url && ["Fetched from", h("span", { class: "mono small" }, file.url)],
@@ -50,10 +80,31 @@ export function record(task) {
     task.worker && ["Worker", h("span", { class: "mono" }, task.worker)],
     task.owner && ["Key", task.owner],
     task.request_id && ["Request", h("span", { class: "mono" }, task.request_id)],
-    ["Id", h("button", { class: "button quiet small mono id", type: "button", "data-key": "copy", "aria-label": "Copy the id", onclick: () => copy(task.task_id) }, task.task_id, icon("copy"))],
+    [
+      "Id",
+      h(
+        "button",
+        {
+          class: "button quiet small mono id",
+          type: "button",
+          "data-key": "copy",
+          "aria-label": "Copy the id",
+          onclick: () => copy(task.task_id),
+        },
+        task.task_id,
+        icon("copy"),
+      ),
+    ],
     ["As JSON", h("a", { href: `/tasks/${task.task_id}` }, "the whole record")],
   ];
-  return section("Record", h("dl", { class: "facts" }, entries.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+  return section(
+    "Record",
+    h(
+      "dl",
+      { class: "facts" },
+      entries.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
+  );
 }
 
 const time = (at) => h("time", { datetime: at, title: new Date(at).toString() }, exactClock(at));
@@ -65,7 +116,11 @@ async function copy(text) {
 
 function plans(task) {
   const all = task.variants ? Object.entries(task.variants) : [["", task]];
-  return h("ul", { class: "plans" }, all.map(([name, plan]) => h("li", {}, name && h("b", {}, name), h("ol", {}, plan.operations.map(step)), given(plan.output))));
+  return h(
+    "ul",
+    { class: "plans" },
+    all.map(([name, plan]) => h("li", {}, name && h("b", {}, name), h("ol", {}, plan.operations.map(step)), given(plan.output))),
+  );
 }
 
 function step({ operation, ...parameters }) {
@@ -75,20 +130,49 @@ function step({ operation, ...parameters }) {
 /** Parameters in one line; those that are not set are left out. */
 function given(parameters) {
   const known = Object.entries(parameters).filter(([, value]) => value !== null && value !== false);
-  return h("span", { class: "soft small" }, known.map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · "));
+  return h(
+    "span",
+    { class: "soft small" },
+    known.map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · "),
+  );
 }
 
 /** The webhook and every attempt to deliver it. */
 export function deliveries(task) {
   if (!task.webhook) return null;
   const { url, state, attempts = [], next_attempt_at: next } = task.webhook;
-  const rows = attempts.toReversed().map((attempt) => h("tr", {},
-    h("td", {}, clock(attempt.at)), h("td", {}, attempt.error ?? `answered ${attempt.status}`), h("td", { class: "number" }, duration(attempt.duration_ms / 1000))));
-  return section("Webhook",
+  const rows = attempts
+    .toReversed()
+    .map((attempt) =>
+      h(
+        "tr",
+        {},
+        h("td", {}, clock(attempt.at)),
+        h("td", {}, attempt.error ?? `answered ${attempt.status}`),
+        h("td", { class: "number" }, duration(attempt.duration_ms / 1000)),
+      ),
+    );
+  return section(
+    "Webhook",
     h("p", { class: "mono small" }, url),
     h("p", { class: "soft small" }, state ? `${words(state)}${next ? `, next attempt ${clock(next)}` : ""}` : "sent when the task ends"),
-    rows.length > 0 && h("table", {}, h("caption", { class: "visually-hidden" }, "Attempts to deliver it"),
-      h("thead", {}, h("tr", {}, ["At", "Outcome", "Took"].map((name) => h("th", { scope: "col", class: name === "Took" && "number" }, name)))), h("tbody", {}, rows)));
+    rows.length > 0 &&
+      h(
+        "table",
+        {},
+        h("caption", { class: "visually-hidden" }, "Attempts to deliver it"),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            ["At", "Outcome", "Took"].map((name) => h("th", { scope: "col", class: name === "Took" && "number" }, name)),
+          ),
+        ),
+        h("tbody", {}, rows),
+      ),
+  );
 }
 
 /* What has happened to a task, in its order. */
@@ -96,7 +180,14 @@ export function deliveries(task) {
 /** Show the events of the log; where they have left it, what the record itself says. */
 export function timeline(task, events) {
   const told = events.length ? events : remembered(task);
-  return section("Timeline", h("ol", { class: "timeline" }, told.map((event, i) => entry(event, told[i - 1]))));
+  return section(
+    "Timeline",
+    h(
+      "ol",
+      { class: "timeline" },
+      told.map((event, i) => entry(event, told[i - 1])),
+    ),
+  );
 }
 
 function remembered(task) {
@@ -109,18 +200,26 @@ function remembered(task) {
 
 function entry(event, before) {
   const since = before ? (Date.parse(event.at) - Date.parse(before.at)) / 1000 : null;
-  return h("li", { "data-event": event.event, "data-status": event.status ?? false },
+  return h(
+    "li",
+    { "data-event": event.event, "data-status": event.status ?? false },
     h("time", { class: "mono soft", datetime: event.at }, exactClock(event.at)),
     h("span", {}, sentence(event)),
-    h("span", { class: "soft small numbers" }, since === null ? "" : `+${duration(since)}`));
+    h("span", { class: "soft small numbers" }, since === null ? "" : `+${duration(since)}`),
+  );
 }
 
 function sentence(event) {
   switch (event.event) {
-    case "queued": return event.attempt ? "Queued again" : "Queued";
-    case "started": return event.attempt > 1 ? `Begun, attempt ${event.attempt}` : "Begun";
-    case "operation": return `${words(event.operation)}${event.variant ? ` for ${event.variant}` : ""}`;
-    case "output": return `Stored ${event.path?.split("/").pop() ?? "a result"}`;
-    default: return STATUSES[event.status];
+    case "queued":
+      return event.attempt ? "Queued again" : "Queued";
+    case "started":
+      return event.attempt > 1 ? `Begun, attempt ${event.attempt}` : "Begun";
+    case "operation":
+      return `${words(event.operation)}${event.variant ? ` for ${event.variant}` : ""}`;
+    case "output":
+      return `Stored ${event.path?.split("/").pop() ?? "a result"}`;
+    default:
+      return STATUSES[event.status];
   }
 }

@@ -1,8 +1,8 @@
 /* One task in the table. A row changes in place: only what differs is written. */
 
-import { STATUSES, words } from "./filters.js";
 import { h, icon } from "../shared/dom.js";
 import { bytes, clock, duration } from "../shared/format.js";
+import { STATUSES, words } from "./filters.js";
 
 const SHOWN_FORMATS = new Set(["jpeg", "png", "webp", "avif", "gif"]);
 const THUMBNAIL_MAX_BYTES = 200_000;
@@ -35,17 +35,30 @@ export class Row {
     this.waited = h("td", { role: "cell", class: "number waited" });
     this.ran = h("td", { role: "cell", class: "number ran" });
     this.action = h("td", { role: "cell", class: "action" });
-    this.element = h("tr", { role: "row", "data-task": this.id }, this.picture,
+    this.element = h(
+      "tr",
+      { role: "row", "data-task": this.id },
+      this.picture,
       h("td", { role: "cell", class: "name" }, this.link, this.note),
       h("td", { role: "cell", class: "state" }, this.badge, this.track),
-      this.done, this.created, this.waited, this.ran, this.action);
+      this.done,
+      this.created,
+      this.waited,
+      this.ran,
+      this.action,
+    );
     this.show(record);
   }
 
   /** Take what an event says of the task; returns whether its record is to be asked for again. */
   hear({ name, data }) {
     if (data.status && data.status !== this.record.status) {
-      this.record = { ...this.record, status: data.status, progress: data.progress ?? (data.status === "SUCCESS" ? 1 : 0), error: data.error ?? null };
+      this.record = {
+        ...this.record,
+        status: data.status,
+        progress: data.progress ?? (data.status === "SUCCESS" ? 1 : 0),
+        error: data.error ?? null,
+      };
     }
     if (data.progress !== undefined) this.record = { ...this.record, progress: data.progress };
     return name === "queued" || name === "started" || name === "ended";
@@ -87,9 +100,11 @@ export class Row {
     const key = output?.sha256 ?? "";
     if (this.pictureKey === key) return;
     this.pictureKey = key;
-    this.picture.replaceChildren(output
-      ? h("img", { src: `/${output.path}`, alt: "", width: 40, height: 40, loading: "lazy", decoding: "async" })
-      : h("span", { class: "blank" }, icon("picture")));
+    this.picture.replaceChildren(
+      output
+        ? h("img", { src: `/${output.path}`, alt: "", width: 40, height: 40, loading: "lazy", decoding: "async" })
+        : h("span", { class: "blank" }, icon("picture")),
+    );
   }
 
   drawAction() {
@@ -105,7 +120,12 @@ export class Row {
   button(which) {
     const [verb, symbol] = which === "retry" ? ["Retry", "retry"] : ["Cancel", "stop"];
     const label = `${verb} ${this.record.file.name || this.id}`;
-    return h("button", { class: "button quiet small", type: "button", "aria-label": label, onclick: () => this.actions[which](this.record) }, icon(symbol), h("span", {}, verb));
+    return h(
+      "button",
+      { class: "button quiet small", type: "button", "aria-label": label, onclick: () => this.actions[which](this.record) },
+      icon(symbol),
+      h("span", {}, verb),
+    );
   }
 }
 

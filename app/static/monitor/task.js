@@ -1,14 +1,19 @@
 /* A task's page: a drawer over the table, with an address of its own, `#task-<id>`. */
 
-import { STATUSES } from "./filters.js";
-import { nothing } from "./notices.js";
-import { deliveries, failure, outputs, record as facts, timeline } from "./record.js";
 import { Problem, request } from "../shared/api.js";
 import { announce, byId, h, icon } from "../shared/dom.js";
+import { STATUSES } from "./filters.js";
+import { nothing } from "./notices.js";
+import { deliveries, record as facts, failure, outputs, timeline } from "./record.js";
 
 const INTERVAL_MS = 400;
 
 export class TaskPage {
+  /** @type {string | undefined} */
+  shown;
+  /** @type {string | undefined} */
+  status;
+
   constructor(actions) {
     this.actions = actions;
     this.dialog = byId("task");
@@ -60,8 +65,20 @@ export class TaskPage {
     if (this.shown === task.task_id && this.status !== task.status) announce(`The task is ${STATUSES[task.status].toLowerCase()}.`);
     [this.shown, this.status] = [task.task_id, task.status];
     const focused = this.dialog.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const [head, foot, body] = [this.head(task), this.foot(task), h("div", { class: "body stack" },
-      progress(task), failure(task), outputs(task), facts(task), timeline(task, events), deliveries(task))];
+    const [head, foot, body] = [
+      this.head(task),
+      this.foot(task),
+      h(
+        "div",
+        { class: "body stack" },
+        progress(task),
+        failure(task),
+        outputs(task),
+        facts(task),
+        timeline(task, events),
+        deliveries(task),
+      ),
+    ];
     const { scrollTop } = this.dialog;
     this.dialog.replaceChildren(head, ...(foot ? [foot] : []), body);
     this.dialog.scrollTop = scrollTop;
@@ -70,20 +87,39 @@ export class TaskPage {
 
   refuse(error) {
     const gone = error instanceof Problem && error.status === 404;
-    this.dialog.replaceChildren(this.head(null), h("div", { class: "body" },
-      nothing("cut", gone ? "There is no such task" : "The task cannot be shown",
-        gone ? "The id is wrong, or the task was removed after its time." : error.message,
-        gone ? null : h("button", { class: "button", type: "button", onclick: () => this.look() }, "Try again"))));
+    this.dialog.replaceChildren(
+      this.head(null),
+      h(
+        "div",
+        { class: "body" },
+        nothing(
+          "cut",
+          gone ? "There is no such task" : "The task cannot be shown",
+          gone ? "The id is wrong, or the task was removed after its time." : error.message,
+          gone ? null : h("button", { class: "button", type: "button", onclick: () => this.look() }, "Try again"),
+        ),
+      ),
+    );
     this.dialog.querySelector("[data-key=close]").focus();
   }
 
   head(task) {
-    return h("header", { class: "drawer-head" },
-      h("div", { class: "names" },
+    return h(
+      "header",
+      { class: "drawer-head" },
+      h(
+        "div",
+        { class: "names" },
         h("h2", { id: "task-title" }, task ? task.file.name || task.file.url || "Unnamed" : "Task"),
-        h("p", { class: "mono soft small" }, this.id)),
+        h("p", { class: "mono soft small" }, this.id),
+      ),
       task && h("span", { class: "badge", "data-status": task.status }, STATUSES[task.status]),
-      h("button", { class: "button quiet", type: "button", "data-key": "close", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close")));
+      h(
+        "button",
+        { class: "button quiet", type: "button", "data-key": "close", "aria-label": "Close", onclick: () => this.dialog.close() },
+        icon("close"),
+      ),
+    );
   }
 
   foot(task) {
@@ -95,8 +131,18 @@ export class TaskPage {
       ended && task.webhook?.id && ["sendAgain", "Send webhook again", "send", ""],
       task.status !== "STARTED" && ["remove", "Delete", "bin", "danger"],
     ].filter(Boolean);
-    return h("div", { class: "row drawer-actions" }, offered.map(([key, verb, symbol, style]) =>
-      h("button", { class: `button small ${style}`, type: "button", "data-key": key, onclick: () => this.act(key, task) }, icon(symbol), verb)));
+    return h(
+      "div",
+      { class: "row drawer-actions" },
+      offered.map(([key, verb, symbol, style]) =>
+        h(
+          "button",
+          { class: `button small ${style}`, type: "button", "data-key": key, onclick: () => this.act(key, task) },
+          icon(symbol),
+          verb,
+        ),
+      ),
+    );
   }
 
   async act(key, task) {
@@ -111,5 +157,10 @@ function progress(task) {
   if (task.status !== "STARTED") return null;
   const bar = h("i", {});
   bar.style.setProperty("--share", task.progress);
-  return h("div", { class: "stack" }, h("span", { class: "bar" }, bar), h("p", { class: "soft small" }, `${Math.round(task.progress * 100)} % done, by ${task.worker}`));
+  return h(
+    "div",
+    { class: "stack" },
+    h("span", { class: "bar" }, bar),
+    h("p", { class: "soft small" }, `${Math.round(task.progress * 100)} % done, by ${task.worker}`),
+  );
 }

@@ -4,12 +4,12 @@
  * asked for once a second at most however many events there are; so rows are right within a second of the last one.
  */
 
-import { Place } from "./filters.js";
-import { nothing } from "./notices.js";
-import { Row } from "./row.js";
 import { request } from "../shared/api.js";
 import { byId, h } from "../shared/dom.js";
 import { count } from "../shared/format.js";
+import { Place } from "./filters.js";
+import { nothing } from "./notices.js";
+import { Row } from "./row.js";
 
 const PAGE = 100;
 const MOST_ROWS = 300;
@@ -18,6 +18,9 @@ const INTERVAL_MS = 1000;
 const SINGLE_LOOKS = 10;
 
 export class TaskTable {
+  /** @type {((error: Error) => void) | undefined} */
+  onError;
+
   constructor(filters, actions) {
     this.filters = filters;
     this.actions = actions;
@@ -85,12 +88,14 @@ export class TaskTable {
 
   async lookAtStale() {
     const ids = [...this.stale].slice(0, SINGLE_LOOKS);
-    await Promise.all(ids.map(async (id) => {
-      this.stale.delete(id);
-      const record = await request(`/tasks/${id}`).catch(() => null);
-      if (record) this.update(this.rows.get(id), record);
-      else this.drop(id);
-    }));
+    await Promise.all(
+      ids.map(async (id) => {
+        this.stale.delete(id);
+        const record = await request(`/tasks/${id}`).catch(() => null);
+        if (record) this.update(this.rows.get(id), record);
+        else this.drop(id);
+      }),
+    );
   }
 
   /** Begin anew, for another filter. */
@@ -118,7 +123,8 @@ export class TaskTable {
     for (const record of tasks) if (this.rows.has(record.task_id)) this.update(this.rows.get(record.task_id), record);
     if (!unknown.length) return;
     if (this.place.isHeld()) this.count(unknown);
-    else if (unknown.length === tasks.length) this.replace({ tasks, next }); // there are more between these and ours
+    else if (unknown.length === tasks.length)
+      this.replace({ tasks, next }); // there are more between these and ours
     else this.prepend(unknown);
   }
 
@@ -206,8 +212,20 @@ export class TaskTable {
     this.body.parentElement.hidden = this.rows.size === 0;
     if (this.rows.size || byId("no-rows").dataset.open === String(this.filters.isOpen)) return;
     byId("no-rows").dataset.open = String(this.filters.isOpen);
-    byId("no-rows").replaceChildren(this.filters.isOpen
-      ? nothing("picture", "No tasks yet", "Develop a picture in the studio, or send one by curl; it shows here at once.", h("a", { class: "button primary", href: "/" }, "Open the studio"))
-      : nothing("search", "No task is like that", "Another status, operation or time may find some.", h("button", { class: "button", type: "button", onclick: () => this.filters.clear() }, "Show all tasks")));
+    byId("no-rows").replaceChildren(
+      this.filters.isOpen
+        ? nothing(
+            "picture",
+            "No tasks yet",
+            "Develop a picture in the studio, or send one by curl; it shows here at once.",
+            h("a", { class: "button primary", href: "/" }, "Open the studio"),
+          )
+        : nothing(
+            "search",
+            "No task is like that",
+            "Another status, operation or time may find some.",
+            h("button", { class: "button", type: "button", onclick: () => this.filters.clear() }, "Show all tasks"),
+          ),
+    );
   }
 }

@@ -66,8 +66,7 @@ export function upload(path, form, onProgress, signal) {
     for (const [name, value] of Object.entries(headers())) sending.setRequestHeader(name, value);
     sending.responseType = "json";
     sending.upload.onprogress = (event) => onProgress(event.lengthComputable ? event.loaded / event.total : 0);
-    sending.onload = () =>
-      sending.status < 300 ? resolve(sending.response) : reject(new Problem(sending.status, sending.response));
+    sending.onload = () => (sending.status < 300 ? resolve(sending.response) : reject(new Problem(sending.status, sending.response)));
     sending.onerror = () => reject(new Unreachable());
     sending.onabort = () => reject(new DOMException("stopped", "AbortError"));
     signal?.addEventListener("abort", () => sending.abort());
@@ -80,7 +79,10 @@ const PAUSES_S = [0.5, 1, 2, 5, 10];
 /**
  * Listen to server-sent events until `signal` aborts, or the server says that there is no more to hear.
  * By fetch and not by EventSource, which cannot send a key. Comes back by itself after an outage, from where it was;
- * `onState` hears "open" and "closed".
+ * `onState` is called with "open" and "closed".
+ * @param {string} path
+ * @param {(event: any) => void} onEvent
+ * @param {{signal?: AbortSignal, onState?: (state: string) => void, lastId?: string | null}} options
  */
 export async function listen(path, onEvent, { signal, onState = () => {}, lastId = null } = {}) {
   let id = lastId;
@@ -102,10 +104,15 @@ export async function listen(path, onEvent, { signal, onState = () => {}, lastId
     onState("closed");
     const pause = PAUSES_S[Math.min(failures, PAUSES_S.length - 1)] * 1000;
     failures += 1;
-    await new Promise((resolve) => {
-      const timer = setTimeout(resolve, pause);
-      signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()));
-    });
+    await /** @type {Promise<void>} */ (
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, pause);
+        signal?.addEventListener("abort", () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      })
+    );
   }
 }
 
@@ -120,7 +127,10 @@ async function* events(body) {
     rest = parts.pop();
     for (const part of parts) {
       const fields = Object.fromEntries(
-        part.split("\n").filter((line) => !line.startsWith(":")).map((line) => line.split(/: (.*)/s).slice(0, 2)),
+        part
+          .split("\n")
+          .filter((line) => !line.startsWith(":"))
+          .map((line) => line.split(/: (.*)/s).slice(0, 2)),
       );
       if (fields.data) yield { name: fields.event, data: JSON.parse(fields.data), id: fields.id };
     }

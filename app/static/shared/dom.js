@@ -1,6 +1,12 @@
 /* Building and finding elements. */
 
-/** Make an element: `attributes` that begin with `on` are listeners, `class` and `data-…` are as in HTML, false leaves one out. */
+/**
+ * Create an element. Attributes that begin with `on` are listeners, false leaves one out.
+ * @param {string} tag
+ * @param {Record<string, any>} attributes
+ * @param {...any} children
+ * @returns {any} the element; its tag decides its type
+ */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -12,7 +18,11 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Return the element of this id; there must be one. */
+/**
+ * Return the element with an id; throw if there is none.
+ * @param {string} id
+ * @returns {any}
+ */
 export function byId(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`no #${id}`);

@@ -22,7 +22,7 @@ export function duration(seconds) {
 
 /** A time as "just now", "12 s ago", "5 min ago", or the day. */
 export function ago(time, now = Date.now()) {
-  const seconds = Math.max(0, (now - new Date(time)) / 1000);
+  const seconds = Math.max(0, (now - new Date(time).getTime()) / 1000);
   if (seconds < 5) return "just now";
   if (seconds < 60) return `${Math.round(seconds)} s ago`;
   if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
@@ -36,13 +36,16 @@ export function count(number) {
 
 /* Times as the monitor writes them. */
 
+/** @type {Intl.DateTimeFormatOptions} */
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
 
 /** The time of day, with the day where that is not today's. */
 export function clock(time, { seconds = true } = {}) {
   const at = new Date(time);
   const text = at.toLocaleTimeString("en-GB", seconds ? CLOCK : { ...CLOCK, second: undefined });
-  return at.toDateString() === new Date().toDateString() ? text : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${text}`;
+  return at.toDateString() === new Date().toDateString()
+    ? text
+    : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${text}`;
 }
 
 /** The time of day to the millisecond, for what follows within one. */

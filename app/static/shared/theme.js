@@ -1,6 +1,6 @@
 /* Light, dark, or as the system has it; remembered in this browser. */
 
-import { byId, icon } from "./dom.js";
+import { byId } from "./dom.js";
 
 const STORED = "darkroom-theme";
 
@@ -13,8 +13,9 @@ show(localStorage.getItem(STORED));
 
 /** Let a button turn between light and dark. */
 export function themeButton(button) {
-  const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark"
-    || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  const isDark = () =>
+    getComputedStyle(document.documentElement).colorScheme === "dark" ||
+    (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   button.addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";
     localStorage.setItem(STORED, theme);

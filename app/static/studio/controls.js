@@ -1,8 +1,8 @@
 /* One control for each kind of value that a JSON Schema of the catalogue can ask for. */
 
 import { h } from "../shared/dom.js";
+import { keyStep, scaleOf } from "../shared/scale.js";
 import { boxes } from "./drawing.js";
-import { keyStep, scaleOf } from "./recipe.js";
 
 /** Choices up to this many stand side by side; more make a menu. */
 const MOST_SEGMENTS = 4;
@@ -28,65 +28,114 @@ const KINDS = [
 ];
 
 export function words(name) {
-  return String(name).replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+  return String(name)
+    .replaceAll("_", " ")
+    .replace(/^./, (first) => first.toUpperCase());
 }
 
 function segments({ id, labelId, describedBy, schema, change }) {
   const options = schema.enum ?? [undefined, true, false];
   const inputs = options.map((option, index) =>
     h("input", {
-      type: "radio", name: id, id: index ? `${id}-${index}` : id, class: "visually-hidden",
+      type: "radio",
+      name: id,
+      id: index ? `${id}-${index}` : id,
+      class: "visually-hidden",
       onchange: () => change(option === schema.default ? undefined : option),
-    }));
+    }),
+  );
   const caption = (option) => ({ undefined: "automatic", true: "yes", false: "no" })[option] ?? String(option);
   const labels = options.map((option, index) => h("label", {}, inputs[index], h("span", {}, caption(option))));
   return {
     element: h("div", { class: "segments", role: "radiogroup", "aria-labelledby": labelId, "aria-describedby": describedBy }, labels),
     isGroup: true,
-    get focusOn() { return inputs.find((input) => input.checked) ?? inputs[0]; },
-    show: (value) => inputs.forEach((input, index) => { input.checked = options[index] === (value ?? schema.default); }),
+    get focusOn() {
+      return inputs.find((input) => input.checked) ?? inputs[0];
+    },
+    show: (value) =>
+      inputs.forEach((input, index) => {
+        input.checked = options[index] === (value ?? schema.default);
+      }),
   };
 }
 
 function choice({ id, describedBy, schema, change }) {
-  const select = h("select", {
-    id, class: "input", "aria-describedby": describedBy,
-    onchange: () => change(select.value === schema.default || select.value === "" ? undefined : select.value),
-  }, "default" in schema ? null : h("option", { value: "" }, "not given"), schema.enum.map((option) => h("option", { value: option }, option)));
-  return { element: select, focusOn: select, show: (value) => { select.value = value ?? schema.default ?? ""; } };
+  const select = h(
+    "select",
+    {
+      id,
+      class: "input",
+      "aria-describedby": describedBy,
+      onchange: () => change(select.value === schema.default || select.value === "" ? undefined : select.value),
+    },
+    "default" in schema ? null : h("option", { value: "" }, "not given"),
+    schema.enum.map((option) => h("option", { value: option }, option)),
+  );
+  return {
+    element: select,
+    focusOn: select,
+    show: (value) => {
+      select.value = value ?? schema.default ?? "";
+    },
+  };
 }
 
 function toggle({ id, describedBy, schema, change }) {
   const input = h("input", {
-    id, type: "checkbox", role: "switch", class: "switch", "aria-describedby": describedBy,
+    id,
+    type: "checkbox",
+    role: "switch",
+    class: "switch",
+    "aria-describedby": describedBy,
     onchange: () => change(input.checked === schema.default ? undefined : input.checked),
   });
-  return { element: input, isInline: true, focusOn: input, show: (value) => { input.checked = value ?? schema.default; } };
+  return {
+    element: input,
+    isInline: true,
+    focusOn: input,
+    show: (value) => {
+      input.checked = value ?? schema.default;
+    },
+  };
 }
 
 function number({ id, describedBy, name, schema, change }) {
   const scale = scaleOf(schema);
   const given = (value) => (value === schema.default ? undefined : value);
   const field = h("input", {
-    id, type: "number", class: "input numbers", step: String(keyStep(schema)), inputMode: schema.type === "integer" ? "numeric" : "decimal",
-    min: schema.minimum, max: schema.maximum, placeholder: "default" in schema ? "" : "auto", "aria-describedby": describedBy,
+    id,
+    type: "number",
+    class: "input numbers",
+    step: String(keyStep(schema)),
+    inputMode: schema.type === "integer" ? "numeric" : "decimal",
+    min: schema.minimum,
+    max: schema.maximum,
+    placeholder: "default" in schema ? "" : "auto",
+    "aria-describedby": describedBy,
     oninput: () => {
       const value = field.value === "" ? undefined : Number(field.value);
       slide(value);
       change(given(value));
     },
     // An emptied field has its default again; told when it is left, so that one can type.
-    onchange: () => { if (field.value === "" && "default" in schema) field.value = schema.default; },
-  });
-  const slider = scale && h("input", {
-    type: "range", min: "0", max: String(scale.positions), "aria-label": `${words(name)}, slider`,
-    oninput: () => {
-      const value = scale.fromPosition(Number(slider.value));
-      field.value = value;
-      slide(value, false);
-      change(given(value));
+    onchange: () => {
+      if (field.value === "" && "default" in schema) field.value = schema.default;
     },
   });
+  const slider =
+    scale &&
+    h("input", {
+      type: "range",
+      min: "0",
+      max: String(scale.positions),
+      "aria-label": `${words(name)}, slider`,
+      oninput: () => {
+        const value = scale.fromPosition(Number(slider.value));
+        field.value = value;
+        slide(value, false);
+        change(given(value));
+      },
+    });
   function slide(value, moves = true) {
     if (!slider) return;
     if (moves) slider.value = scale.toPosition(value ?? schema.default ?? -Infinity);
@@ -106,13 +155,28 @@ function number({ id, describedBy, name, schema, change }) {
 function colour({ id, describedBy, name, schema, change }) {
   const given = (value) => (value === "" || value === schema.default ? undefined : value);
   const field = h("input", {
-    id, type: "text", class: "input", autocomplete: "off", spellcheck: "false", autocapitalize: "off",
-    placeholder: "default" in schema ? "" : "not given", "aria-describedby": describedBy,
-    oninput: () => { paint(field.value); change(given(field.value.trim().toLowerCase())); },
+    id,
+    type: "text",
+    class: "input",
+    autocomplete: "off",
+    spellcheck: "false",
+    autocapitalize: "off",
+    placeholder: "default" in schema ? "" : "not given",
+    "aria-describedby": describedBy,
+    oninput: () => {
+      paint(field.value);
+      change(given(field.value.trim().toLowerCase()));
+    },
   });
   const well = h("input", {
-    type: "color", class: "well", "aria-label": `${words(name)}, choose`,
-    oninput: () => { field.value = well.value; paint(well.value); change(given(well.value)); },
+    type: "color",
+    class: "well",
+    "aria-label": `${words(name)}, choose`,
+    oninput: () => {
+      field.value = well.value;
+      paint(well.value);
+      change(given(well.value));
+    },
   });
   function paint(value) {
     well.value = hexOf(value) ?? "#000000";
@@ -121,7 +185,10 @@ function colour({ id, describedBy, name, schema, change }) {
   return {
     element: h("div", { class: "colour" }, well, field),
     focusOn: field,
-    show: (value) => { field.value = value ?? schema.default ?? ""; paint(field.value); },
+    show: (value) => {
+      field.value = value ?? schema.default ?? "";
+      paint(field.value);
+    },
   };
 }
 
@@ -132,16 +199,31 @@ function hexOf(text) {
   if (!text || !CSS.supports("color", text)) return null;
   canvas.fillStyle = "#000";
   canvas.fillStyle = text;
-  const parts = canvas.fillStyle.match(/[\d.]+/g);
-  if (canvas.fillStyle.startsWith("#")) return canvas.fillStyle;
-  return `#${parts.slice(0, 3).map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
+  const style = String(canvas.fillStyle);
+  const parts = style.match(/[\d.]+/g);
+  if (style.startsWith("#")) return style;
+  return `#${parts
+    .slice(0, 3)
+    .map((part) => Number(part).toString(16).padStart(2, "0"))
+    .join("")}`;
 }
 
 function text({ id, describedBy, schema, change }) {
   const field = h("input", {
-    id, type: "text", class: "input", autocomplete: "off", maxLength: schema.maxLength ?? 1000,
-    placeholder: schema.examples?.[0] ?? "", "aria-describedby": describedBy,
+    id,
+    type: "text",
+    class: "input",
+    autocomplete: "off",
+    maxLength: schema.maxLength ?? 1000,
+    placeholder: schema.examples?.[0] ?? "",
+    "aria-describedby": describedBy,
     oninput: () => change(field.value === "" || field.value === schema.default ? undefined : field.value),
   });
-  return { element: field, focusOn: field, show: (value) => { field.value = value ?? schema.default ?? ""; } };
+  return {
+    element: field,
+    focusOn: field,
+    show: (value) => {
+      field.value = value ?? schema.default ?? "";
+    },
+  };
 }

@@ -7,13 +7,37 @@ export function boxes({ id, labelId, describedBy, schema, change }) {
   let rows = [];
   const body = h("tbody");
   const add = h("button", { type: "button", class: "button small", id, onclick: () => append({}, true) }, icon("plus"), "Add a box");
-  const draw = h("button", {
-    type: "button", class: "button small draw", "aria-pressed": "false",
-    onclick: () => draw.dispatchEvent(new CustomEvent("draw", { bubbles: true, detail: { button: draw, found: (box) => append(box) } })),
-  }, icon("draw"), "Draw on the picture");
-  const element = h("div", { class: "boxes", role: "group", "aria-labelledby": labelId, "aria-describedby": describedBy },
-    h("table", {}, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)), h("td"))), body),
-    h("div", { class: "row" }, add, isRectangle(names) && draw));
+  const draw = h(
+    "button",
+    {
+      type: "button",
+      class: "button small draw",
+      "aria-pressed": "false",
+      onclick: () => draw.dispatchEvent(new CustomEvent("draw", { bubbles: true, detail: { button: draw, found: (box) => append(box) } })),
+    },
+    icon("draw"),
+    "Draw on the picture",
+  );
+  const element = h(
+    "div",
+    { class: "boxes", role: "group", "aria-labelledby": labelId, "aria-describedby": describedBy },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          names.map((name) => h("th", { scope: "col" }, name)),
+          h("td"),
+        ),
+      ),
+      body,
+    ),
+    h("div", { class: "row" }, add, isRectangle(names) && draw),
+  );
 
   function tell() {
     element.classList.toggle("empty-list", rows.length === 0);
@@ -22,12 +46,19 @@ export function boxes({ id, labelId, describedBy, schema, change }) {
 
   function append(row, takesFocus = false) {
     rows.push(row);
-    const line = rowOf(names, schema.items.properties, row, tell, (number) => `${number} of box ${[...body.children].indexOf(line) + 1}`, () => {
-      rows = rows.filter((other) => other !== row);
-      line.remove();
-      tell();
-      add.focus();
-    });
+    const line = rowOf(
+      names,
+      schema.items.properties,
+      row,
+      tell,
+      (number) => `${number} of box ${[...body.children].indexOf(line) + 1}`,
+      () => {
+        rows = rows.filter((other) => other !== row);
+        line.remove();
+        tell();
+        add.focus();
+      },
+    );
     body.append(line);
     if (takesFocus) line.querySelector("input").focus();
     tell();
@@ -53,7 +84,11 @@ function isRectangle(names) {
 function rowOf(names, properties, row, tell, caption, remove) {
   const fields = names.map((name) => {
     const input = h("input", {
-      type: "number", class: "input numbers", min: properties[name].minimum, max: properties[name].maximum, value: row[name],
+      type: "number",
+      class: "input numbers",
+      min: properties[name].minimum,
+      max: properties[name].maximum,
+      value: row[name],
       onfocus: () => input.setAttribute("aria-label", caption(name)),
       "aria-label": name,
       oninput: () => {
@@ -84,15 +119,22 @@ export function drawOn(viewer, onBox, onEnd) {
   const over = new AbortController();
   const { signal } = over;
 
+  /** @returns {[number, number]} */
   const pointOf = (event) => {
     const box = view.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
-  const spanOf = ([fromX, fromY], [toX, toY]) => ({ x: Math.min(fromX, toX), y: Math.min(fromY, toY), wide: Math.abs(toX - fromX), high: Math.abs(toY - fromY) });
+  const spanOf = ([fromX, fromY], [toX, toY]) => ({
+    x: Math.min(fromX, toX),
+    y: Math.min(fromY, toY),
+    wide: Math.abs(toX - fromX),
+    high: Math.abs(toY - fromY),
+  });
 
   function show(element, { x, y, wide, high }) {
     element.hidden = false;
-    for (const [name, value] of Object.entries({ left: x, top: y, width: wide, height: high })) element.style.setProperty(name, `${value}px`);
+    for (const [name, value] of Object.entries({ left: x, top: y, width: wide, height: high }))
+      element.style.setProperty(name, `${value}px`);
   }
 
   /** Leave a box in view that was drawn, wherever the picture is moved. */
@@ -105,30 +147,41 @@ export function drawOn(viewer, onBox, onEnd) {
 
   function place() {
     const { left, top, scale } = viewer.frameOf();
-    for (const { box, element } of drawn) show(element, { x: left + box.left * scale, y: top + box.top * scale, wide: box.width * scale, high: box.height * scale });
+    for (const { box, element } of drawn)
+      show(element, { x: left + box.left * scale, y: top + box.top * scale, wide: box.width * scale, high: box.height * scale });
   }
 
   view.addEventListener("lay", place, { signal });
 
-  view.addEventListener("pointerdown", (start) => {
-    if (start.button !== 0) return;
-    start.preventDefault();
-    const from = pointOf(start);
-    view.setPointerCapture(start.pointerId);
-    const follow = (event) => show(band, spanOf(from, pointOf(event)));
-    const end = (event) => {
-      view.removeEventListener("pointermove", follow);
-      band.hidden = true;
-      const span = spanOf(from, pointOf(event));
-      if (Math.min(span.wide, span.high) < LEAST_PX) return;
-      const box = inPicture(span, viewer.frameOf());
-      keep(box);
-      onBox(box);
-    };
-    view.addEventListener("pointermove", follow, { signal });
-    view.addEventListener("pointerup", end, { signal, once: true });
-  }, { signal });
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") stop(); }, { signal });
+  view.addEventListener(
+    "pointerdown",
+    (start) => {
+      if (start.button !== 0) return;
+      start.preventDefault();
+      const from = pointOf(start);
+      view.setPointerCapture(start.pointerId);
+      const follow = (event) => show(band, spanOf(from, pointOf(event)));
+      const end = (event) => {
+        view.removeEventListener("pointermove", follow);
+        band.hidden = true;
+        const span = spanOf(from, pointOf(event));
+        if (Math.min(span.wide, span.high) < LEAST_PX) return;
+        const box = inPicture(span, viewer.frameOf());
+        keep(box);
+        onBox(box);
+      };
+      view.addEventListener("pointermove", follow, { signal });
+      view.addEventListener("pointerup", end, { signal, once: true });
+    },
+    { signal },
+  );
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key === "Escape") stop();
+    },
+    { signal },
+  );
 
   function stop() {
     over.abort();

@@ -16,13 +16,23 @@ export class Field {
     this.value = value;
     this.id = `field-${fields}`;
     this._onChange = onChange;
-    this._reset = h("button", {
-      type: "button", class: "button quiet small reset", "aria-label": `Reset ${words(name)}`,
-      onclick: () => this.set(undefined),
-    }, "reset");
+    this._reset = h(
+      "button",
+      {
+        type: "button",
+        class: "button quiet small reset",
+        "aria-label": `Reset ${words(name)}`,
+        onclick: () => this.set(undefined),
+      },
+      "reset",
+    );
     this._error = h("p", { class: "error", id: `${this.id}-error`, hidden: true });
     this._control = control({
-      id: this.id, labelId: `${this.id}-label`, describedBy: `${this.id}-help ${this.id}-error`, name, schema,
+      id: this.id,
+      labelId: `${this.id}-label`,
+      describedBy: `${this.id}-help ${this.id}-error`,
+      name,
+      schema,
       change: (given) => this._changed(given),
     });
     this.element = this._build(schema);
@@ -75,14 +85,21 @@ export class Field {
     const help = h("p", { class: "help", id: `${this.id}-help` }, description);
     if (description.length <= LONG_HELP) return help;
     help.classList.add("folded");
-    const more = h("button", {
-      type: "button", class: "more", "aria-expanded": "false", "aria-label": `More about ${words(this.name)}`,
-      onclick: () => {
-        const isOpen = !help.classList.toggle("folded");
-        more.setAttribute("aria-expanded", String(isOpen));
-        more.textContent = isOpen ? "less" : "more";
+    const more = h(
+      "button",
+      {
+        type: "button",
+        class: "more",
+        "aria-expanded": "false",
+        "aria-label": `More about ${words(this.name)}`,
+        onclick: () => {
+          const isOpen = !help.classList.toggle("folded");
+          more.setAttribute("aria-expanded", String(isOpen));
+          more.textContent = isOpen ? "less" : "more";
+        },
       },
-    }, "more");
+      "more",
+    );
     return h("div", { class: "long-help" }, help, more);
   }
 }
@@ -103,12 +120,28 @@ export class OverlayField {
   constructor(onChange) {
     this.file = null;
     this._onChange = onChange;
-    this._input = h("input", { type: "file", accept: "image/*", id: "overlay", class: "input", "aria-describedby": "overlay-error", onchange: () => this._take(this._input.files[0] ?? null) });
-    this._remove = h("button", { type: "button", class: "button quiet small", "aria-label": "Leave the overlay out", hidden: true, onclick: () => this._clear() }, icon("close"));
+    this._input = h("input", {
+      type: "file",
+      accept: "image/*",
+      id: "overlay",
+      class: "input",
+      "aria-describedby": "overlay-error",
+      onchange: () => this._take(this._input.files[0] ?? null),
+    });
+    this._remove = h(
+      "button",
+      { type: "button", class: "button quiet small", "aria-label": "Leave the overlay out", hidden: true, onclick: () => this._clear() },
+      icon("close"),
+    );
     this._error = h("p", { class: "error", id: "overlay-error", hidden: true });
-    this.element = h("div", { class: "field overlay", hidden: true },
-      h("label", { for: "overlay" }, "Overlay"), h("div", { class: "row tight" }, this._input, this._remove),
-      h("p", { class: "help" }, "The second picture, for steps that lay one over the first."), this._error);
+    this.element = h(
+      "div",
+      { class: "field overlay", hidden: true },
+      h("label", { for: "overlay" }, "Overlay"),
+      h("div", { class: "row tight" }, this._input, this._remove),
+      h("p", { class: "help" }, "The second picture, for steps that lay one over the first."),
+      this._error,
+    );
   }
 
   complain(message) {

@@ -40,9 +40,11 @@ export class History {
   /** Ask the service how each is that has not expired yet. */
   async refresh() {
     const open = this.entries.filter(({ status }) => status !== "EXPIRED");
-    await Promise.all(Array.from({ length: ASKED_AT_ONCE }, async () => {
-      for (let entry = open.shift(); entry; entry = open.shift()) await this._ask(entry);
-    }));
+    await Promise.all(
+      Array.from({ length: ASKED_AT_ONCE }, async () => {
+        for (let entry = open.shift(); entry; entry = open.shift()) await this._ask(entry);
+      }),
+    );
   }
 
   async _ask(entry) {
@@ -73,24 +75,53 @@ export class History {
     this._clear.hidden = this.entries.length === 0;
     for (const image of this._place.querySelectorAll("img")) URL.revokeObjectURL(image.src);
     if (this.entries.length === 0) {
-      this._place.replaceChildren(h("p", { class: "empty small" }, icon("clock"), "What you develop is listed here, in this browser only."));
+      this._place.replaceChildren(
+        h("p", { class: "empty small" }, icon("clock"), "What you develop is listed here, in this browser only."),
+      );
       return;
     }
     const shown = this._isWhole ? this.entries : this.entries.slice(0, SHOWN);
     const rest = this.entries.length - shown.length;
     this._place.replaceChildren(
-      h("ul", { class: "earlier" }, shown.map((entry) => this._row(entry))),
-      rest > 0 ? h("button", { type: "button", class: "button quiet small rest", onclick: () => { this._isWhole = true; this._show(); } }, `Show ${rest} more`) : "");
+      h(
+        "ul",
+        { class: "earlier" },
+        shown.map((entry) => this._row(entry)),
+      ),
+      rest > 0
+        ? h(
+            "button",
+            {
+              type: "button",
+              class: "button quiet small rest",
+              onclick: () => {
+                this._isWhole = true;
+                this._show();
+              },
+            },
+            `Show ${rest} more`,
+          )
+        : "",
+    );
   }
 
   _row(entry) {
     const isExpired = entry.status === "EXPIRED";
-    const told = { PENDING: "waiting", STARTED: "running", SUCCESS: "done", FAILURE: "failed", REVOKED: "stopped", EXPIRED: "expired" }[entry.status];
-    return h("li", {}, h("button", { type: "button", class: "entry", "data-task": entry.id, disabled: isExpired, onclick: () => this._onOpen(entry) },
-      entry.thumb ? h("img", { src: thumbUrl(entry.thumb), alt: "" }) : h("span", { class: "no-thumb" }, icon("picture")),
-      h("span", { class: "told" }, h("b", {}, entry.name), h("span", { class: "soft small" }, entry.summary)),
-      h("span", { class: "badge", "data-status": entry.status }, told),
-      h("time", { class: "soft small numbers", datetime: entry.at }, ago(entry.at))));
+    const told = { PENDING: "waiting", STARTED: "running", SUCCESS: "done", FAILURE: "failed", REVOKED: "stopped", EXPIRED: "expired" }[
+      entry.status
+    ];
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", class: "entry", "data-task": entry.id, disabled: isExpired, onclick: () => this._onOpen(entry) },
+        entry.thumb ? h("img", { src: thumbUrl(entry.thumb), alt: "" }) : h("span", { class: "no-thumb" }, icon("picture")),
+        h("span", { class: "told" }, h("b", {}, entry.name), h("span", { class: "soft small" }, entry.summary)),
+        h("span", { class: "badge", "data-status": entry.status }, told),
+        h("time", { class: "soft small numbers", datetime: entry.at }, ago(entry.at)),
+      ),
+    );
   }
 }
 

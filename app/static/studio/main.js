@@ -20,13 +20,21 @@ class Studio {
     this._intake = takeFiles((files) => this.take(files));
     this._stage = new Stage(byId("stage"), catalogue.input, { choose: this._intake.choose, again: (picture) => this.develop([picture]) });
     this._strip = new Strip(byId("pictures"), {
-      select: (picture) => { this._stage.select(picture); byId("stage").scrollIntoView({ block: "nearest" }); }, add: this._intake.choose,
-      remove: (picture) => { picture.discard(); this._label(); }, downloadAll: () => this._saveAll(),
+      select: (picture) => {
+        this._stage.select(picture);
+        byId("stage").scrollIntoView({ block: "nearest" });
+      },
+      add: this._intake.choose,
+      remove: (picture) => {
+        picture.discard();
+        this._label();
+      },
+      downloadAll: () => this._saveAll(),
     });
     this._history = new History(byId("history"), byId("clear-history"), (entry) => this._reopen(entry));
     byId("recipe").replaceChildren(this._recipe.element);
     byId("recipe").removeAttribute("aria-busy");
-    byId("recipe").addEventListener("draw", ({ detail }) => this._stage.draw(detail.button, detail.found));
+    byId("recipe").addEventListener("draw", (/** @type {CustomEvent} */ { detail }) => this._stage.draw(detail.button, detail.found));
     byId("clear-steps").addEventListener("click", () => this._recipe.clear());
     this._button.addEventListener("click", () => this.develop(this._own.filter(({ isBusy }) => !isBusy)));
     this._label();
@@ -66,7 +74,13 @@ class Studio {
     const count = this._own.length;
     const isBusy = this._strip?.pictures.some((picture) => picture.isBusy) ?? false;
     this._button.disabled = count === 0 || isBusy;
-    this._button.textContent = isBusy ? "Developing …" : count === 0 ? "Choose a picture first" : count === 1 ? "Develop" : `Develop ${count} pictures`;
+    this._button.textContent = isBusy
+      ? "Developing …"
+      : count === 0
+        ? "Choose a picture first"
+        : count === 1
+          ? "Develop"
+          : `Develop ${count} pictures`;
   }
 
   _follow(picture) {
@@ -92,8 +106,14 @@ class Studio {
 
   _remember(picture, wish, id) {
     this._history.add({
-      id, name: picture.name, at: new Date().toISOString(), summary: wish.summary, fields: wish.fields,
-      overlay: wish.overlay?.name ?? null, thumb: picture.thumb, status: "PENDING",
+      id,
+      name: picture.name,
+      at: new Date().toISOString(),
+      summary: wish.summary,
+      fields: wish.fields,
+      overlay: wish.overlay?.name ?? null,
+      thumb: picture.thumb,
+      status: "PENDING",
     });
   }
 
@@ -102,7 +122,13 @@ class Studio {
     let picture = this._strip.pictures.find(({ taskId }) => taskId === entry.id);
     if (!picture) {
       picture = new Picture({ name: entry.name, thumb: entry.thumb, entry });
-      picture.change({ taskId: entry.id, state: "waiting", note: "Looking for it", wish: { ...entry, overlay: entry.overlay && { name: entry.overlay } }, stop: () => {} });
+      picture.change({
+        taskId: entry.id,
+        state: "waiting",
+        note: "Looking for it",
+        wish: { ...entry, overlay: entry.overlay && { name: entry.overlay } },
+        stop: () => {},
+      });
       this._strip.add(picture);
       picture.addEventListener("change", () => this._follow(picture));
     }
@@ -124,8 +150,21 @@ async function begin() {
     const presets = catalogue.presets.length ? (await withKey(() => request("/presets"))).presets : [];
     new Studio(catalogue, presets);
   } catch (error) {
-    const again = h("button", { type: "button", class: "button", onclick: () => { byId("recipe").replaceChildren(); begin(); } }, "Try again");
-    byId("recipe").replaceChildren(h("div", { class: "empty", role: "alert" }, h("p", {}, `The operations cannot be had: ${error.message}`), again));
+    const again = h(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        onclick: () => {
+          byId("recipe").replaceChildren();
+          begin();
+        },
+      },
+      "Try again",
+    );
+    byId("recipe").replaceChildren(
+      h("div", { class: "empty", role: "alert" }, h("p", {}, `The operations cannot be had: ${error.message}`), again),
+    );
   }
 }
 

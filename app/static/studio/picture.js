@@ -11,6 +11,11 @@ const THUMB = 144;
 const BUSY = ["sending", "waiting", "working"];
 
 export class Picture extends EventTarget {
+  state = "ready";
+  /** @type {any[]} */
+  outputs = [];
+  chosen = 0;
+
   /** `state` is one of ready, sending, waiting, working, done, failed (the task), refused (the upload), stopped, expired. */
   constructor({ file = null, name = file.name, thumb = null, entry = null }) {
     super();
@@ -101,15 +106,26 @@ export function thumbUrl(dataUrl) {
 const COLOUR = /^#[0-9a-f]{6}$/;
 
 export function facts(report) {
-  return h("div", { class: "facts stack" },
+  return h(
+    "div",
+    { class: "facts stack" },
     Array.isArray(report.palette) && palette(report.palette),
     h("dl", {}, rows(report)),
-    h("details", {}, h("summary", {}, "As JSON"), h("pre", { class: "json", tabIndex: 0, role: "region", "aria-label": "The report as JSON" }, JSON.stringify(report, null, 2))));
+    h(
+      "details",
+      {},
+      h("summary", {}, "As JSON"),
+      h("pre", { class: "json", tabIndex: 0, role: "region", "aria-label": "The report as JSON" }, JSON.stringify(report, null, 2)),
+    ),
+  );
 }
 
 function rows(record) {
-  return Object.entries(record).filter(([name]) => name !== "palette").flatMap(([name, value]) =>
-    (isPlain(value) && Object.keys(value).length ? rows(value) : [h("div", {}, h("dt", {}, words(name)), h("dd", {}, told(name, value)))]));
+  return Object.entries(record)
+    .filter(([name]) => name !== "palette")
+    .flatMap(([name, value]) =>
+      isPlain(value) && Object.keys(value).length ? rows(value) : [h("div", {}, h("dt", {}, words(name)), h("dd", {}, told(name, value)))],
+    );
 }
 
 const isPlain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -130,9 +146,19 @@ function swatch(colour) {
 
 /** Swatches as wide as the colours' shares. */
 function palette(colours) {
-  return h("ul", { class: "palette", "aria-label": "Palette" }, colours.map(({ color, share }) => {
-    const part = h("li", {}, swatch(color), h("code", {}, color), h("span", { class: "soft small numbers" }, `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`));
-    part.style.setProperty("flex-grow", String(Math.max(share, 0.08)));
-    return part;
-  }));
+  return h(
+    "ul",
+    { class: "palette", "aria-label": "Palette" },
+    colours.map(({ color, share }) => {
+      const part = h(
+        "li",
+        {},
+        swatch(color),
+        h("code", {}, color),
+        h("span", { class: "soft small numbers" }, `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`),
+      );
+      part.style.setProperty("flex-grow", String(Math.max(share, 0.08)));
+      return part;
+    }),
+  );
 }

@@ -60,7 +60,9 @@ export class Step {
   }
 
   _changed(isNews = true) {
-    const told = Object.entries(this.values).map(([name, value]) => `${words(name).toLowerCase()} ${Array.isArray(value) ? value.length : value}`);
+    const told = Object.entries(this.values).map(
+      ([name, value]) => `${words(name).toLowerCase()} ${Array.isArray(value) ? value.length : value}`,
+    );
     this._summary.textContent = told.join(", ") || (this.fields.length ? "default settings" : this._firstSentence());
     this.complain(null);
     if (isNews) this._on.change();
@@ -74,20 +76,36 @@ export class Step {
     const button = (glyph, run) => h("button", { type: "button", class: "button quiet small", onclick: run }, icon(glyph));
     this._number = h("span", { class: "number-of-step numbers", "aria-hidden": "true" });
     this._summary = h("span", { class: "summary" });
-    this._toggle = h("button", {
-      type: "button", class: "title", "aria-expanded": "false", "aria-controls": id,
-      onclick: () => this._on.open(this, !this.isOpen),
-    }, h("b", {}, words(this.name)), this._summary);
+    this._toggle = h(
+      "button",
+      {
+        type: "button",
+        class: "title",
+        "aria-expanded": "false",
+        "aria-controls": id,
+        onclick: () => this._on.open(this, !this.isOpen),
+      },
+      h("b", {}, words(this.name)),
+      this._summary,
+    );
     this._up = button("up", () => this._on.move(this, -1));
     this._down = button("down", () => this._on.move(this, 1));
     this._remove = button("close", () => this._on.remove(this));
     this._error = h("p", { class: "error", hidden: true });
     const grip = h("span", { class: "grip", "aria-hidden": "true", onpointerdown: (event) => this._on.grab(this, event) }, icon("grip"));
-    this._form = h("div", { class: "form", id, hidden: true },
-      h("p", { class: "soft small" }, this.operation.description.split("\n\n")[0]), this.fields.map(({ element }) => element));
-    return h("li", { class: "step", "data-operation": this.name },
+    this._form = h(
+      "div",
+      { class: "form", id, hidden: true },
+      h("p", { class: "soft small" }, this.operation.description.split("\n\n")[0]),
+      this.fields.map(({ element }) => element),
+    );
+    return h(
+      "li",
+      { class: "step", "data-operation": this.name },
       h("div", { class: "head" }, grip, this._number, this._toggle, h("span", { class: "tools" }, this._up, this._down, this._remove)),
-      this._error, this._form);
+      this._error,
+      this._form,
+    );
   }
 }
 
@@ -96,25 +114,63 @@ export class Step {
 /** Build the dialog; `onPick` hears the operation that was chosen. Open it with `showModal`. */
 export function picker(operations, onPick) {
   const search = h("input", {
-    type: "search", class: "input", id: "operation-search", placeholder: "blur, colour, crop …", autocomplete: "off", autofocus: true,
-    oninput: () => filter(), onkeydown: (event) => fromSearch(event),
+    type: "search",
+    class: "input",
+    id: "operation-search",
+    placeholder: "blur, colour, crop …",
+    autocomplete: "off",
+    autofocus: true,
+    oninput: () => filter(),
+    onkeydown: (event) => fromSearch(event),
   });
   const entries = operations.map((operation) => ({ operation, element: entry(operation) }));
   const none = h("p", { class: "soft none", hidden: true }, "No operation is called so or does that.");
-  const list = h("ul", { class: "operations", onkeydown: (event) => fromList(event) }, entries.map(({ element }) => element));
-  const dialog = h("dialog", { class: "picker", "aria-labelledby": "picker-title" },
-    h("div", { class: "picker-head" },
-      h("div", { class: "row" }, h("h2", { id: "picker-title" }, "Add an operation"),
-        h("button", { type: "button", class: "button quiet small close", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"))),
+  const list = h(
+    "ul",
+    { class: "operations", onkeydown: (event) => fromList(event) },
+    entries.map(({ element }) => element),
+  );
+  const dialog = h(
+    "dialog",
+    { class: "picker", "aria-labelledby": "picker-title" },
+    h(
+      "div",
+      { class: "picker-head" },
+      h(
+        "div",
+        { class: "row" },
+        h("h2", { id: "picker-title" }, "Add an operation"),
+        h(
+          "button",
+          { type: "button", class: "button quiet small close", "aria-label": "Close", onclick: () => dialog.close() },
+          icon("close"),
+        ),
+      ),
       h("label", { class: "visually-hidden", for: "operation-search" }, "Search the operations"),
-      h("div", { class: "search" }, icon("search"), search)),
-    list, none);
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => { search.value = ""; filter(); });
+      h("div", { class: "search" }, icon("search"), search),
+    ),
+    list,
+    none,
+  );
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.addEventListener("close", () => {
+    search.value = "";
+    filter();
+  });
 
   function entry(operation) {
-    return h("li", {}, h("button", { type: "button", onclick: () => pick(operation) },
-      h("b", {}, words(operation.operation)), h("span", {}, operation.description.split("\n\n")[0])));
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        { type: "button", onclick: () => pick(operation) },
+        h("b", {}, words(operation.operation)),
+        h("span", {}, operation.description.split("\n\n")[0]),
+      ),
+    );
   }
 
   function pick(operation) {
@@ -128,15 +184,27 @@ export function picker(operations, onPick) {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const { operation, element } of entries) element.hidden = !wanted.every((word) => textOf(operation).includes(word));
     // Those that are called so come before those that only tell of it.
-    const isNamed = ({ operation }) => words(operation.operation).toLowerCase().startsWith(wanted[0] ?? "");
-    list.append(...entries.filter(isNamed).map(({ element }) => element), ...entries.filter((each) => !isNamed(each)).map(({ element }) => element));
+    const isNamed = ({ operation }) =>
+      words(operation.operation)
+        .toLowerCase()
+        .startsWith(wanted[0] ?? "");
+    list.append(
+      ...entries.filter(isNamed).map(({ element }) => element),
+      ...entries.filter((each) => !isNamed(each)).map(({ element }) => element),
+    );
     none.hidden = shown().length > 0;
   }
 
   function fromSearch(event) {
     const first = list.querySelector("li:not([hidden]) button");
-    if (event.key === "Enter" && first) { event.preventDefault(); first.click(); }
-    if (event.key === "ArrowDown" && first) { event.preventDefault(); first.focus(); }
+    if (event.key === "Enter" && first) {
+      event.preventDefault();
+      first.click();
+    }
+    if (event.key === "ArrowDown" && first) {
+      event.preventDefault();
+      first.focus();
+    }
   }
 
   function fromList(event) {
@@ -216,7 +284,7 @@ export class Pipeline {
   }
 
   _arrange(news) {
-    this.steps.forEach((step, index) => step.place(index, this.steps.length));
+    for (const [index, step] of this.steps.entries()) step.place(index, this.steps.length);
     announce(news);
     this._onChange();
   }
@@ -234,6 +302,7 @@ export class Pipeline {
       element.classList.remove("dragged");
       for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener);
     };
+    /** @type {Record<string, (event: any) => void>} */
     const listeners = { pointermove: follow, pointerup: end, pointercancel: end };
     for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener);
   }

@@ -1,54 +1,9 @@
-/* Where a number lies on its slider. */
+/* The recipe: its steps, presets, and what is sent of it. */
 
 import { byId, h, icon } from "../shared/dom.js";
 import { words } from "./controls.js";
-import { OverlayField, fieldsOf, valuesOf } from "./field.js";
+import { fieldsOf, OverlayField, valuesOf } from "./field.js";
 import { Pipeline, picker } from "./pipeline.js";
-
-const POSITIONS = 1000;
-
-/** A range wider than this says little when all its values get the same room. */
-const WIDE = 1000;
-
-/** The smallest step that shows, for a range and a value: 0.01 in 0 to 1, 0.05 near 1 in 0 to 10, 1 in hundreds. */
-function stepAt(schema, range, value) {
-  if (schema.type === "integer" || range > 100) return range > 100 && schema.type === "number" && Math.abs(value) < 10 ? 0.1 : 1;
-  if (range <= 1) return 0.01;
-  return Math.abs(value) < 10 ? 0.05 : 0.5;
-}
-
-/** Values where most wishes lie get most of the slider: cubic, where the default is at its low end or the range is wide. */
-function isSkewed(schema, min, range) {
-  if (min < 0 || range <= 4) return false;
-  if (schema.default === undefined) return range > WIDE || schema.type === "number";
-  return (schema.default - min) / range < 0.2;
-}
-
-/** Return how a slider of this schema counts, or null when it has no two ends. */
-export function scaleOf(schema) {
-  const min = schema.minimum ?? schema.exclusiveMinimum;
-  const max = schema.maximum ?? schema.exclusiveMaximum;
-  if (min === undefined || max === undefined) return null;
-  const range = max - min;
-  const power = isSkewed(schema, min, range) ? 3 : 1;
-  return {
-    positions: POSITIONS,
-    toPosition: (value) => Math.round(POSITIONS * ((Math.min(max, Math.max(min, value)) - min) / range) ** (1 / power)),
-    fromPosition: (position) => {
-      const value = min + range * (position / POSITIONS) ** power;
-      const step = stepAt(schema, range, value);
-      const lowest = schema.minimum ?? schema.exclusiveMinimum + step;
-      const highest = schema.maximum ?? schema.exclusiveMaximum - step;
-      return Number(Math.min(highest, Math.max(lowest, Math.round(value / step) * step)).toFixed(3));
-    },
-  };
-}
-
-/** By how much the arrow keys change a number field. */
-export function keyStep(schema) {
-  const range = (schema.maximum ?? schema.exclusiveMaximum ?? Infinity) - (schema.minimum ?? schema.exclusiveMinimum ?? 0);
-  return schema.type === "integer" ? 1 : stepAt(schema, range, 1);
-}
 
 /* Wishes that the service knows by name. */
 
@@ -56,8 +11,12 @@ export class PresetChoice {
   /** With `isOnly` there is no other wish than one of them. */
   constructor(presets, isOnly, onChange) {
     this.chosen = null;
-    this._select = h("select", { class: "input", id: "preset", "aria-describedby": "preset-about preset-error", onchange: () => choose() },
-      !isOnly && h("option", { value: "" }, "none: my own steps"), presets.map(({ preset }) => h("option", { value: preset }, preset)));
+    this._select = h(
+      "select",
+      { class: "input", id: "preset", "aria-describedby": "preset-about preset-error", onchange: () => choose() },
+      !isOnly && h("option", { value: "" }, "none: my own steps"),
+      presets.map(({ preset }) => h("option", { value: preset }, preset)),
+    );
     this._error = h("p", { class: "error", id: "preset-error", hidden: true });
     const about = h("p", { class: "help", id: "preset-about" });
     const choose = () => {
@@ -67,10 +26,19 @@ export class PresetChoice {
       onChange();
     };
     const find = () => presets.find(({ preset }) => preset === this._select.value) ?? null;
-    const tell = () => { about.textContent = this.chosen ? told(this.chosen) : ""; };
+    const tell = () => {
+      about.textContent = this.chosen ? told(this.chosen) : "";
+    };
     this.chosen = find();
     tell();
-    this.element = h("div", { class: "field presets", hidden: presets.length === 0 }, h("label", { for: "preset" }, "Preset"), this._select, about, this._error);
+    this.element = h(
+      "div",
+      { class: "field presets", hidden: presets.length === 0 },
+      h("label", { for: "preset" }, "Preset"),
+      this._select,
+      about,
+      this._error,
+    );
   }
 
   complain(message) {
@@ -85,8 +53,14 @@ export class PresetChoice {
 
 function told(preset) {
   const steps = ({ operations = [], output }) =>
-    [...operations.map(({ operation }) => words(operation).toLowerCase()), output?.format && output.format !== "keep" && output.format].filter(Boolean).join(", ");
-  const does = preset.variants ? Object.entries(preset.variants).map(([name, variant]) => `${name}: ${steps(variant)}`).join("; ") : steps(preset);
+    [...operations.map(({ operation }) => words(operation).toLowerCase()), output?.format && output.format !== "keep" && output.format]
+      .filter(Boolean)
+      .join(", ");
+  const does = preset.variants
+    ? Object.entries(preset.variants)
+        .map(([name, variant]) => `${name}: ${steps(variant)}`)
+        .join("; ")
+    : steps(preset);
   return [preset.description, does].filter(Boolean).join(" · ");
 }
 
@@ -127,7 +101,10 @@ export class Recipe {
   /** What is done, in a few words. */
   get summary() {
     if (this._presets.chosen) return this._presets.chosen.preset;
-    return this.pipeline.steps.map(({ name }) => words(name).toLowerCase()).join(", ") || `to ${valuesOf(this.output).format ?? "the same format"}`;
+    return (
+      this.pipeline.steps.map(({ name }) => words(name).toLowerCase()).join(", ") ||
+      `to ${valuesOf(this.output).format ?? "the same format"}`
+    );
   }
 
   /** Show a problem at the field that it names, and return what can take focus there; null if it names none of these. */
@@ -138,7 +115,14 @@ export class Recipe {
   }
 
   forgive() {
-    for (const each of [this._presets, this.overlay, ...this.output, ...this.pipeline.steps, ...this.pipeline.steps.flatMap(({ fields }) => fields)]) each.complain(null);
+    for (const each of [
+      this._presets,
+      this.overlay,
+      ...this.output,
+      ...this.pipeline.steps,
+      ...this.pipeline.steps.flatMap(({ fields }) => fields),
+    ])
+      each.complain(null);
   }
 
   /** Bring the field into view, whose step may be closed. */
@@ -161,7 +145,9 @@ export class Recipe {
   /** One operation needs no JSON, unless a parameter of it is called as one of the file's: that would count for both. */
   _isSingle() {
     const [step, ...others] = this.pipeline.steps;
-    return step !== undefined && others.length === 0 && !Object.keys(step.operation.parameters).some((name) => name in this._catalogue.output);
+    return (
+      step !== undefined && others.length === 0 && !Object.keys(step.operation.parameters).some((name) => name in this._catalogue.output)
+    );
   }
 
   _target(field) {
@@ -191,15 +177,40 @@ export class Recipe {
   }
 
   _build() {
-    this._addButton = h("button", { type: "button", class: "button add", onclick: () => this._picker.showModal() }, icon("plus"), "Add an operation");
+    this._addButton = h(
+      "button",
+      { type: "button", class: "button add", onclick: () => this._picker.showModal() },
+      icon("plus"),
+      "Add an operation",
+    );
     this.pipeline.element.addEventListener("emptied", () => this._addButton.focus());
     this._empty = h("p", { class: "soft small no-steps" }, "No step yet: the picture stays as it is, and only its file changes.");
-    this._more = h("details", { class: "more-output" }, h("summary", {}, "More about the file"),
-      h("div", { class: "form" }, this.output.slice(PLAIN_OUTPUT).map(({ element }) => element)));
-    this._own = h("div", { class: "stack" },
+    this._more = h(
+      "details",
+      { class: "more-output" },
+      h("summary", {}, "More about the file"),
+      h(
+        "div",
+        { class: "form" },
+        this.output.slice(PLAIN_OUTPUT).map(({ element }) => element),
+      ),
+    );
+    this._own = h(
+      "div",
+      { class: "stack" },
       h("div", { class: "stack steps-part" }, this._empty, this.pipeline.element, this._addButton, this.overlay.element),
-      h("section", { class: "file-part stack", "aria-labelledby": "file-title" }, h("h3", { id: "file-title" }, "File"),
-        h("div", { class: "form" }, this.output.slice(0, PLAIN_OUTPUT).map(({ element }) => element)), this._more));
+      h(
+        "section",
+        { class: "file-part stack", "aria-labelledby": "file-title" },
+        h("h3", { id: "file-title" }, "File"),
+        h(
+          "div",
+          { class: "form" },
+          this.output.slice(0, PLAIN_OUTPUT).map(({ element }) => element),
+        ),
+        this._more,
+      ),
+    );
     return h("div", { class: "stack" }, this._presets.element, this._own, this._picker);
   }
 }

@@ -15,11 +15,18 @@ export function resultOf(picture, choose) {
     copyButton("Copy as curl", () => curl(snippetOf(picture))),
     copyButton("Copy as Python", () => python(snippetOf(picture))),
   ];
-  return h("div", { class: "result stack" },
+  return h(
+    "div",
+    { class: "result stack" },
     picture.outputs.length > 1 && variants(picture, choose),
-    h("dl", { class: "measures" }, measures(picture.record, output).map(([name, ...told]) => h("div", {}, h("dt", {}, name), h("dd", { class: "numbers" }, told)))),
+    h(
+      "dl",
+      { class: "measures" },
+      measures(picture.record, output).map(([name, ...told]) => h("div", {}, h("dt", {}, name), h("dd", { class: "numbers" }, told))),
+    ),
     h("div", { class: "row" }, buttons),
-    output.report && facts(output.report));
+    output.report && facts(output.report),
+  );
 }
 
 function measures({ file, waited_s: waited, ran_s: ran }, output) {
@@ -40,8 +47,13 @@ function saving(before, after) {
 }
 
 function variants(picture, choose) {
-  const select = h("select", { class: "input", id: "variant", onchange: () => choose(Number(select.value)) },
-    picture.outputs.map(({ variant, name }, index) => h("option", { value: String(index), selected: index === picture.chosen }, variant || name)));
+  const select = h(
+    "select",
+    { class: "input", id: "variant", onchange: () => choose(Number(select.value)) },
+    picture.outputs.map(({ variant, name }, index) =>
+      h("option", { value: String(index), selected: index === picture.chosen }, variant || name),
+    ),
+  );
   return h("div", { class: "field" }, h("label", { for: "variant" }, "Result"), select);
 }
 
@@ -58,19 +70,32 @@ export async function save(picture) {
 
 function snippetOf({ name, wish, outputs }) {
   return {
-    origin: location.origin, name, overlay: wish.overlay?.name ?? null, fields: wish.fields,
-    results: outputs.map((output) => output.name), isPicture: outputs.length === 1 && !outputs[0].variant && outputs[0].format !== "json",
+    origin: location.origin,
+    name,
+    overlay: wish.overlay?.name ?? null,
+    fields: wish.fields,
+    results: outputs.map((output) => output.name),
+    isPicture: outputs.length === 1 && !outputs[0].variant && outputs[0].format !== "json",
   };
 }
 
 function copyButton(label, write) {
   const words = h("span", {}, label);
-  return h("button", {
-    type: "button", class: "button", onclick: async () => {
-      await copyText(write());
-      words.textContent = "Copied";
-      announce(`${label}: copied`);
-      setTimeout(() => { words.textContent = label; }, COPIED_MS);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button",
+      onclick: async () => {
+        await copyText(write());
+        words.textContent = "Copied";
+        announce(`${label}: copied`);
+        setTimeout(() => {
+          words.textContent = label;
+        }, COPIED_MS);
+      },
     },
-  }, icon("copy"), words);
+    icon("copy"),
+    words,
+  );
 }

@@ -1,6 +1,6 @@
 /* The API key, asked for when the service wants one. */
 
-import { Problem, Unreachable, apiKey, listen, request, upload } from "../shared/api.js";
+import { apiKey, listen, Problem, request, Unreachable, upload } from "../shared/api.js";
 import { h } from "../shared/dom.js";
 import { words } from "./controls.js";
 import { outputsOf } from "./picture.js";
@@ -14,7 +14,9 @@ export async function withKey(call) {
       return await call();
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 401) throw error;
-      asking ??= ask(error.message).finally(() => { asking = null; });
+      asking ??= ask(error.message).finally(() => {
+        asking = null;
+      });
       if (!(await asking)) throw error;
     }
   }
@@ -23,14 +25,34 @@ export async function withKey(call) {
 /** Open the panel; resolves to whether a key was given. */
 function ask(reason) {
   return new Promise((resolve) => {
-    const input = h("input", { type: "password", class: "input", id: "api-key", autocomplete: "off", required: true, "aria-describedby": "key-why" });
-    const form = h("form", { class: "key-form stack", onsubmit: (event) => { event.preventDefault(); apiKey.set(input.value.trim()); end(true); } },
+    const input = h("input", {
+      type: "password",
+      class: "input",
+      id: "api-key",
+      autocomplete: "off",
+      required: true,
+      "aria-describedby": "key-why",
+    });
+    const form = h(
+      "form",
+      {
+        class: "key-form stack",
+        onsubmit: (event) => {
+          event.preventDefault();
+          apiKey.set(input.value.trim());
+          end(true);
+        },
+      },
       h("h2", { id: "key-title" }, "This service asks for a key"),
       h("p", { class: "soft small", id: "key-why" }, `It says: ${reason}. The key stays in this tab and is forgotten with it.`),
       h("div", { class: "field" }, h("label", { for: "api-key" }, "API key"), input),
-      h("div", { class: "row end" },
+      h(
+        "div",
+        { class: "row end" },
         h("button", { type: "button", class: "button", onclick: () => end(false) }, "Not now"),
-        h("button", { type: "submit", class: "button primary" }, "Go on")));
+        h("button", { type: "submit", class: "button primary" }, "Go on"),
+      ),
+    );
     const dialog = h("dialog", { "aria-labelledby": "key-title", oncancel: () => end(false) }, form);
     function end(isGiven) {
       dialog.close();
@@ -69,9 +91,11 @@ export async function developAll(pictures, wish, onTask) {
     return isAccepted;
   };
   if ((await start(first)) || first.problem?.status !== 422 || first.problem.fields.has("file")) {
-    await Promise.all(Array.from({ length: UPLOADS_AT_ONCE }, async () => {
-      for (let next = others.shift(); next; next = others.shift()) await start(next);
-    }));
+    await Promise.all(
+      Array.from({ length: UPLOADS_AT_ONCE }, async () => {
+        for (let next = others.shift(); next; next = others.shift()) await start(next);
+      }),
+    );
   }
   await Promise.all(followed);
 }
@@ -81,7 +105,8 @@ async function send(picture, wish, onTask) {
   const stop = new AbortController();
   picture.reset();
   picture.change({ state: "sending", note: "Uploading", stop: () => stop.abort(), wish });
-  const onProgress = (share) => picture.change({ share, note: share < 1 ? `Uploading, ${Math.round(share * 100)} %` : "Uploaded, being looked at" });
+  const onProgress = (share) =>
+    picture.change({ share, note: share < 1 ? `Uploading, ${Math.round(share * 100)} %` : "Uploaded, being looked at" });
   try {
     const { task_id: id } = await withKey(() => upload("/process-image/", formOf(picture.file, wish), onProgress, stop.signal));
     picture.change({ state: "waiting", share: 0, note: "Waiting for a worker", taskId: id, stop: () => cancel(picture) });
@@ -118,7 +143,11 @@ export async function watch(picture) {
     await showRecord(picture);
   } catch (error) {
     const isGone = error instanceof Problem && error.status === 404;
-    picture.change(isGone ? { state: "expired", note: "This task has expired, and its result with it." } : { state: "failed", problem: error, note: error.message });
+    picture.change(
+      isGone
+        ? { state: "expired", note: "This task has expired, and its result with it." }
+        : { state: "failed", problem: error, note: error.message },
+    );
   }
 }
 
@@ -149,7 +178,9 @@ async function ended(picture) {
   await takeTurn();
   const over = new AbortController();
   let polling = null;
-  const onState = (state) => { if (state === "closed") polling ??= poll(picture.taskId, over); };
+  const onState = (state) => {
+    if (state === "closed") polling ??= poll(picture.taskId, over);
+  };
   try {
     await listen(`/tasks/${picture.taskId}/events`, (event) => hear(picture, event), { signal: over.signal, onState });
     if (polling) await polling;

@@ -25,18 +25,24 @@ export function curl({ origin, name, overlay, fields, results, isPicture }) {
   const again = key((header) => `-H "${header}"`);
   return [
     `TASK=$(${command(...form, `-H 'Prefer: ${WAIT}'`, address)} | grep -oE '[0-9a-f-]{36}' | head -n 1)`,
-    ...results.map((result) => command(...again, `-o ${quoted(result)}`, `"${origin}/processed/$TASK/"${quoted(encodeURIComponent(result))}`)),
+    ...results.map((result) =>
+      command(...again, `-o ${quoted(result)}`, `"${origin}/processed/$TASK/"${quoted(encodeURIComponent(result))}`),
+    ),
   ].join("\n");
 }
 
 /** Return a program for Python with `requests`. */
 export function python({ origin, name, overlay, fields, isPicture, results }) {
   const files = [`"file": open(${text(name)}, "rb")`, ...(overlay ? [`"overlay": open(${text(overlay)}, "rb")`] : [])];
-  const headers = [`"Prefer": ${text(WAIT)}`, ...(isPicture ? ['"Accept": "image/*"'] : []), ...(apiKey.get() ? ['"Authorization": f"Bearer {os.environ[\'DARKROOM_KEY\']}"'] : [])];
+  const headers = [
+    `"Prefer": ${text(WAIT)}`,
+    ...(isPicture ? ['"Accept": "image/*"'] : []),
+    ...(apiKey.get() ? ['"Authorization": f"Bearer {os.environ[\'DARKROOM_KEY\']}"'] : []),
+  ];
   const save = isPicture
     ? [`Path(${text(results[0])}).write_bytes(answer.content)`]
     : [
-        "result = answer.json()[\"result\"]",
+        'result = answer.json()["result"]',
         "for path in result.values() if isinstance(result, dict) else [result]:",
         `    picture = requests.get(f${text(`${origin}/`).slice(0, -1)}{path}"${apiKey.get() ? ", headers=headers" : ""})`,
         "    picture.raise_for_status()",

@@ -9,7 +9,17 @@ import { Viewer } from "./viewer.js";
 
 /** Listen for pictures; `onFiles` hears a list. Returns {choose}, which opens the browser's own window of files. */
 export function takeFiles(onFiles) {
-  const input = h("input", { type: "file", multiple: true, hidden: true, id: "files", "aria-label": "Pictures", onchange: () => { onFiles([...input.files]); input.value = ""; } });
+  const input = h("input", {
+    type: "file",
+    multiple: true,
+    hidden: true,
+    id: "files",
+    "aria-label": "Pictures",
+    onchange: () => {
+      onFiles([...input.files]);
+      input.value = "";
+    },
+  });
   document.body.append(input);
   document.addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files];
@@ -27,9 +37,15 @@ function watchDrops(onFiles) {
     depth = Math.max(0, depth + by);
     veil.hidden = depth === 0;
   };
-  document.addEventListener("dragenter", (event) => { if (hasFiles(event)) show(1); });
-  document.addEventListener("dragleave", (event) => { if (hasFiles(event)) show(-1); });
-  document.addEventListener("dragover", (event) => { if (hasFiles(event)) event.preventDefault(); });
+  document.addEventListener("dragenter", (event) => {
+    if (hasFiles(event)) show(1);
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (hasFiles(event)) show(-1);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (hasFiles(event)) event.preventDefault();
+  });
   document.addEventListener("drop", (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
@@ -44,6 +60,9 @@ function watchDrops(onFiles) {
 const ENDED_BADLY = ["failed", "refused", "stopped", "expired"];
 
 export class Stage {
+  /** @type {any} */
+  _of = null;
+
   /** `on` hears `choose` (pictures are wanted) and `again` (a picture is to be developed again). */
   constructor(place, formats, on) {
     this._place = place;
@@ -66,8 +85,14 @@ export class Stage {
 
   /** Show the picture as it came and let boxes be drawn on it. */
   async draw(button, onBox) {
-    if (this._stopDrawing) { this._stopDrawing(); return; }
-    if (!this._picture?.url) { announce("Choose a picture first"); return; }
+    if (this._stopDrawing) {
+      this._stopDrawing();
+      return;
+    }
+    if (!this._picture?.url) {
+      announce("Choose a picture first");
+      return;
+    }
     await this._look(this._picture.url, null);
     button.setAttribute("aria-pressed", "true");
     this._stopDrawing = drawOn(this._viewer, onBox, () => {
@@ -113,8 +138,11 @@ export class Stage {
     const fields = picture.state === "refused" && picture.problem?.fields?.size ? [...picture.problem.fields] : [];
     const sentences = fields.map(([field, message]) => h("p", {}, h("b", {}, field), ` ${message}`));
     this._banner.classList.toggle("bad", picture.state !== "stopped" && picture.state !== "expired");
-    this._banner.replaceChildren(icon("alert"), h("div", {}, sentences.length ? sentences : h("p", {}, picture.note)),
-      picture.file ? h("button", { type: "button", class: "button small", onclick: () => this._on.again(picture) }, "Try again") : "");
+    this._banner.replaceChildren(
+      icon("alert"),
+      h("div", {}, sentences.length ? sentences : h("p", {}, picture.note)),
+      picture.file ? h("button", { type: "button", class: "button small", onclick: () => this._on.again(picture) }, "Try again") : "",
+    );
   }
 
   async _showResult(picture) {
@@ -142,28 +170,52 @@ export class Stage {
   async _look(before, after) {
     const isShown = await this._viewer.show(before, after);
     this._blank.hidden = isShown && Boolean(before || after);
-    this._blank.lastChild.textContent = before || after ? "This browser cannot show this format; the service can work with it." : "The picture itself is not kept in this browser.";
+    this._blank.lastChild.textContent =
+      before || after
+        ? "This browser cannot show this format; the service can work with it."
+        : "The picture itself is not kept in this browser.";
   }
 
   _build(formats) {
-    this._nothing = h("div", { class: "drop-zone" },
+    this._nothing = h(
+      "div",
+      { class: "drop-zone" },
       h("span", { class: "lens", "aria-hidden": "true" }, icon("picture")),
       h("h2", {}, "Drop a picture to begin"),
       h("p", { class: "soft" }, "One or many; or paste, or"),
       h("button", { type: "button", class: "button primary", id: "choose", onclick: () => this._on.choose() }, "Choose pictures"),
-      h("p", { class: "soft small formats" }, formats.map((format) => format.toUpperCase()).join(" · ")));
+      h("p", { class: "soft small formats" }, formats.map((format) => format.toUpperCase()).join(" · ")),
+    );
     this._note = h("p", { class: "note" });
-    this._bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("i"));
-    this._progress = h("div", { class: "progress", hidden: true }, h("div", { class: "row" }, this._note,
-      h("button", { type: "button", class: "button small", onclick: () => this._picture.stop() }, "Stop")), this._bar);
+    this._bar = h(
+      "div",
+      { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" },
+      h("i"),
+    );
+    this._progress = h(
+      "div",
+      { class: "progress", hidden: true },
+      h(
+        "div",
+        { class: "row" },
+        this._note,
+        h("button", { type: "button", class: "button small", onclick: () => this._picture.stop() }, "Stop"),
+      ),
+      this._bar,
+    );
     this._banner = h("div", { class: "notice banner", role: "alert", tabIndex: -1, hidden: true });
     this._blank = h("p", { class: "blank soft", hidden: true }, icon("picture"), h("span"));
     this._name = h("b", { class: "name" });
     this._about = h("span", { class: "soft small numbers" });
     this._result = h("div");
-    this._work = h("div", { class: "work" },
+    this._work = h(
+      "div",
+      { class: "work" },
       h("div", { class: "easel" }, this._viewer.element, this._blank, this._progress),
-      h("div", { class: "row under" }, this._name, this._about, this._viewer.tools), this._banner, this._result);
+      h("div", { class: "row under" }, this._name, this._about, this._viewer.tools),
+      this._banner,
+      this._result,
+    );
     this._place.append(this._nothing, this._work);
   }
 }

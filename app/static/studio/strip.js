@@ -4,8 +4,15 @@ import { announce, h, icon } from "../shared/dom.js";
 import { thumbUrl } from "./picture.js";
 
 const TOLD = {
-  ready: "ready", sending: "uploading", waiting: "waiting", working: "running", done: "done",
-  failed: "failed", refused: "refused", stopped: "stopped", expired: "expired",
+  ready: "ready",
+  sending: "uploading",
+  waiting: "waiting",
+  working: "running",
+  done: "done",
+  failed: "failed",
+  refused: "refused",
+  stopped: "stopped",
+  expired: "expired",
 };
 
 export class Strip {
@@ -16,10 +23,22 @@ export class Strip {
     this._on = on;
     this._tiles = new Map();
     this._list = h("ul", { class: "tiles" });
-    this._all = h("button", { type: "button", class: "button small", hidden: true, onclick: () => on.downloadAll() }, icon("download"), "Download all");
+    this._all = h(
+      "button",
+      { type: "button", class: "button small", hidden: true, onclick: () => on.downloadAll() },
+      icon("download"),
+      "Download all",
+    );
     this._place = place;
-    place.append(this._list, h("div", { class: "row" },
-      h("button", { type: "button", class: "button small", onclick: () => on.add() }, icon("plus"), "Add pictures"), this._all));
+    place.append(
+      this._list,
+      h(
+        "div",
+        { class: "row" },
+        h("button", { type: "button", class: "button small", onclick: () => on.add() }, icon("plus"), "Add pictures"),
+        this._all,
+      ),
+    );
   }
 
   add(picture) {
@@ -65,9 +84,18 @@ export class Strip {
   }
 
   _tile(picture) {
-    const tile = h("button", { type: "button", class: "tile", title: picture.name, onclick: () => this.select(picture) },
-      h("span", { class: "shot" }, icon("picture")), h("span", { class: "mark", "aria-hidden": "true" }), h("span", { class: "visually-hidden words" }));
-    const bin = h("button", { type: "button", class: "remove", "aria-label": `Remove ${picture.name}`, onclick: () => this._on.remove && this.remove(picture) }, icon("close"));
+    const tile = h(
+      "button",
+      { type: "button", class: "tile", title: picture.name, onclick: () => this.select(picture) },
+      h("span", { class: "shot" }, icon("picture")),
+      h("span", { class: "mark", "aria-hidden": "true" }),
+      h("span", { class: "visually-hidden words" }),
+    );
+    const bin = h(
+      "button",
+      { type: "button", class: "remove", "aria-label": `Remove ${picture.name}`, onclick: () => this._on.remove && this.remove(picture) },
+      icon("close"),
+    );
     return h("li", {}, tile, bin);
   }
 

@@ -48,8 +48,11 @@ export class Viewer {
     const { naturalWidth, naturalHeight } = image;
     const scale = Math.min(width / naturalWidth, height / naturalHeight) * this._zoom;
     return {
-      scale, width: naturalWidth, height: naturalHeight,
-      left: (width - naturalWidth * scale) / 2 + this._pan[0], top: (height - naturalHeight * scale) / 2 + this._pan[1],
+      scale,
+      width: naturalWidth,
+      height: naturalHeight,
+      left: (width - naturalWidth * scale) / 2 + this._pan[0],
+      top: (height - naturalHeight * scale) / 2 + this._pan[1],
     };
   }
 
@@ -64,7 +67,10 @@ export class Viewer {
   async _load(image, url) {
     image.hidden = !url;
     image.parentElement.hidden = !url;
-    if (!url) { image.removeAttribute("src"); return true; }
+    if (!url) {
+      image.removeAttribute("src");
+      return true;
+    }
     image.src = url;
     try {
       await image.decode();
@@ -105,18 +111,37 @@ export class Viewer {
     this._before = image("Before");
     this._after = image("After");
     this._slider = h("input", {
-      type: "range", min: "0", max: "100", value: "50", class: "split", "aria-label": "Before and after",
-      oninput: () => { this._split = Number(this._slider.value) / 100; this._lay(); },
+      type: "range",
+      min: "0",
+      max: "100",
+      value: "50",
+      class: "split",
+      "aria-label": "Before and after",
+      oninput: () => {
+        this._split = Number(this._slider.value) / 100;
+        this._lay();
+      },
     });
-    this.element = h("div", {
-      class: "viewer", role: "group", tabIndex: 0, "aria-label": "Picture; plus and minus zoom, arrow keys move it",
-      onkeydown: (event) => this._key(event), onpointerdown: (event) => this._grasp(event),
-    },
-      h("div", { class: "pane before" }, this._before), h("div", { class: "pane after" }, this._after),
-      h("span", { class: "tag before", "aria-hidden": "true" }, "Before"), h("span", { class: "tag after", "aria-hidden": "true" }, "After"),
-      this._slider, h("span", { class: "divider", "aria-hidden": "true" }));
+    this.element = h(
+      "div",
+      {
+        class: "viewer",
+        role: "group",
+        tabIndex: 0,
+        "aria-label": "Picture; plus and minus zoom, arrow keys move it",
+        onkeydown: (event) => this._key(event),
+        onpointerdown: (event) => this._grasp(event),
+      },
+      h("div", { class: "pane before" }, this._before),
+      h("div", { class: "pane after" }, this._after),
+      h("span", { class: "tag before", "aria-hidden": "true" }, "Before"),
+      h("span", { class: "tag after", "aria-hidden": "true" }, "After"),
+      this._slider,
+      h("span", { class: "divider", "aria-hidden": "true" }),
+    );
     this.element.addEventListener("wheel", (event) => this._wheel(event), { passive: false });
-    const button = (label, glyph, run) => h("button", { type: "button", class: "button quiet small", "aria-label": label, onclick: run }, icon(glyph));
+    const button = (label, glyph, run) =>
+      h("button", { type: "button", class: "button quiet small", "aria-label": label, onclick: run }, icon(glyph));
     this._out = button("Zoom out", "minus", () => this.zoomBy(1 / ZOOM_STEP));
     this._in = button("Zoom in", "plus", () => this.zoomBy(ZOOM_STEP));
     this._fit = button("Fit the picture in", "fit", () => this.fit());
@@ -130,8 +155,10 @@ export class Viewer {
     if (event.key === "+" || event.key === "=") this.zoomBy(ZOOM_STEP);
     else if (event.key === "-") this.zoomBy(1 / ZOOM_STEP);
     else if (event.key === "0") this.fit();
-    else if (move && this._zoom > 1) { this._pan = this._pan.map((pan, axis) => pan + move[axis]); this._lay(); }
-    else return;
+    else if (move && this._zoom > 1) {
+      this._pan = this._pan.map((pan, axis) => pan + move[axis]);
+      this._lay();
+    } else return;
     event.preventDefault();
   }
 
@@ -146,8 +173,9 @@ export class Viewer {
   _grasp(start) {
     if (start.button !== 0 || this.element.classList.contains("drawing")) return;
     const box = this.element.getBoundingClientRect();
-    const isDivider = this.element.classList.contains("both")
-      && (this._zoom === 1 || Math.abs(start.clientX - box.left - this._split * box.width) < GRASP_PX);
+    const isDivider =
+      this.element.classList.contains("both") &&
+      (this._zoom === 1 || Math.abs(start.clientX - box.left - this._split * box.width) < GRASP_PX);
     if (!isDivider && this._zoom === 1) return;
     let [x, y] = [start.clientX, start.clientY];
     const follow = (event) => {

@@ -1,0 +1,52 @@
+/* The commands and programs that the studio shows: quoted for a shell, whatever the text. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+
+// What a browser has and Node does not; no API key is stored.
+globalThis.sessionStorage = /** @type {any} */ ({ getItem: () => null });
+const { curl, python } = await import("../../app/static/studio/snippets.js");
+
+const TASK = {
+  origin: "http://127.0.0.1:8000",
+  name: "photo.jpg",
+  overlay: null,
+  fields: [
+    ["operation", "watermark"],
+    ["text", 'it\'s "$HOME" & `more` ; @x'],
+  ],
+  results: ["photo.jpg"],
+  isPicture: true,
+};
+
+/** Return the arguments that a shell passes to curl. */
+function curlArguments(command) {
+  const script = `curl() { printf '%s\\0' "$@"; }\n${command}`;
+  return execFileSync("bash", ["-c", script], { encoding: "utf8" }).split("\0").slice(0, -1);
+}
+
+test("a shell passes each field as it was typed", () => {
+  const args = curlArguments(curl(TASK));
+  assert.ok(args.includes(`text=${TASK.fields[1][1]}`));
+  assert.equal(args[args.indexOf(`text=${TASK.fields[1][1]}`) - 1], "--form-string");
+  assert.ok(args.includes("operation=watermark"));
+  assert.equal(args[args.indexOf("-o") + 1], "photo.jpg");
+  assert.equal(args.at(-1), "http://127.0.0.1:8000/process-image/");
+});
+
+test("several results are fetched by their paths", () => {
+  const command = curl({ ...TASK, results: ["photo-a.webp", "photo-b b.webp"], isPicture: false });
+  assert.match(command, /^TASK=\$\(curl /);
+  assert.match(command, /processed\/\$TASK\/"photo-a\.webp/);
+  assert.match(command, /photo-b%20b\.webp/);
+});
+
+test("the Python program compiles and names the same form", () => {
+  for (const isPicture of [true, false]) {
+    const program = python({ ...TASK, isPicture });
+    execFileSync("python3", ["-c", "import sys; compile(sys.stdin.read(), 'snippet', 'exec')"], { input: program });
+    assert.match(program, /requests\.post/);
+    assert.ok(program.includes("watermark"));
+  }
+});
