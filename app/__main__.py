@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace) -> None:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         _check_access(settings, listener.getsockname()[0])
         stack.enter_context(lock_data_dir(data_dir))
-        Storage(settings.storage_url)  # what cannot work is told before anything is started
+        Storage(settings.storage_url)  # report errors before anything is started
         read_presets(settings.presets_file, settings, is_only=settings.only_presets)
         valkey = None
         if environ.get("REDIS_URL"):
@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _check_access(settings: Settings, address: str) -> None:
-    """Raise `CannotStart` rather than let in whoever finds the address."""
+    """Raise `CannotStart` if other machines could reach the server without an API key."""
     if not (settings.api_keys or settings.allow_anyone or is_loopback(address)):
         raise CannotStart(f"other machines could reach {address}: {OPENING}")
 

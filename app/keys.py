@@ -40,7 +40,7 @@ class Caller(Struct, frozen=True):
         return None if self.name is None else Owner(self.name, self.limit)
 
     def may_see(self, owner: str | None) -> bool:
-        """Tell whether they may see what is this owner's, or nobody's."""
+        """Return whether the caller may see a task of this owner, or of none."""
         return self.is_admin or (owner is not None and owner == self.name)
 
 
@@ -72,7 +72,7 @@ class Keys:
         self._callers.append((digest, caller))
 
     def caller(self, key: str) -> Caller | None:
-        """Return whose key it is; None if nobody's. It takes as long for each key, whoever's or nobody's."""
+        """Return the caller of a key, or None if it is not valid, in constant time."""
         return self.caller_of(_digest(key))
 
     def caller_of(self, digest: bytes) -> Caller | None:

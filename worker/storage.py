@@ -88,9 +88,9 @@ class Storage:
             return result.stream(CHUNK_BYTES)
 
     async def signed_url(self, path: str, life_s: int) -> str:
-        """Return a URL of the store's own, by which whoever has it may GET the object for `life_s` seconds.
+        """Return a signed URL of the object store, valid for GET for `life_s` seconds.
 
-        It is computed from the credentials alone, 0.15 ms for S3: nobody is asked whether the object exists.
+        It is computed from the credentials, 0.15 ms for S3, without checking that the object exists.
         """
         if not isinstance(self._store, (S3Store, GCSStore, AzureStore)):
             raise TypeError(f"{self._store!r} cannot sign URLs")
@@ -143,7 +143,7 @@ def _obstore_errors() -> Iterator[None]:
 
 @contextmanager
 def _nowhere_to_write() -> Iterator[None]:
-    """Tell a bucket that does not exist from an object that does not: nobody wrote the one that is being written."""
+    """Raise `StorageUnavailable` for not found while writing: it is the bucket that does not exist."""
     try:
         yield
     except FileNotFoundError as exc:

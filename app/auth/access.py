@@ -1,4 +1,4 @@
-"""Who may do what: requests from elsewhere are let in with a key, or where anyone is, and find their caller's tasks."""
+"""Authentication and authorization of requests, by API key, session or the address of the server."""
 
 import re
 from functools import lru_cache
@@ -16,10 +16,10 @@ from app.keys import NOBODY, Caller, Keys
 
 
 class Access:
-    """Lets a request in and says who sends it (`request.state["caller"]`), or answers it; stands before the routes.
+    """Middleware that sets `request.state["caller"]`, or answers a request that is not allowed.
 
-    With keys, by `Authorization: Bearer` (RFC 6750) or a session of the monitor; without, only if it came to an address
-    of this machine alone.
+    With API keys, requests need `Authorization: Bearer` (RFC 6750) or a session of the monitor; without, they are
+    accepted only at a loopback address.
     """
 
     def __init__(self, app: ASGIApp, *, keys: Keys | None, is_read_only: bool) -> None:
@@ -93,13 +93,13 @@ PUBLIC_PATHS = HEALTH_PATHS | {
     "/docs",
     "/postman.json",
 }
-"""What tells the same to everybody, and where the monitor's users sign in."""
+"""Paths that answer everyone alike, and the one where users of the monitor sign in."""
 
 PUBLIC_FILES = "/static/"
 """Beginning of the paths of the pages' files."""
 
 ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers", "/queue", "/queue/pause", "/queue/resume"})
-"""What tells of everybody's tasks, and what changes them all."""
+"""Paths that show or change the tasks of all owners."""
 
 LINKED_PATHS = "/processed/"
 """Beginning of the paths to which `app.auth.signed_links` gives links that need no key."""

@@ -44,7 +44,7 @@ class Sessions:
         self._keys = keys
 
     def admin(self, key: str) -> Caller | None:
-        """Return whose admin key it is; None if it is none."""
+        """Return the caller of an admin key, or None if it is not one."""
         caller = self._keys.caller(key)
         return caller if caller is not None and caller.is_admin else None
 

@@ -49,7 +49,7 @@ class Links:
 
 
 class WithoutSignatures(logging.Filter):
-    """Takes signatures out of the request lines that uvicorn logs: they are good for whoever reads them."""
+    """Removes signatures from the request lines that uvicorn logs: anyone who reads one could use it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser, MultipartState, parse_op
 
 from app.http.exceptions import MalformedForm
 
-# It logs a warning for every form that it refuses; the client is told, and that is enough.
+# It logs a warning for every malformed form; the response to the client is enough.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 MAX_FIELD_BYTES = 64 * 1024

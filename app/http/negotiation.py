@@ -68,5 +68,5 @@ def wait_s(headers: Mapping[str, str]) -> int | None:
 
 
 def preference_applied(waited_s: int | None) -> dict[str, str]:
-    """Return the header that tells the client that it was waited for."""
+    """Return the `Preference-Applied` header for a request that was held back."""
     return {} if waited_s is None else {"Preference-Applied": f"wait={waited_s}"}

@@ -100,14 +100,14 @@ _STREAM = Answer(
 @describe(
     "Events",
     _STREAM,
-    Answer(204, "The task has ended and there is no more to hear: do not come back."),
+    Answer(204, "The task has ended and there are no more events; do not reconnect."),
     problems=(TaskNotFound, InvalidParameters),
     headers=(LAST_EVENT_ID,),
 )
 async def task_events(request: Request) -> Response:
     """Stream a task's events until its end, first how it is now; or, after `Last-Event-ID`, what was missed.
 
-    204, by which a browser knows not to come back, when there is no more to hear.
+    204, after which a browser does not reconnect, if there are no more events.
     """
     after_id = _last_event_id(request)
     task, at_id = await task_with_newest_id(request.state["redis"], request.path_params["task_id"])
@@ -233,7 +233,7 @@ def _snapshot(task: Task) -> TaskEvent:
 
 
 def _last_event_id(request: Request) -> str | None:
-    """Return the event after which a client wants to hear (9.2.4), or None for from now on."""
+    """Return the id in `Last-Event-ID` (WHATWG HTML, 9.2.4), or None to start with new events."""
     text: str | None = request.headers.get("last-event-id")
     if text and not re.fullmatch(_EVENT_ID, text):
         raise InvalidParameters([Problem("Last-Event-ID", "is no id of an event; give the last that was sent")])

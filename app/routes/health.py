@@ -37,7 +37,7 @@ class Readiness(Struct, frozen=True):
 
 @describe("Health", Answer(200, "It does.", Liveness, {"alive": Liveness()}))
 async def livez(_: Request) -> Response:
-    """Say that the process answers; it asks nobody else."""
+    """Answer if the process does; Redis and storage are not checked."""
     return json_response(Liveness())
 
 

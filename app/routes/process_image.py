@@ -1,4 +1,4 @@
-"""`POST /process-image/`: an upload and a wish become a task."""
+"""`POST /process-image/`: create a task."""
 
 from urllib.parse import quote
 

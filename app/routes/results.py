@@ -93,7 +93,7 @@ REDIRECT = Answer(
 async def output(request: Request) -> Response:
     """Send a result by its path.
 
-    Only a path that a task names is ever looked up. HEAD tells its size and type.
+    Only paths of existing results are looked up. HEAD returns the size and type.
     """
     is_link = "signature" in request.query_params
     headers = await _checked_link(request) if is_link else {}
@@ -243,10 +243,10 @@ class Link(msgspec.Struct, frozen=True):
     body=Body(LinkRequest, LinkRequest(600)),
 )
 async def link(request: Request) -> Response:
-    """Answer with a link to the result, or to each variant's by its name; whoever has it may GET it for a time."""
-    wish = await read_body(request, LinkRequest)
+    """Create a signed link to the result, or one for each variant, that needs no API key until it expires."""
+    body = await read_body(request, LinkRequest)
     task = succeeded(await get_own_task(request))
-    expires_s = int(time.time()) + wish.expires_in
+    expires_s = int(time.time()) + body.expires_in
     links = {name: await request.state["links"].link(path, expires_s) for name, path in task.result_paths.items()}
     url = links if task.spec.plan.is_named else links[""]
     return json_response(Link(task.id, url, rfc3339(expires_s * 1000)))

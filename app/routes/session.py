@@ -58,12 +58,12 @@ async def sign_in(request: Request) -> Response:
     Its cookie stands for the key; what changes something must also have its token, from the other cookie, in the
     header X-CSRF-Token.
     """
-    wish = await read_body(request, SignIn)
-    caller = request.state["sessions"].admin(wish.key)
+    body = await read_body(request, SignIn)
+    caller = request.state["sessions"].admin(body.key)
     if caller is None:
         raise WrongKey
     response = json_response(_view(request, caller), headers=NO_STORE)
-    await request.state["sessions"].open(wish.key, response, is_secure=request.url.scheme == "https")
+    await request.state["sessions"].open(body.key, response, is_secure=request.url.scheme == "https")
     logger.info("%s signed in to the monitor", caller.name)
     return response
 

@@ -172,7 +172,7 @@ class Resent(Struct, frozen=True):
     problems=(TaskNotFound, NoWebhook),
 )
 async def resend(request: Request) -> Response:
-    """Send the last webhook of a task again, under the same id, by the whole schedule; 409 when there is none."""
+    """Send the last webhook of a task again, with the same id and the whole schedule; 409 if there is none."""
     task = await get_own_task(request)
     message = await request.state["webhooks"].get(task.message_id) if task.message_id is not None else None
     if message is None:

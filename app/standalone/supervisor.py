@@ -66,7 +66,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def embedded_valkey(data_dir: Path) -> Iterator[tuple[str, EmbeddedValkey]]:
-    """Run a Valkey of our own and yield its URL and itself."""
+    """Run an embedded Valkey; yield its URL and itself."""
     try:
         valkey = EmbeddedValkey(data_dir)
     except ImportError as exc:
@@ -92,7 +92,7 @@ def check_redis(url: str) -> None:
 
 @asynccontextmanager
 async def supervise(settings: Settings, environ: dict[str, str], valkey: EmbeddedValkey | None) -> AsyncIterator[None]:
-    """Keep a worker process, and Valkey if it is ours, running; stop the worker in peace at the end."""
+    """Restart the worker process and the embedded Valkey whenever they exit; stop the worker at the end."""
     supervisors = [asyncio.create_task(_keep_running(settings, environ))]
     if valkey is not None:
         supervisors.append(asyncio.create_task(_keep_alive(valkey)))
@@ -115,7 +115,7 @@ async def _keep_alive(valkey: EmbeddedValkey) -> None:
 
 async def _keep_running(settings: Settings, environ: dict[str, str]) -> None:
     while True:
-        # A session of its own: Ctrl-C is for us, and the worker hears of it by SIGTERM when the API has stopped.
+        # In its own session, so that Ctrl-C only reaches this process; it gets SIGTERM when the API has stopped.
         worker = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",

@@ -1,4 +1,4 @@
-"""The Valkey server that `python -m app` starts when nobody names another."""
+"""The embedded Valkey server of `python -m app`, used when `REDIS_URL` is not set."""
 
 import logging
 import re

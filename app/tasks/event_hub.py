@@ -1,4 +1,4 @@
-"""Events of all tasks for whoever listens in this process: one reader of the log and one connection for all ears."""
+"""Fan out the event stream to the SSE clients of this process, with one reader and one connection."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ MAX_UNREAD_EVENTS = 1000
 
 
 Topic = tuple[str, str]
-"""What a client listens for."""
+"""What a client subscribes to."""
 
 EVERYTHING: Topic = ("everything", "")
 
@@ -43,7 +43,7 @@ def of_owner(name: str) -> Topic:
 
 
 class Subscriber:
-    """What one client has still to hear."""
+    """The events that one client has not received yet."""
 
     def __init__(self) -> None:
         self._unread: deque[Event] = deque()
@@ -58,7 +58,7 @@ class Subscriber:
             self._wake.set()
 
     def drop(self) -> None:
-        """Let it hear no more."""
+        """Send no more events."""
         self.is_dropped = True
         self._unread.clear()
         self._wake.set()
@@ -74,7 +74,7 @@ class Subscriber:
 
 
 class EventHub:
-    """Reads the log only while somebody listens: a task costs this process nothing otherwise."""
+    """Distributes events to subscribers; reads the stream only while there are any."""
 
     def __init__(self, redis: Redis) -> None:
         """`redis` is a client of its own, whose answers may take longer than `READ_WAIT_MS`."""
@@ -86,7 +86,7 @@ class EventHub:
 
     @asynccontextmanager
     async def subscribe(self, topic: Topic) -> AsyncIterator[Subscriber]:
-        """Hear every event of a topic from now on. Raises redis-py's errors when Redis is away."""
+        """Receive every event of a topic from now on. Raises redis-py's errors when Redis is unavailable."""
         subscriber = Subscriber()
         self._subscribers[topic].add(subscriber)
         try:
@@ -109,10 +109,10 @@ class EventHub:
         async with self._starting:
             if self._reader is None:
                 self._last_id = await newest_id(self._redis)
-                self._reader = asyncio.create_task(self._read(), context=Context())  # it is no request's
+                self._reader = asyncio.create_task(self._read(), context=Context())  # of no request
 
     async def _read(self) -> None:
-        while not AppStatus.should_exit:  # set when the server is told to stop
+        while not AppStatus.should_exit:  # set when the server stops
             try:
                 events = await following(self._redis, self._last_id, READ_AT_ONCE, READ_WAIT_MS)
             except (RedisError, OSError) as exc:
@@ -135,7 +135,7 @@ def _topics(event: Event) -> list[Topic]:
 
 
 async def wait_for_end(task_id: str, tasks: Tasks, events: EventHub, timeout_s: float) -> Task:
-    """Return the task as soon as it has ended, or as it is after `timeout_s`; raises `TaskNotFound`."""
+    """Return the task as soon as it has ended, or in its state after `timeout_s`; raise `TaskNotFound`."""
     async with events.subscribe(of_task(task_id)) as subscriber:
         task = await tasks.get(task_id)
         if task.is_finished:

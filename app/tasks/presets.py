@@ -1,4 +1,4 @@
-"""Named wishes from a TOML file: `preset=thumbnail` instead of operations and their parameters.
+"""Presets from a TOML file: `preset=thumbnail` instead of operations and their parameters.
 
 Each table is a form: the same fields with the same checks, in TOML's own numbers, lists and tables; beside them a
 `description`.

@@ -78,7 +78,7 @@ class DeliveryAttempt(Struct, frozen=True):
 
 
 class Webhook(Struct, frozen=True):
-    """Where a task's end is told and, once it has ended, what became of that."""
+    """The webhook of a task and, once the task has ended, its deliveries."""
 
     url: str
     id: Annotated[str, Meta(description="The webhook-id of every attempt.")] | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""From a file's bytes to upright pixels: limits before any decoding, and no more decoding than the work needs."""
+"""Decode a file to upright pixels, with limits checked first and at a reduced scale where that suffices."""
 
 import math
 import warnings
@@ -235,7 +235,7 @@ def decode_animation(image: Image.Image, limits: Limits) -> Decoded:
 
 
 def seek(image: Image.Image, frame: int, limits: Limits) -> None:
-    """Go to one frame, or raise `PictureError` when there is none of this number."""
+    """Seek to a frame, or raise `PictureError` if the image does not have it."""
     if frame >= limits.max_frames:
         raise PictureError(f"frame {frame} is too far; {limits.max_frames} frames are allowed")
     # An animation's earlier frames are decoded on the way.
@@ -290,7 +290,7 @@ def _check_frames(image: Image.Image, frames: int, limits: Limits) -> None:
 
 
 def _loops(image: Image.Image) -> int:
-    """Return how often an animation is shown, 0 for ever."""
+    """Return how often an animation is shown, 0 for infinitely."""
     if image.format == "GIF":
         # It counts repetitions, as browsers and gif2webp read it; without a word on them it is shown once.
         repetitions: int | None = image.info.get("loop")

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class OutputFormat(Enum):
-    """A format that results may have: its name, its files' extension, its largest side, what it can be told.
+    """A format that results may have: its name, its files' extension, its largest side, its options.
 
     `options` are those fields of `worker.imaging.plan.Output` that not every format has.
     """
@@ -80,5 +80,5 @@ class InputFormat(Enum):
 
 
 def sniff(head: bytes, allowed: Collection[InputFormat] = tuple(InputFormat)) -> InputFormat | None:
-    """Tell the format from a file's first bytes, or None when it is none of `allowed`."""
+    """Return the format by the first bytes of a file, or None if it is not one of `allowed`."""
     return next((known for known in InputFormat if known in allowed and known.mark.match(head)), None)

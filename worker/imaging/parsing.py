@@ -113,20 +113,20 @@ class _Parser:
         if given is not None and not 1 <= len(given) <= MAX_VARIANTS:
             self._add("variants", f"has {len(given)} entries; give 1 to {MAX_VARIANTS}")
             given = None
-        return {name: self._named(name, wish) for name, wish in (given or {}).items()}
+        return {name: self._named(name, variant) for name, variant in (given or {}).items()}
 
-    def _named(self, name: str, wish: Any) -> Variant:
+    def _named(self, name: str, variant: Any) -> Variant:
         prefix = f"variants.{name[:32]}"
         if not VARIANT_NAME.fullmatch(name):
             self._add(prefix, "is no name for a variant; give 1 to 32 of a-z, 0-9, - and _, the first no sign")
-        if not isinstance(wish, dict):
-            self._add(prefix, f"must be an object {{operations, {', '.join(_OUTPUT)}}}; got {shorten(wish)}")
+        if not isinstance(variant, dict):
+            self._add(prefix, f"must be an object {{operations, {', '.join(_OUTPUT)}}}; got {shorten(variant)}")
             return Variant((), Output())
-        for field in wish:
+        for field in variant:
             if field not in ("operations", *_OUTPUT):
                 self._add(f"{prefix}.{field}", f"is not allowed here; give operations, {', '.join(_OUTPUT)}")
-        output = self._output(wish, f"{prefix}.", is_text=False)
-        return self._variant(self._steps(wish.get("operations", []), f"{prefix}.operations"), output, f"{prefix}.")
+        output = self._output(variant, f"{prefix}.", is_text=False)
+        return self._variant(self._steps(variant.get("operations", []), f"{prefix}.operations"), output, f"{prefix}.")
 
     def _variant(self, operations: tuple[Operation, ...], output: Output, prefix: str) -> Variant:
         variant = Variant(operations, output)

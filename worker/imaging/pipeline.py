@@ -16,7 +16,7 @@ from worker.pixels.modes import convert_to_modes
 
 @dataclass(frozen=True)
 class Timing:
-    """How an animation runs: milliseconds for each frame, and how often, 0 for ever."""
+    """How an animation runs: milliseconds for each frame, and number of loops, 0 for infinite."""
 
     durations_ms: tuple[float, ...]
     loops: int
@@ -26,8 +26,8 @@ def never() -> bool:
     return False
 
 
-def nobody(variant: str, operation: str, took_s: float) -> None:
-    """Tell nobody of a step."""
+def ignore_step(variant: str, operation: str, took_s: float) -> None:
+    """Ignore a completed step."""
 
 
 class Stopped(Exception):
@@ -65,7 +65,7 @@ class Work:
     limits: Limits
     assets: Assets
     should_stop: Callable[[], bool] = never
-    on_step: Callable[[str, str, float], None] = nobody
+    on_step: Callable[[str, str, float], None] = ignore_step
     """Told the variant's and the operation's name after each step, and how many seconds it took."""
     variant: str = ""
 

@@ -183,7 +183,7 @@ class Variant(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """The checked wish."""
+    """The validated request: what to make of an upload."""
 
     variants: dict[str, Variant]
     """By name; the name of an only one that was given none is empty."""

@@ -27,7 +27,7 @@ from worker.imaging.encoding import encode
 from worker.imaging.formats import InputFormat
 from worker.imaging.guards import Limits
 from worker.imaging.orientation import readable_exif
-from worker.imaging.pipeline import Picture, Work, apply_operations, check_sizes, in_modes_of, never, nobody
+from worker.imaging.pipeline import Picture, Work, apply_operations, check_sizes, ignore_step, in_modes_of, never
 from worker.imaging.plan import Plan, Variant
 from worker.imaging.tiff import page_count
 from worker.operations.base import Assets, Operation, Source
@@ -54,7 +54,7 @@ class Rendered:
     frames: int | None = None
 
 
-def render(  # noqa: PLR0913 - the wish, what it needs, its bounds
+def render(  # noqa: PLR0913 - the plan, its inputs and its limits
     upload: Upload,
     plan: Plan,
     limits: Limits,
@@ -62,12 +62,12 @@ def render(  # noqa: PLR0913 - the wish, what it needs, its bounds
     overlay: Upload | None = None,
     font_path: str | None = None,
     should_stop: Callable[[], bool] = never,
-    on_step: Callable[[str, str, float], None] = nobody,
+    on_step: Callable[[str, str, float], None] = ignore_step,
 ) -> dict[str, Rendered]:
     """Decode the upload once and make every variant of it; raise `PictureError` when it does not allow that.
 
-    `should_stop` is asked before each step and raises `Stopped`; a step itself cannot be stopped. `on_step` is told the
-    variant's and the operation's name after each, and its seconds. EXIF orientation is applied.
+    `should_stop` is called before each step and raises `Stopped`; a step cannot be interrupted. `on_step` follows
+    each with the names of variant and operation, and its seconds. EXIF orientation is applied.
     """
     work = Work(limits, Assets(_decoded_overlay(overlay, limits), font_path), should_stop, on_step)
     work.check_stop()
@@ -178,7 +178,7 @@ class _Renderer:
         """Return the number of the one frame that a variant is made of, or None for all of an animation."""
         if self._upload.format in ANIMATED and variant.takes_all_frames(self._upload.format):
             with decode_errors_as_picture_errors():
-                # GIF would have to look for its frames; decoding them tells.
+                # To count the frames of a GIF, Pillow would decode them all.
                 if self._upload.format is InputFormat.GIF or getattr(self._file, "n_frames", 1) > 1:
                     return None
         return variant.output.frame or 0

@@ -80,7 +80,7 @@ def is_public(address: Address) -> bool:
 
 
 def check_url(text: str, allow: Iterable[str]) -> None:
-    """Raise `Refused` for a URL that can be told from its text alone to lead nowhere or where it must not."""
+    """Raise `Refused` for a URL whose text alone shows that it is not valid or not allowed."""
     if len(text) > MAX_URL_LENGTH:
         raise Refused(f"has {len(text):,} characters; give at most {MAX_URL_LENGTH:,}")
     try:

@@ -80,7 +80,7 @@ def apply_to_colors(image: Image.Image, change: Callable[[Image.Image], Image.Im
 
 
 def premultiplied(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Apply `change`, which mixes neighbors, so that transparent pixels lend nobody their color.
+    """Apply `change`, which mixes neighbors, so that transparent pixels do not affect others.
 
     `change` meets L, RGB, La or RGBa; Pillow's own resize and rotate do this by themselves.
     """

@@ -10,7 +10,7 @@ from worker.pixels.colors import rgba
 from worker.pixels.geometry import Size
 
 LEAST_SIZE = 6
-"""The font size in pixels below which nobody can read."""
+"""Smallest legible font size in pixels."""
 
 _SHARE = 20
 """The part of the picture's shorter side that letters have when no size is asked for."""

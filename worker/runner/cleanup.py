@@ -1,4 +1,4 @@
-"""What nobody is waiting for any more goes; what nobody looks after is taken up again."""
+"""Delete expired tasks and orphaned uploads; fail overdue tasks and requeue lost ones."""
 
 import asyncio
 import logging

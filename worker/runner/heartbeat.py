@@ -62,7 +62,7 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Activity(Protocol):
-    """What a heartbeat tells of a worker; `worker.runner.processor.Processor` has it."""
+    """What a heartbeat reports about a worker; `worker.runner.processor.Processor` provides it."""
 
     stops: Mapping[str, object]
     """The ids of the tasks that are running."""

@@ -279,7 +279,7 @@ class Processor:
         try:
             await self._tasks.report_progress(task, progress)
         except RedisError as exc:
-            logger.warning("%s: progress not told: %s", task.id, exc)
+            logger.warning("%s: progress not reported: %s", task.id, exc)
 
     async def _renew(self, task: Task) -> bool:
         """Renew the lease and stop the task if it is to stop; return False when there is no lease to renew."""

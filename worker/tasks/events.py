@@ -1,6 +1,6 @@
 """The log of what happens to tasks: the Redis stream that every change of state and all progress goes to.
 
-The scripts write it (enter.lua, tell.lua), within the change itself; APIs read it.
+The scripts write it (_common.lua, report_progress.lua) as part of each change; APIs read it.
 """
 
 from collections.abc import Mapping

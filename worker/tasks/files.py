@@ -16,7 +16,7 @@ async def remove_files(storage: Storage, task_id: str) -> None:
 
 
 async def delete_files(storage: Storage, task_id: str) -> None:
-    """Remove every file of a task, or log that they stay: nobody can do more about it now."""
+    """Remove every file of a task, or log that this failed."""
     try:
         await remove_files(storage, task_id)
     except StorageUnavailable as exc:
@@ -24,7 +24,7 @@ async def delete_files(storage: Storage, task_id: str) -> None:
 
 
 async def delete_uploads(storage: Storage, task_id: str) -> None:
-    """Remove a task's upload and overlay, or log that they stay until the task is removed."""
+    """Remove a task's upload and overlay, or log that this failed; they stay until the task is removed."""
     try:
         await _remove_uploads(storage, task_id)
     except StorageUnavailable as exc:

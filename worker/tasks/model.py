@@ -1,4 +1,4 @@
-"""The task: its record, its states and the one table of moves between them."""
+"""The task: its record, states, the table of transitions, and its keys in Redis."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -51,7 +51,7 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: int = 0
     """The upload's size."""
     size: Size | None = None
-    """The upright picture's, where the file's first bytes told it."""
+    """Size of the upright image, if the first bytes of the file contain it."""
     url: str | None = None
     """Where the upload comes from, if not with the request; what it is, is not known here then."""
     request_id: str = msgspec.field(default="", name="rid")
@@ -80,7 +80,7 @@ class Fetched(msgspec.Struct, frozen=True):
     source: InputFormat
     bytes: int
     size: Size | None
-    """Of the upright picture, where the file's first bytes told it."""
+    """Size of the upright image, if the first bytes of the file contain it."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     cancel: bool = False
     """Whether it is to stop at its next step."""
     token: str = ""
-    """Names the move that began it last, should Redis be told twice."""
+    """Identifies the last transition to STARTED, in case its command is repeated."""
     worker: str | None = None
     """The name of the one that began it last."""
     progress: float = 0

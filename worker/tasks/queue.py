@@ -1,4 +1,4 @@
-"""The waiting line: how a task is handed to arq, and how idle workers hear of it.
+"""The queue: how tasks are handed to arq, and how idle workers are woken.
 
 arq's own words (job, queue, in-progress) live here and in `worker.main` only.
 """
@@ -67,7 +67,7 @@ LEASE_S = 15
 LEASE_RENEWAL_S = 5
 
 LONGEST_REPLY_S = 2.0
-"""How long a stopping worker waits to hear what it has just begun; if in vain, the leases and locks of that lapse."""
+"""How long a stopping worker waits for the reply to a command that starts tasks; else their leases lapse."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 """Between two tries to reach Redis."""
@@ -98,7 +98,7 @@ def connect(url: str, *, patient: bool = False) -> ArqRedis:
     """Make a client for `url`; it connects on first use, and a connection that Redis closed is replaced unnoticed.
 
     A command fails within 2 s when Redis does not answer, so that a request gets its 503 in time; `patient` is for
-    workers, who have nobody waiting: a second of trying again, and a slow answer is waited for longer.
+    workers, which have no client waiting: it retries for a second and waits longer for a slow answer.
     """
     timeout_s = 5.0 if patient else 0.9
     pool = BlockingConnectionPool.from_url(

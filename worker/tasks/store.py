@@ -164,11 +164,11 @@ class Tasks:
         steps: Sequence[Step] = (),
         owner: Owner | None = None,
     ) -> Task:
-        """Move a task to `target` and set `fields`, or raise `WrongState`, `TaskNotFound` or `OwnerWaits`.
+        """Move a task to `target` and set `fields`, or raise `WrongState`, `TaskNotFound` or `OwnerQueueFull`.
 
-        With `attempt`, only while that attempt is the task's latest; only from `sources`. A task that becomes PENDING
-        is queued and due at `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are told with it.
-        With `owner`, who owns it, only while fewer of the owner's tasks wait than may.
+        With `attempt`, only while it is the latest attempt; only from `sources`. A task that becomes PENDING is queued
+        and due at `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are recorded with it.
+        With `owner`, only while that owner has fewer waiting tasks than its limit.
         """
         at_ms = now_ms()
         if target in FINAL_STATES:
@@ -222,7 +222,7 @@ class Tasks:
     async def retry(self, task: Task, owner: Owner | None = None, *, fetch: bool = False) -> Task:
         """Queue a failed or revoked task again, as if it had never been begun; raise `WrongState` for any other.
 
-        With its `owner`, raise `OwnerWaits` when as many of theirs wait as may. With `fetch`, fetch its upload again.
+        With its `owner`, raise `OwnerQueueFull` at that owner's limit. With `fetch`, fetch its upload again.
         """
         fresh: dict[str, str | int] = {"handed_back": task.attempt, "cancel": 0, "error": "", "fetch": int(fetch)}
         sources = (Status.FAILURE, Status.REVOKED)

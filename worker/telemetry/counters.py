@@ -1,6 +1,6 @@
 """What a process counts, and how the counts of all processes come together in Redis.
 
-Counting is done in memory and asks nobody. Once a second, and when it stops, a process adds what is new to
+Counts are kept in memory. Once a second, and when it stops, a process adds what is new to
 `stats:totals`, a hash that only grows, and to the hashes of the current minute and quarter of an hour,
 `stats:<seconds>:<number since 1970>`, which lapse when no chart shows them any more: fixed space. Killed, it takes at
 most its last second of counts with it.

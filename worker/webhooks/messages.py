@@ -77,7 +77,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of one end of a task. Times are Unix milliseconds."""
+    """The webhook for one end of a task. Times are Unix milliseconds."""
 
     id: str
     task_id: str
@@ -123,7 +123,7 @@ class Webhooks:
         """What this process counts; for a `Reporter` to send."""
 
     async def get(self, message_id: str) -> Message | None:
-        """Return a message, or None if there is none (any more)."""
+        """Return a message, or None if it does not exist or has expired."""
         # redis-py types each command for its blocking client too.
         record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(_key(message_id)))
         if b"status" not in record:
@@ -181,7 +181,7 @@ class Courier:
         await self._webhooks.hold(message_id)
         message = await self._webhooks.get(message_id)
         if message is None or message.state is not State.WAITING:
-            return None  # it was settled, but arq not told any more: its worker died, or Redis
+            return None  # delivered already, but its worker or Redis died before arq could record it
         logs.task_id.set(message.task_id)
         logs.request_id.set(message.request_id)
         if message.next_ms > now_ms():

@@ -97,7 +97,7 @@ async def test_a_route_answers_those_who_may(
             await tasks.move(task_id, Status.STARTED)
             await tasks.move(task_id, status)
             await storage.put_bytes(f"processed/{task_id}/photo.jpg", b"result")
-        file = "base.css" if path.startswith("/static") else "photo.jpg"
+        file = "shared/base.css" if path.startswith("/static") else "photo.jpg"
         url = path.format(task_id=task_id, name=file)
         async with by_name[name].stream(method, url, **wish) as answer:
             assert answer.status_code == expected, name
