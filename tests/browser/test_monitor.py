@@ -286,7 +286,7 @@ async def test_sixty_tasks_a_second_are_all_right_at_the_end(service: Client, mo
 
 MANY = """
 local record = redis.call('HGETALL', 'task:' .. ARGV[1])
-for i = ARGV[2], ARGV[2] + 9999 do
+for i = ARGV[2], ARGV[2] + 1999 do
   local id = string.format('%08x-0000-4000-8000-%012x', i, i)
   local status = i % 100 == 0 and 'FAILURE' or 'SUCCESS'
   redis.call('HSET', 'task:' .. id, unpack(record))
@@ -295,7 +295,7 @@ for i = ARGV[2], ARGV[2] + 9999 do
   redis.call('ZADD', 'tasks:' .. status, i, id)
 end
 """
-"""Puts 10,000 old tasks beside one that is there."""
+"""Adds 2,000 old tasks that are copies of one; more at once would keep Redis from answering in time."""
 
 
 async def test_a_hundred_thousand_tasks_do_not_stand_in_its_way(
@@ -304,7 +304,7 @@ async def test_a_hundred_thousand_tasks_do_not_stand_in_its_way(
     task_id = await service.upload()
     await service.ended(task_id)
     copy = redis.register_script(MANY)
-    for first in range(1, 100_000, 10_000):
+    for first in range(1, 100_000, 2_000):
         await copy(args=[task_id, first])
     await monitor.open()
     await expect(monitor.rows).to_have_count(100)
