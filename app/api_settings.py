@@ -27,6 +27,13 @@ def _host_names(texts: Iterable[str]) -> None:
 class Settings(engine.Settings, frozen=True, kw_only=True):
     """Settings of the API, in addition to those of the worker."""
 
+    redis_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Time in seconds to wait for an answer of Redis, and once more, before a request gets 503.",
+        ),
+    ] = 0.9
     max_concurrent_uploads: Annotated[
         int, Meta(ge=1, description="Uploads received at the same time, about 10 MB of memory each; others wait.")
     ] = 32

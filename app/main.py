@@ -40,10 +40,10 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
-        redis = connect(settings.redis_url)
+        redis = connect(settings.redis_url, request_timeout_s=settings.redis_timeout_s)
         tasks = Tasks(redis, settings)
         reporter = Reporter(tasks.stats, redis)
-        listening = connect(settings.redis_url, patient=True)
+        listening = connect(settings.redis_url)
         events = EventHub(listening)
         try:
             yield State(

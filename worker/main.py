@@ -80,7 +80,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
         "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads
-        "redis_pool": connect(settings.redis_url, patient=True),
+        "redis_pool": connect(settings.redis_url),
         "max_jobs": settings.worker_threads,
         "job_timeout": NEVER_S,
         "max_tries": NEVER_TRIES,

@@ -28,7 +28,12 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def settings(server: ValkeyServer, tmp_path: Path) -> Settings:
-    return Settings(redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri(), worker_threads=2)
+    return Settings(
+        redis_url=server.connection_url,
+        storage_url=(tmp_path / "storage").as_uri(),
+        redis_timeout_s=2,
+        worker_threads=2,
+    )
 
 
 @pytest.fixture

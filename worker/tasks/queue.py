@@ -94,20 +94,20 @@ class PlainWrites(AbstractConnection):
             self.socket_timeout = timeout_s
 
 
-def connect(url: str, *, patient: bool = False) -> ArqRedis:
+def connect(url: str, *, request_timeout_s: float | None = None) -> ArqRedis:
     """Make a client for `url`; it connects on first use, and a connection that Redis closed is replaced unnoticed.
 
-    A command fails within 2 s when Redis does not answer, so that a request gets its 503 in time; `patient` is for
-    workers, which have no client waiting: it retries for a second and waits longer for a slow answer.
+    A command fails when Redis does not answer within 5 s and three retries with pauses fail as well. The API gives
+    `request_timeout_s`, because its clients wait for their 503: a command then fails after that time and one retry.
     """
-    timeout_s = 5.0 if patient else 0.9
+    timeout_s = 5.0 if request_timeout_s is None else request_timeout_s
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=100,
         timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         socket_timeout=timeout_s,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.1), 3) if patient else Retry(NoBackoff(), 1),
+        retry=Retry(ExponentialBackoff(cap=1, base=0.1), 3) if request_timeout_s is None else Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],
     )
     pool.connection_class = type("Connection", (PlainWrites, pool.connection_class), {})

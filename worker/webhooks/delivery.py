@@ -69,7 +69,7 @@ def webhook_settings(
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
         "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads
-        "redis_pool": connect(settings.redis_url, patient=True),
+        "redis_pool": connect(settings.redis_url),
         "max_jobs": DELIVERIES,
         "job_timeout": NEVER_S,
         "max_tries": NEVER_TRIES,

@@ -17,7 +17,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from app.api_settings import Settings
-from tests.conftest import DEADLINE_S, Client, eventually
+from tests.conftest import DEADLINE_S, PATIENT, Client, eventually
 from tests.support.pictures import decoded, jpeg
 
 ENVIRON = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "STORAGE_URL")}
@@ -32,7 +32,7 @@ class Run:
         with self.log.open("w") as log:
             self.process = psutil.Popen(
                 command,
-                env={**ENVIRON, **environ},
+                env={**ENVIRON, **PATIENT, **environ},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -132,7 +132,7 @@ async def test_waiting_asks_redis_for_nothing(api: Client, redis: ArqRedis) -> N
 
 
 async def test_a_thousand_waiting_clients_cost_one_connection(redis: ArqRedis, settings: Settings) -> None:
-    tasks, client = Tasks(redis, settings), connect(settings.redis_url, patient=True)
+    tasks, client = Tasks(redis, settings), connect(settings.redis_url)
     events = EventHub(client)
     before = len(await redis.client_list())
     ids = [await created(tasks) for _ in range(1000)]

@@ -273,7 +273,9 @@ async def test_the_history_outlives_a_restart_of_redis(tmp_path: Path) -> None:
     server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey", persist=True, config=config)
     server.start()
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config=config)
-    settings = Settings(redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri())
+    settings = Settings(
+        redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri(), redis_timeout_s=DEADLINE_S
+    )
     async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
         async with working(settings):
             await client.ended(await client.upload())

@@ -111,7 +111,7 @@ async def test_a_claim_that_lapsed_and_was_taken_makes_no_second_task(
 
 async def test_a_redis_that_is_away_is_503_and_the_request_can_be_sent_again(tmp_path: Path) -> None:
     with ValkeyServer(port=free_port()) as server:
-        settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri())
+        settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri(), redis_timeout_s=2)
         async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as api:
             frozen = psutil.Process(server._process.pid)
             frozen.suspend()
@@ -130,7 +130,7 @@ async def test_a_redis_that_is_away_is_503_and_the_request_can_be_sent_again(tmp
 
 async def test_a_task_made_by_a_redis_that_froze_over_its_answer_is_whole_when_it_is_repeated(tmp_path: Path) -> None:
     with ValkeyServer(port=free_port()) as server:
-        settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri(), worker_threads=1)
+        settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri(), redis_timeout_s=2)
         redis = connect(settings.redis_url)
         async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as api:
             await api.upload()  # the server knows the script from here on

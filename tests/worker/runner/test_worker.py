@@ -237,7 +237,9 @@ async def test_a_worker_outlives_redis(tmp_path: Path) -> None:
         config={"appendonly": "yes", "appendfsync": "always"},
     )
     server.start()
-    settings = Settings(redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri())
+    settings = Settings(
+        redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri(), redis_timeout_s=DEADLINE_S
+    )
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config={"appendonly": "yes"})
     with process("-m", "worker", **environment(settings)) as worker:
         async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:

@@ -518,7 +518,7 @@ async def test_messages_outlive_redis(tmp_path: Path, receiver: Receiver) -> Non
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config=config)
     settings = Settings(
         redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri(), outbound_allow=("127.0.0.0/8",),
-        webhook_secrets=(SECRET,),
+        redis_timeout_s=DEADLINE_S, webhook_secrets=(SECRET,),
     )  # fmt: skip
     receiver.answers = [SILENT, Answer(204)]
     with process("-m", "worker", **environment(settings)) as worker:
