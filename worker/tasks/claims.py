@@ -13,7 +13,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from worker.telemetry.lua import script
+from worker.telemetry.lua import Script
 
 LIFE_S = 15
 """How long the key of an API that died stays taken; a client asks again within this time."""
@@ -21,8 +21,6 @@ RENEWAL_S = 5
 
 _MARK = b"claim:"
 """Begins every claim and no record."""
-
-_RELEASE = script("worker.tasks", "release_claim")
 
 
 class KeyInUse(Exception):
@@ -34,8 +32,8 @@ class IdempotencyEntry(Struct, frozen=True):
     """What `Tasks.create` is to keep under a key, for `ttl_ms`, in the place of the claim."""
 
     key: str
-    claim: bytes
-    record: bytes
+    claim: str
+    record: str
     ttl_ms: int
 
 
@@ -66,7 +64,7 @@ class Claim:
             raise  # it lapses: Redis would only keep the client waiting longer
         except BaseException:
             with suppress(RedisError):  # it lapses
-                await self._redis.register_script(_RELEASE)(keys=[self._key], args=[self._token])
+                await Script(self._redis, "worker.tasks", "release_claim")(keys=[self._key], claim=self._token)
             raise
         finally:
             renewal.cancel()
@@ -79,4 +77,4 @@ class Claim:
                 await self._redis.pexpire(self._key, LIFE_S * 1000, gt=True)
 
     def entry_for(self, record: bytes, ttl_s: int) -> IdempotencyEntry:
-        return IdempotencyEntry(self._key, self._token, record, ttl_s * 1000)
+        return IdempotencyEntry(self._key, self._token.decode(), record.decode(), ttl_s * 1000)

@@ -59,8 +59,8 @@ JOB_EXPIRES_MS = 30 * 86_400_000
 LEASES = "tasks:leases"
 """Sorted set of the running tasks' ids, scored with the time at which each is free for other workers (Unix ms)."""
 
-BEGIN_PREFIXES = [in_progress_key_prefix, job_key_prefix]
-"""What begin.lua is given of arq's keys."""
+BEGIN_ARGS = {"lock_prefix": in_progress_key_prefix, "job_prefix": job_key_prefix}
+"""The parts of arq's keys that begin.lua needs."""
 
 LEASE_S = 15
 """How long a task stays with a worker that no longer renews its lease."""
@@ -155,8 +155,13 @@ def move_keys(task_id: str) -> list[str]:
     return [*job_keys(task_id), WEBHOOK_QUEUE]
 
 
-WEBHOOK_ARGS: list[str | bytes | int] = [WEBHOOK_JOB, job_key_prefix, WEBHOOK_CHANNEL, MESSAGE_TTL_MS]
-"""What move.lua needs to queue the delivery of a message."""
+WEBHOOK_ARGS: dict[str, str | bytes | int] = {
+    "webhook_job": WEBHOOK_JOB,
+    "job_prefix": job_key_prefix,
+    "webhook_channel": WEBHOOK_CHANNEL,
+    "message_ttl_ms": MESSAGE_TTL_MS,
+}
+"""The arguments of move.lua with which it queues the delivery of a webhook message."""
 
 
 def queue_delivery(pipe: Pipeline, message_id: str, at_ms: int) -> None:

@@ -23,7 +23,7 @@ from worker.tasks.model import FINAL_STATES, TRANSITIONS, Owner, Spec, Status, T
 from worker.tasks.progress import Progress, Step
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
-from worker.telemetry.lua import script
+from worker.telemetry.lua import Script
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Tasks:
             self._request_cancel,
             self._delete,
         ) = (
-            redis.register_script(script("worker.tasks", "_common", name))
+            Script(redis, "worker.tasks", "_common", name)
             for name in ("create", "begin", "renew_lease", "report_progress", "move", "request_cancel", "delete")
         )
 
@@ -65,32 +65,30 @@ class Tasks:
         self,
         task_id: str,
         spec: Spec,
-        kept: IdempotencyEntry | None = None,
+        idempotency: IdempotencyEntry | None = None,
         callback_url: str | None = None,
         owner: Owner | None = None,
     ) -> None:
         """Create a PENDING task and queue it in one atomic step, or raise `QueueFull`.
 
-        With `kept`, also store the idempotency record, or raise `KeyInUse`. Webhooks go to `callback_url`.
+        With `idempotency`, also store its record under its key, or raise `KeyInUse`. Webhooks go to `callback_url`.
         """
         at_ms = now_ms()
         waiting, *refused = await self._create(
-            keys=[model.task_key(task_id), *queue.job_keys(task_id), *((kept.key,) if kept else ())],
-            args=[
-                task_id,
-                at_ms,
-                UNFINISHED_TTL_MS,
-                msgspec.json.encode(spec),
-                queue.job_for(task_id, at_ms),
-                queue.WAKE_CHANNEL,
-                self._queue_limit,
-                model.EVENTS_KEPT,
-                *((kept.claim, kept.record, kept.ttl_ms) if kept else ("", "", "")),
-                int(spec.source is None),
-                callback_url or "",
-                *(("", "") if owner is None else (owner.name, owner.limit or self._queue_limit)),
-                *model.of_new(spec, owner),
-            ],
+            keys=[model.task_key(task_id), *queue.job_keys(task_id), *((idempotency.key,) if idempotency else ())],
+            id=task_id,
+            now=at_ms,
+            unfinished_ttl_ms=UNFINISHED_TTL_MS,
+            spec=msgspec.json.encode(spec),
+            job=queue.job_for(task_id, at_ms),
+            wake_channel=queue.WAKE_CHANNEL,
+            queue_limit=self._queue_limit,
+            events_kept=model.EVENTS_KEPT,
+            fetch=spec.source is None,
+            callback_url=callback_url,
+            owner=owner,
+            indices=model.of_new(spec, owner),
+            idempotency=idempotency,
         )
         if waiting is None:
             raise KeyInUse
@@ -118,10 +116,17 @@ class Tasks:
         `running`, the caller's own, whose leases are renewed.
         """
         token = uuid4().hex
-        times = [queue.LEASE_S * 1000, UNFINISHED_TTL_MS]
         reply: list[Any] = await self._begin(
             keys=queue.begin_keys(token),
-            args=[count, *times, token, model.EVENTS_KEPT, *queue.BEGIN_PREFIXES, worker, fetches, *running],
+            count=count,
+            fetches=fetches,
+            running=list(running),
+            worker=worker,
+            token=token,
+            lease_ms=queue.LEASE_S * 1000,
+            unfinished_ttl_ms=UNFINISHED_TTL_MS,
+            events_kept=model.EVENTS_KEPT,
+            **queue.BEGIN_ARGS,
         )
         records = model.pairs(reply).items()
         tasks = [await self._readable(task_id.decode(), model.pairs(record)) for task_id, record in records]
@@ -142,14 +147,19 @@ class Tasks:
 
     async def renew_lease(self, task_id: str) -> None:
         """Extend the lease of a running task by `LEASE_S`."""
-        await self._renew(keys=queue.lease_keys(task_id), args=[task_id, queue.LEASE_S * 1000])
+        await self._renew(keys=queue.lease_keys(task_id), id=task_id, lease_ms=queue.LEASE_S * 1000)
 
     async def report_progress(self, task: Task, progress: Progress) -> None:
         """Record the steps that a running attempt has completed since the last report."""
         async with progress.reporting:
             steps = msgspec.json.encode(progress.take())
             await self._report_progress(
-                keys=[model.task_key(task.id)], args=[task.id, task.attempt, steps, progress.share, model.EVENTS_KEPT]
+                keys=[model.task_key(task.id)],
+                id=task.id,
+                attempt=task.attempt,
+                steps=steps,
+                progress=str(progress.share),
+                events_kept=model.EVENTS_KEPT,
             )
 
     async def move(  # noqa: PLR0913 - three say what, three say when it may and may not
@@ -168,34 +178,31 @@ class Tasks:
 
         With `attempt`, only while it is the latest attempt; only from `sources`. A task that becomes PENDING is queued
         and due at `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are recorded with it.
-        With `owner`, only while that owner has fewer waiting tasks than its limit.
+        With `owner`, only while that owner has fewer waiting tasks than its limit. A call with the `token` (a field) of
+        the last move to STARTED or to an end changes nothing, so that it can be repeated.
         """
         at_ms = now_ms()
-        if target in FINAL_STATES:
-            fields = {"token": uuid4().hex, **fields, "ended_ms": at_ms}
-        elif target is Status.STARTED:
-            fields = {"token": uuid4().hex, **fields, "started_ms": at_ms}
+        if target is not Status.PENDING:
+            time_field = "ended_ms" if target in FINAL_STATES else "started_ms"
+            fields = {"token": uuid4().hex, **fields, time_field: at_ms}
         allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
-        ttl_ms = self._ttl_ms if target in FINAL_STATES else UNFINISHED_TTL_MS
-        parts = [part for pair in fields.items() for part in pair]
         reply: list[bytes] = await self._move(
             keys=[model.task_key(task_id), *queue.move_keys(task_id)],
-            args=[
-                task_id,
-                target,
-                at_ms,
-                ttl_ms,
-                "" if attempt is None else attempt,
-                f" {' '.join(allowed)} ",
-                queue.job_for(task_id, at_ms),
-                queue.WAKE_CHANNEL,
-                model.EVENTS_KEPT,
-                at_ms if due_ms is None else due_ms,
-                msgspec.json.encode(steps) if steps else b"",
-                *queue.WEBHOOK_ARGS,
-                (owner and owner.limit) or "",
-                *parts,
-            ],
+            id=task_id,
+            target=target,
+            sources=allowed,
+            attempt=attempt,
+            owner_limit=owner and owner.limit,
+            token=fields.get("token"),
+            fields=[str(part) for pair in fields.items() for part in pair],
+            steps=msgspec.json.encode(steps) if steps else None,
+            now=at_ms,
+            due=at_ms if due_ms is None else due_ms,
+            ttl_ms=self._ttl_ms if target in FINAL_STATES else UNFINISHED_TTL_MS,
+            job=queue.job_for(task_id, at_ms),
+            wake_channel=queue.WAKE_CHANNEL,
+            events_kept=model.EVENTS_KEPT,
+            **queue.WEBHOOK_ARGS,
         )
         if not reply:
             raise TaskNotFound(task_id)
@@ -216,7 +223,7 @@ class Tasks:
             except WrongState as exc:
                 if exc.status is not Status.STARTED:
                     raise
-            if await self._request_cancel(keys=[model.task_key(task_id)], args=[queue.WAKE_CHANNEL, task_id]):
+            if await self._request_cancel(keys=[model.task_key(task_id)], id=task_id, wake_channel=queue.WAKE_CHANNEL):
                 return await self.get(task_id)
 
     async def retry(self, task: Task, owner: Owner | None = None, *, fetch: bool = False) -> Task:
@@ -282,7 +289,7 @@ class Tasks:
         Nobody can try it again from here on; `forget_upload` says that the files are gone.
         """
         keys = [model.task_key(task_id), *queue.job_keys(task_id)]
-        return bool(await self._delete(keys=keys, args=[task_id, *model.ALL]))
+        return bool(await self._delete(keys=keys, id=task_id, indices=model.ALL))
 
 
 def count_end(stats: Stats, task: Task) -> None:

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker.telemetry.clock import now_ms
-from worker.telemetry.lua import script
+from worker.telemetry.lua import Script
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Reporter:
 
     def __init__(self, stats: Stats, redis: Redis) -> None:
         self._stats = stats
-        self._add = redis.register_script(script("worker.telemetry", "count"))
+        self._add = Script(redis, "worker.telemetry", "count")
         self._last_key = f"stats:last:{uuid4().hex}"
         self._unacknowledged: dict[str, int] = {}
         """What was sent last; kept until Redis has said that it has it."""
@@ -135,16 +135,13 @@ class Reporter:
     async def _send(self) -> None:
         """Send the parcel in one round trip; sent again because the reply was lost, it changes nothing."""
         at_ms = now_ms()
-        charted = [(field, by) for field, by in self._unacknowledged.items() if field.partition(":")[0] in CHARTED]
-        others = [(field, by) for field, by in self._unacknowledged.items() if field.partition(":")[0] not in CHARTED]
+        charted = {field: by for field, by in self._unacknowledged.items() if field.partition(":")[0] in CHARTED}
         spans = (MINUTES, QUARTERS)
         await self._add(
             keys=[self._last_key, TOTALS, *(span.key(span.number(at_ms)) for span in spans)],
-            args=[
-                self._number,
-                len(charted),
-                *(span.length_s * (span.count + 1) for span in spans),
-                *(part for pair in charted + others for part in pair),
-            ],
+            number=self._number,
+            charted=charted,
+            others={field: by for field, by in self._unacknowledged.items() if field not in charted},
+            span_ttls_s=[span.length_s * (span.count + 1) for span in spans],
         )
         self._unacknowledged = {}

@@ -248,9 +248,9 @@ async def test_beginning_told_twice_gives_the_same_tasks(redis: ArqRedis, tasks:
     await created(tasks)
     script = tasks._begin
 
-    async def twice(keys: list[str], args: list[Any]) -> Any:
-        await script(keys=keys, args=args)
-        return await script(keys=keys, args=args)
+    async def twice(keys: list[str], **args: Any) -> Any:
+        await script(keys, **args)
+        return await script(keys, **args)
 
     tasks._begin = twice  # type: ignore[assignment]
     [task] = await tasks.begin(2)

@@ -1,83 +1,81 @@
--- Begin due tasks for one worker: those whose lease has lapsed, then the queues', the oldest first.
--- KEYS[1]  the queue: ids scored with the time from which each is due (Unix ms)
--- KEYS[2]  the leases: ids of running tasks scored with the time at which each is free for others (Unix ms)
--- KEYS[3]  what this very call has begun, should the client repeat it because the reply was lost
--- KEYS[4]  the fetch queue: the same for tasks whose uploads are yet to be fetched
--- KEYS[5]  is there while the queue is paused: then nothing is begun
--- ARGV     1 how many, 2 length of a lease (ms), 3 life of an unfinished task (ms), 4 the call's token, 5 how many events
---          are kept, 6 prefix of arq's locks, 7 prefix of job keys, 8 the worker's name, 9 how many of the fetch queue,
---          10... ids of the tasks that it runs
--- Returns id, hash, id, hash, ... of the tasks begun, each hash as field, value, field, value, ...
--- Leases go by the server's clock: the workers' may differ, and a call may have waited long for a frozen server.
-local count, lease, ttl, token, events_kept = unpack(ARGV, 1, 5)
+-- Start due tasks for one worker: first tasks whose lease has expired, then the oldest of each queue.
+-- KEYS  1 queue, 2 leases, 3 ids started by this call (in case the client repeats it), 4 fetch queue, 5 pause flag.
+--       Queues score ids with the time from which they are due, leases with the time at which they expire (Unix ms).
+-- args  count, fetches (most tasks of the queue, of the fetch queue), running (ids that this worker runs), worker, token,
+--       lease_ms, unfinished_ttl_ms, lock_prefix, job_prefix, events_kept
+-- Returns id, hash, id, hash, ... of the started tasks; each hash is field, value, field, value, ...
+-- Leases follow the server's clock: the workers' clocks may differ, and a call to a frozen server may arrive late.
+local queue, leases, started_key, fetch_queue, pause_flag = unpack(KEYS)
 local now = server_ms()
-local lapse = now + lease
-local begun = {}
-local is_paused = redis.call('EXISTS', KEYS[5]) == 1
+local expiry = now + args.lease_ms
+local started = {}
+local is_paused = redis.call('EXISTS', pause_flag) == 1
 
-local repeated = redis.call('LRANGE', KEYS[3], 0, -1)
+local repeated = redis.call('LRANGE', started_key, 0, -1)
 for _, id in ipairs(repeated) do
-  table.insert(begun, id)
-  table.insert(begun, redis.call('HGETALL', 'task:' .. id))
+  table.insert(started, id)
+  table.insert(started, redis.call('HGETALL', 'task:' .. id))
 end
 if #repeated > 0 then
-  return begun
+  return started
 end
 
-local function begin(id, queue)
+local function start(id, source)
   local hash = 'task:' .. id
   local status, owner = unpack(redis.call('HMGET', hash, 'status', 'owner'))
-  redis.call('ZREM', queue, id)
+  redis.call('ZREM', source, id)
   if status ~= 'PENDING' and status ~= 'STARTED' then
-    redis.call('ZREM', KEYS[2], id)
-    redis.call('DEL', ARGV[7] .. id)
+    redis.call('ZREM', leases, id)
+    redis.call('DEL', args.job_prefix .. id)
     return
   end
   local attempt = redis.call('HINCRBY', hash, 'attempt', 1)
-  redis.call('HSET', hash, 'status', 'STARTED', 'token', token, 'started_ms', now, 'worker', ARGV[8], 'progress', 0)
-  enter(id, owner, status, 'STARTED', attempt, now, ttl, events_kept)
-  redis.call('ZADD', KEYS[2], lapse, id)
-  redis.call('RPUSH', KEYS[3], id)
-  redis.call('PEXPIRE', KEYS[3], lease)
-  table.insert(begun, id)
-  table.insert(begun, redis.call('HGETALL', hash))
+  redis.call('HSET', hash, 'status', 'STARTED', 'token', args.token, 'started_ms', now, 'worker', args.worker,
+    'progress', 0)
+  enter_state(id, owner, status, 'STARTED', attempt, now, args.unfinished_ttl_ms)
+  redis.call('ZADD', leases, expiry, id)
+  redis.call('RPUSH', started_key, id)
+  redis.call('PEXPIRE', started_key, args.lease_ms)
+  table.insert(started, id)
+  table.insert(started, redis.call('HGETALL', hash))
 end
 
-local mine = {}
-for i = 10, #ARGV do
-  mine[ARGV[i]] = true
+local is_own = {}
+for _, id in ipairs(args.running) do
+  is_own[id] = true
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, count + #ARGV)) do
-  if mine[id] then
-    redis.call('ZADD', KEYS[2], lapse, id) -- its worker, or Redis, was frozen
-  elseif not is_paused and #begun < 2 * count then
-    begin(id, KEYS[1])
+local expired = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, args.count + #args.running)
+for _, id in ipairs(expired) do
+  if is_own[id] then
+    redis.call('ZADD', leases, expiry, id) -- the worker, or Redis, was frozen
+  elseif not is_paused and #started < 2 * args.count then
+    start(id, queue)
   end
 end
 
 if is_paused then
-  return begun
+  return started
 end
 
--- Not ours to begin: cron jobs of arq's own loop, and what such a loop runs, which stays in the queue meanwhile.
-local function is_left(id)
-  return mine[id] or redis.call('EXISTS', 'task:' .. id) == 0 or redis.call('EXISTS', ARGV[6] .. id) == 1
-    or redis.call('ZSCORE', KEYS[2], id)
+-- Whether an entry of the queue is not to be started: cron jobs of arq's own loop, and jobs that such a loop runs.
+local function is_skipped(id)
+  return is_own[id] or redis.call('EXISTS', 'task:' .. id) == 0 or redis.call('EXISTS', args.lock_prefix .. id) == 1
+    or redis.call('ZSCORE', leases, id)
 end
 
--- Begin tasks of one queue until there are `most` entries in `begun`, two for each task.
-local function begin_due(queue, most)
-  local left, batch = 0, most - #begun
-  while #begun < most do
-    local due = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', left, batch)
+-- Start tasks of one queue until `started` has `limit` entries, two for each task.
+local function start_due(source, limit)
+  local skipped, batch = 0, limit - #started
+  while #started < limit do
+    local due = redis.call('ZRANGEBYSCORE', source, '-inf', now, 'LIMIT', skipped, batch)
     for _, id in ipairs(due) do
-      if #begun == most then
+      if #started == limit then
         return
       end
-      if is_left(id) then
-        left = left + 1
+      if is_skipped(id) then
+        skipped = skipped + 1
       else
-        begin(id, queue)
+        start(id, source)
       end
     end
     if #due < batch then
@@ -86,6 +84,6 @@ local function begin_due(queue, most)
   end
 end
 
-begin_due(KEYS[1], 2 * count)
-begin_due(KEYS[4], #begun + 2 * ARGV[9])
-return begun
+start_due(queue, 2 * args.count)
+start_due(fetch_queue, #started + 2 * args.fetches)
+return started

@@ -1,58 +1,57 @@
--- Record a task as PENDING and queue it, both or neither, unless the queue is full.
--- KEYS[1]  the task's hash    KEYS[2]  its job key    KEYS[3]  the queue    KEYS[4]  the leases    KEYS[5]  the fetch queue
--- KEYS[6]  the key whose one task this is, if it has one
--- ARGV     1 task id, 2 now (Unix ms), 3 life of an unfinished task (ms), 4 spec (JSON), 5 job, 6 wake-up channel,
---          7 how many may wait, 8 how many events are kept, 9 the claim to KEYS[6], 10 what is kept there from now on,
---          11 for how long (ms), 12 whether the upload is yet to be fetched (0 or 1), 13 where a webhook is sent at its
---          end, '' for none, 14 its owner, '' for nobody, 15 how many of the owner's may wait, 16... indices by which the
---          task is found beside those of its state
--- Returns {waiting}, {waiting, ended in the last 10 s} when the queue is full, the same of the owner's and 1 when it is
--- the owner that has as many in it as may wait, or {nil} when another has KEYS[6].
-local id, now, ttl, queue = ARGV[1], ARGV[2], ARGV[3], KEYS[3]
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  return {0} -- the client repeats a command whose reply it lost
+-- Create a PENDING task and queue it, both or neither, unless the queue is full.
+-- KEYS  1 task hash, 2 job, 3 queue, 4 leases, 5 fetch queue, 6 idempotency key (if the request has one)
+-- args  id, now (Unix ms), unfinished_ttl_ms, spec (JSON), job, wake_channel, queue_limit, events_kept,
+--       fetch (whether the upload must be fetched by URL), callback_url or nil, owner {name, limit or nil} or nil,
+--       indices (sorted sets for the task, besides those of its state),
+--       idempotency {claim, record, ttl_ms} or nil: the claim that the key must have, the record that replaces it
+-- Returns {waiting}; {waiting, recently ended} when the queue is full; {waiting, recently ended, 1} when the owner has
+-- reached its limit, with the owner's numbers; {nil} when another request has the idempotency key.
+local hash, job, queue, _, fetch_queue, idempotency_key = unpack(KEYS)
+if redis.call('EXISTS', hash) == 1 then
+  return {0} -- the client repeats a command whose reply was lost
 end
 local waiting = redis.call('ZCARD', 'tasks:PENDING')
-if waiting >= tonumber(ARGV[7]) then
-  return {waiting, ended_lately(now, '')}
+if waiting >= args.queue_limit then
+  return {waiting, count_recently_ended(args.now, '')}
 end
-local owner = ARGV[14] ~= '' and ARGV[14]
+local owner = args.owner and args.owner.name
 if owner then
   local own = redis.call('ZCARD', 'tasks:PENDING:' .. owner)
-  if own >= tonumber(ARGV[15]) then
-    return {own, ended_lately(now, ':' .. owner), 1}
+  if own >= (args.owner.limit or args.queue_limit) then
+    return {own, count_recently_ended(args.now, ':' .. owner), 1}
   end
 end
-if KEYS[6] then
-  local held = redis.call('GET', KEYS[6])
-  if held and held ~= ARGV[9] then -- this claim has lapsed, and there is another one or a task
+if idempotency_key then
+  local value = redis.call('GET', idempotency_key)
+  if value and value ~= args.idempotency.claim then -- the claim has expired, and another request has the key
     return {false}
   end
-  redis.call('SET', KEYS[6], ARGV[10], 'PX', ARGV[11])
+  redis.call('SET', idempotency_key, args.idempotency.record, 'PX', args.idempotency.ttl_ms)
 end
-redis.call('HSET', KEYS[1], 'status', 'PENDING', 'attempt', 0, 'created_ms', now, 'queued_ms', now, 'spec', ARGV[4])
-if ARGV[12] == '1' then
-  redis.call('HSET', KEYS[1], 'fetch', 1)
-  queue = KEYS[5]
+redis.call('HSET', hash, 'status', 'PENDING', 'attempt', 0, 'created_ms', args.now, 'queued_ms', args.now,
+  'spec', args.spec)
+if args.fetch then
+  redis.call('HSET', hash, 'fetch', 1)
+  queue = fetch_queue
 end
-if ARGV[13] ~= '' then
-  redis.call('HSET', KEYS[1], 'callback_url', ARGV[13])
+if args.callback_url then
+  redis.call('HSET', hash, 'callback_url', args.callback_url)
 end
 if owner then
-  redis.call('HSET', KEYS[1], 'owner', owner)
+  redis.call('HSET', hash, 'owner', owner)
   redis.call('SADD', 'tasks:owners', owner)
 end
-for i = 16, #ARGV do
-  redis.call('ZADD', ARGV[i], now, id)
+for _, index in ipairs(args.indices) do
+  redis.call('ZADD', index, args.now, args.id)
 end
-enter(id, owner, '', 'PENDING', 0, now, ttl, ARGV[8])
-redis.call('ZREM', 'uploads', id)
-redis.call('SET', KEYS[2], ARGV[5], 'PX', ttl)
-local due = math.min(now, server_ms()) -- should this clock be ahead of the server's
+enter_state(args.id, owner, false, 'PENDING', 0, args.now, args.unfinished_ttl_ms)
+redis.call('ZREM', 'uploads', args.id)
+redis.call('SET', job, args.job, 'PX', args.unfinished_ttl_ms)
+local due = math.min(args.now, server_ms()) -- the API's clock may be ahead of the server's
 local was_due = redis.call('ZCOUNT', queue, '-inf', due)
-redis.call('ZADD', queue, due, id)
+redis.call('ZADD', queue, due, args.id)
 if waiting == 0 or was_due == 0 then
-  -- Else every worker is busy, and looks here when it no longer is, or has been woken and is on its way.
-  redis.call('PUBLISH', ARGV[6], '')
+  -- Otherwise every worker is busy and reads the queue when it becomes free, or has been woken already.
+  redis.call('PUBLISH', args.wake_channel, '')
 end
 return {waiting}

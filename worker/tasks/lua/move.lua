@@ -1,68 +1,83 @@
--- Move one task to another state if that is allowed, with its index entries and its event, in one atomic step.
--- KEYS[1]  the task's hash    KEYS[2]  its job key    KEYS[3]  the queue    KEYS[4]  the leases    KEYS[5]  the fetch queue
--- KEYS[6]  the queue of webhooks
--- ARGV     1 task id, 2 target state, 3 now (Unix ms), 4 time to live from now (ms),
---          5 the attempt that moves it, '' for any, 6 the states it may come from (blank on both sides of each),
---          7 the job that runs it, 8 wake-up channel, 9 how many events are kept, 10 when it is due if it becomes
---          PENDING (Unix ms), 11 steps done that nobody was told of (JSON, '' for none), 12 the job that delivers
---          MESSAGE_ID, 13 prefix of job keys, 14 wake-up channel of webhooks, 15 life of a message (ms), 16 how many of
---          its owner's may wait with it, '' for any number, 17... field, value pairs to set; the first pair of a move to
---          STARTED or to an end is the name and value of the move's own token
--- A task that becomes PENDING is queued, with `fetch` in the fetch queue; one that ends leaves both, and with a
--- `callback_url` a message of it is queued to be delivered.
--- Returns the whole hash after the move; {'WRONG', state, attempt} when it is not allowed; {'FULL', waiting, ended in the
--- last 10 s} when as many of its owner's wait as may; {} when there is no task.
-local hash, id, target, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+-- Move a task to another state if the transition is allowed, with its index entries and its event.
+-- KEYS  1 task hash, 2 job, 3 queue, 4 leases, 5 fetch queue, 6 webhook queue
+-- args  id, target (state), sources (allowed present states), attempt (the only one that may do this, or nil),
+--       owner_limit (of waiting tasks, or nil), token (identifies this transition to STARTED or to an end),
+--       fields (array of field, value, ... to set), steps (JSON of completed steps, or nil), now, due (Unix ms), ttl_ms,
+--       job, wake_channel, events_kept, webhook_job (with MESSAGE_ID for the id), job_prefix, webhook_channel,
+--       message_ttl_ms
+-- A task that becomes PENDING is queued, in the fetch queue if its field `fetch` is 1. A task that ends leaves the
+-- queues; if it has a `callback_url`, a webhook message is written and queued.
+-- Returns the whole hash after the transition; {'WRONG', state, attempt} when it is not allowed; {'FULL', waiting,
+-- recently ended} when the owner has reached its limit; {} when there is no such task.
+local hash, job, queue, leases, fetch_queue, webhook_queue = unpack(KEYS)
+local id, target, now = args.id, args.target, args.now
 local status, attempt, callback, owner = unpack(redis.call('HMGET', hash, 'status', 'attempt', 'callback_url', 'owner'))
+
+local function is_allowed()
+  if args.attempt and tostring(args.attempt) ~= attempt then
+    return false
+  end
+  for _, source in ipairs(args.sources) do
+    if source == status then
+      return true
+    end
+  end
+  return false
+end
+
+-- Write the webhook message of this end and queue its delivery. A task that is retried has a message for each end.
+local function queue_webhook()
+  local message = 'msg_' .. string.gsub(id, '-', '') .. '_' .. redis.call('HINCRBY', hash, 'ends', 1)
+  local error, outputs, spec = unpack(redis.call('HMGET', hash, 'error', 'outputs', 'spec'))
+  -- Not cjson: a spec that is not valid JSON must not keep its task from ending. Quotes inside a text are escaped.
+  local request = string.match(spec or '', '"rid":"([^"]*)"')
+  redis.call('HSET', hash, 'message_id', message)
+  redis.call('HSET', 'webhook:' .. message, 'task_id', id, 'url', callback, 'status', target, 'ended_ms', now,
+    'error', error or '', 'outputs', outputs or '{}', 'state', 'waiting', 'tries', 0, 'next_ms', now,
+    'request_id', request or '')
+  redis.call('PEXPIRE', 'webhook:' .. message, args.message_ttl_ms)
+  local webhook_job = string.gsub(args.webhook_job, 'MESSAGE_ID', message)
+  redis.call('SET', args.job_prefix .. message, webhook_job, 'PX', args.message_ttl_ms)
+  redis.call('ZADD', webhook_queue, math.min(now, server_ms()), message) -- the caller's clock may be ahead
+  redis.call('PUBLISH', args.webhook_channel, '')
+end
+
 if not status then
   return {}
 end
-if target ~= 'PENDING' and redis.call('HGET', hash, 'token') == ARGV[18] then
-  return redis.call('HGETALL', hash) -- the client repeats a command whose reply it lost
+if target ~= 'PENDING' and redis.call('HGET', hash, 'token') == args.token then
+  return redis.call('HGETALL', hash) -- the client repeats a command whose reply was lost
 end
-if not string.find(ARGV[6], ' ' .. status .. ' ', 1, true) or (ARGV[5] ~= '' and ARGV[5] ~= attempt) then
+if not is_allowed() then
   return {'WRONG', status, attempt}
 end
-if ARGV[16] ~= '' and owner then
+if args.owner_limit and owner then
   local own = redis.call('ZCARD', 'tasks:PENDING:' .. owner)
-  if own >= tonumber(ARGV[16]) then
-    return {'FULL', own, ended_lately(now, ':' .. owner)}
+  if own >= args.owner_limit then
+    return {'FULL', own, count_recently_ended(now, ':' .. owner)}
   end
 end
 if target == 'STARTED' then
   attempt = redis.call('HINCRBY', hash, 'attempt', 1)
 end
-redis.call('HSET', hash, 'status', target, unpack(ARGV, 17))
-enter(id, owner, status, target, attempt, now, ARGV[4], ARGV[9], ARGV[11])
+redis.call('HSET', hash, 'status', target, unpack(args.fields))
+enter_state(id, owner, status, target, attempt, now, args.ttl_ms, args.steps)
 if target == 'PENDING' then
   if status ~= 'PENDING' then
     redis.call('HSET', hash, 'queued_ms', now)
     redis.call('HDEL', hash, 'started_ms', 'ended_ms')
   end
-  redis.call('ZREM', KEYS[4], id)
-  redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[4])
-  redis.call('ZADD', redis.call('HGET', hash, 'fetch') == '1' and KEYS[5] or KEYS[3], ARGV[10], id)
-  redis.call('PUBLISH', ARGV[8], '')
+  redis.call('ZREM', leases, id)
+  redis.call('SET', job, args.job, 'PX', args.ttl_ms)
+  redis.call('ZADD', redis.call('HGET', hash, 'fetch') == '1' and fetch_queue or queue, args.due, id)
+  redis.call('PUBLISH', args.wake_channel, '')
 elseif target ~= 'STARTED' then
-  redis.call('DEL', KEYS[2])
-  redis.call('ZREM', KEYS[3], id)
-  redis.call('ZREM', KEYS[4], id)
-  redis.call('ZREM', KEYS[5], id)
+  redis.call('DEL', job)
+  for _, set in ipairs({queue, leases, fetch_queue}) do
+    redis.call('ZREM', set, id)
+  end
   if callback then
-    -- A task that is tried again ends again, and each end has a message of its own.
-    local ends = redis.call('HINCRBY', hash, 'ends', 1)
-    local message = 'msg_' .. string.gsub(id, '-', '') .. '_' .. ends
-    local error, outputs, spec = unpack(redis.call('HMGET', hash, 'error', 'outputs', 'spec'))
-    -- Not by cjson: a spec that is no JSON must not keep its task from ending. In a text the quotes would be escaped.
-    local request = string.match(spec or '', '"rid":"([^"]*)"')
-    redis.call('HSET', hash, 'message_id', message)
-    redis.call('HSET', 'webhook:' .. message, 'task_id', id, 'url', callback, 'status', target, 'ended_ms', now,
-      'error', error or '', 'outputs', outputs or '{}', 'state', 'waiting', 'tries', 0, 'next_ms', now,
-      'request_id', request or '')
-    redis.call('PEXPIRE', 'webhook:' .. message, ARGV[15])
-    redis.call('SET', ARGV[13] .. message, (string.gsub(ARGV[12], 'MESSAGE_ID', message)), 'PX', ARGV[15])
-    redis.call('ZADD', KEYS[6], math.min(now, server_ms()), message) -- should this clock be ahead of the server's
-    redis.call('PUBLISH', ARGV[14], '')
+    queue_webhook()
   end
 end
 return redis.call('HGETALL', hash)

@@ -1,5 +1,6 @@
--- Let go of a key, if this claim to it still stands.
--- KEYS[1]  the key        ARGV  1 the claim
-if redis.call('GET', KEYS[1]) == ARGV[1] then
+-- Delete an idempotency key if it still has this claim.
+-- KEYS  1 idempotency key
+-- args  claim
+if redis.call('GET', KEYS[1]) == args.claim then
   redis.call('DEL', KEYS[1])
 end

@@ -1,4 +1,5 @@
--- Keep a running task with its worker, and arq's own lock too where its own loop runs it.
--- KEYS[1]  the leases        KEYS[2]  arq's lock of the task        ARGV  1 task id, 2 length of a lease (ms)
-redis.call('ZADD', KEYS[1], server_ms() + ARGV[2], ARGV[1])
-redis.call('SET', KEYS[2], '1', 'PX', ARGV[2], 'XX')
+-- Extend the lease of a running task, and arq's own lock if arq's own loop runs the task.
+-- KEYS  1 leases, 2 arq's lock of the task
+-- args  id, lease_ms
+redis.call('ZADD', KEYS[1], server_ms() + args.lease_ms, args.id)
+redis.call('SET', KEYS[2], '1', 'PX', args.lease_ms, 'XX')
