@@ -40,7 +40,7 @@ async def submit(request: Request) -> str:
     stored = await claim.take()
     if stored is not None:
         return await _repeated(request, msgspec.json.decode(stored, type=IdempotencyRecord))
-    async with claim.held():
+    async with claim.renewed():
         return await _create(request, form_reader(request, FingerprintingReader), claim)
 
 

@@ -1,15 +1,15 @@
-"""Whether the queue is full, remembered for a second so that uploads can be refused unread."""
+"""The errors of a full queue, cached for a second so that uploads can be refused without reading them."""
 
 import math
 import time
 from collections.abc import Hashable
 
 UNKNOWN_RETRY_S = 30
-"""`Retry-After` when no task has ended recently, so that there is no rate."""
+"""`Retry-After` when no task has ended recently and there is no rate to estimate from."""
 
 
 class QueueFull(Exception):
-    """The queue is full; `retry_after_s` estimates when it no longer is."""
+    """The queue is full; `retry_after_s` estimates when it has room."""
 
     def __init__(self, waiting: int, ended_in_10_s: int) -> None:
         self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
@@ -17,7 +17,7 @@ class QueueFull(Exception):
 
 
 def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
-    """Estimate the time in which a tenth of the queue is done at the rate of the last 10 s, 1 to 60 s."""
+    """Estimate the time to finish a tenth of the queue at the rate of the last 10 s, limited to 1 to 60 s."""
     if ended_in_10_s == 0:
         return UNKNOWN_RETRY_S
     return max(1, min(60, math.ceil(waiting / 10 / (ended_in_10_s / 10))))
@@ -27,7 +27,7 @@ class OwnerQueueFull(QueueFull):
     """The owner has reached its limit of waiting tasks."""
 
     slug = "owner_waits"
-    """Its name in metrics and in the `type` of its problem document."""
+    """The name in metrics and in the `type` of the problem document."""
 
     def __init__(self, waiting: int, ended_in_10_s: int) -> None:
         self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
@@ -37,15 +37,15 @@ class OwnerQueueFull(QueueFull):
 
 
 FULL_REMEMBERED_S = 1.0
-"""How long uploads are refused unread after the queue was full."""
+"""Time for which uploads are refused unread after the queue was full."""
 
 
 class Capacity:
-    """Remembers when the whole queue, or an owner's share of it, was full."""
+    """Remembers when the queue, or an owner's share of it, was full."""
 
     def __init__(self) -> None:
         self._full: dict[Hashable, tuple[float, QueueFull]] = {}
-        """Owner, or None for the whole queue -> until when uploads are refused (monotonic time), and the error."""
+        """Owner (None for the whole queue) -> the time until which uploads are refused (monotonic), and the error."""
 
     def check(self, owner: Hashable | None) -> None:
         """Raise `QueueFull` if `Tasks.create` found the queue full within the last second."""

@@ -1,7 +1,7 @@
-"""Keys that stand for one task each: claimed while its upload arrives, then a record of what was answered.
+"""Idempotency keys in Redis: a claim while the upload arrives, then the record of the response.
 
-A claim is a lease: its holder renews it, and one whose holder died lapses. `Tasks.create` puts the record in its
-place, in the same step that makes the task.
+A claim is a lease that its request renews; the claim of a process that died expires. `Tasks.create` replaces it with
+the record in the same atomic step that creates the task.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from redis.exceptions import RedisError
 from worker.telemetry.lua import Script
 
 LIFE_S = 15
-"""How long the key of an API that died stays taken; a client asks again within this time."""
+"""Lifetime of a claim that is not renewed, because its API process died."""
 RENEWAL_S = 5
 
-_MARK = b"claim:"
-"""Begins every claim and no record."""
+_PREFIX = b"claim:"
+"""Prefix of claims, which no record has."""
 
 
 class KeyInUse(Exception):
@@ -29,7 +29,7 @@ class KeyInUse(Exception):
 
 
 class IdempotencyEntry(Struct, frozen=True):
-    """What `Tasks.create` is to keep under a key, for `ttl_ms`, in the place of the claim."""
+    """The record that `Tasks.create` stores under `key` for `ttl_ms`, in place of the claim."""
 
     key: str
     claim: str
@@ -38,32 +38,32 @@ class IdempotencyEntry(Struct, frozen=True):
 
 
 class Claim:
-    """One request's claim to a key. Methods raise redis-py's errors when Redis is away."""
+    """The claim of one request to an idempotency key. Methods raise redis-py's errors when Redis is unavailable."""
 
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis = redis
         self._key = key
-        self._token = _MARK + uuid4().hex.encode()
+        self._token = _PREFIX + uuid4().hex.encode()
 
     async def take(self) -> bytes | None:
-        """Claim the key, or return the record that is kept under it, or raise `KeyInUse`; in one round trip."""
-        found: bytes | None = await self._redis.set(self._key, self._token, nx=True, get=True, px=LIFE_S * 1000)
-        if found is None or found == self._token:  # redis-py repeats a command whose reply it lost
+        """Claim the key, or return its record, or raise `KeyInUse`, in one round trip."""
+        value: bytes | None = await self._redis.set(self._key, self._token, nx=True, get=True, px=LIFE_S * 1000)
+        if value is None or value == self._token:  # redis-py repeats a command whose reply it lost
             return None
-        if found.startswith(_MARK):
+        if value.startswith(_PREFIX):
             raise KeyInUse
-        return found
+        return value
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Keep the claim while the block runs; let go of it if that raises, so that the request can be sent again."""
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renew the claim while the block runs; release it if the block raises, so that the client can try again."""
         renewal = asyncio.create_task(self._renew())
         try:
             yield
         except RedisError:
-            raise  # it lapses: Redis would only keep the client waiting longer
+            raise  # the claim expires; another command would only delay the response
         except BaseException:
-            with suppress(RedisError):  # it lapses
+            with suppress(RedisError):  # the claim expires
                 await Script(self._redis, "worker.tasks", "release_claim")(keys=[self._key], claim=self._token)
             raise
         finally:
@@ -72,8 +72,8 @@ class Claim:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEWAL_S)
-            with suppress(RedisError):  # it may be back in time
-                # GT: should the claim be a record by now, that lives longer.
+            with suppress(RedisError):  # Redis may be available again in time
+                # GT: the value may be a record by now, which lives longer.
                 await self._redis.pexpire(self._key, LIFE_S * 1000, gt=True)
 
     def entry_for(self, record: bytes, ttl_s: int) -> IdempotencyEntry:

@@ -1,6 +1,6 @@
-"""The log of what happens to tasks: the Redis stream that every change of state and all progress goes to.
+"""The event stream: a Redis stream of all state changes and all progress of tasks.
 
-The scripts write it (_common.lua, report_progress.lua) as part of each change; APIs read it.
+The Lua scripts append to it as part of each change (_common.lua, report_progress.lua); the API reads it.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from worker.tasks.progress import Step
 STREAM = "tasks:events"
 
 BEGINNING = "0-0"
-"""Before the first event."""
+"""The id before the first event."""
 
 READ_AT_ONCE = 1000
 
@@ -23,17 +23,17 @@ _decode_steps = msgspec.json.Decoder(list[Step]).decode
 
 
 class Event(msgspec.Struct, frozen=True):
-    """An entry: a task that came into a state, or what a running one has done, or both: the last steps and the end."""
+    """An event: a new state, completed steps, or both (the last steps and the end)."""
 
     id: str
-    """Milliseconds and a count, as Redis makes them; later events have greater ones."""
+    """The stream id, `<Unix ms>-<count>`; later events have greater ids."""
     task_id: str
     owner: str | None
-    """Whose task it is."""
+    """Name of the API key that created the task."""
     attempt: int
     status: Status | None
     position: int | None
-    """Its place in the queue, from 1, when it began to wait."""
+    """Position in the queue, from 1, when the task was queued."""
     steps: list[Step]
 
     @property
@@ -58,12 +58,12 @@ async def newest_id(redis: Redis) -> str:
 
 
 def newest_of(entries: list[tuple[bytes, Any]]) -> str:
-    """Return the id of the newest event in the reply to XREVRANGE."""
+    """Return the id of the newest event in a reply to XREVRANGE."""
     return entries[0][0].decode() if entries else BEGINNING
 
 
 async def task_with_newest_id(redis: Redis, task_id: str) -> tuple[Task, str]:
-    """Return a task, and the id of the newest event that its record reflects; raise `TaskNotFound`."""
+    """Return a task and the id of the newest event that its record reflects, or raise `TaskNotFound`."""
     known_id = parse_task_id(task_id)
     async with redis.pipeline(transaction=True) as pipe:
         pipe.hgetall(task_key(known_id))
@@ -73,13 +73,13 @@ async def task_with_newest_id(redis: Redis, task_id: str) -> tuple[Task, str]:
 
 
 async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None = None) -> list[Event]:
-    """Return up to `count` events after one; with `wait_ms`, wait so long for the first of them."""
+    """Return up to `count` events after an id; with `wait_ms`, wait up to that long for the first."""
     reply: list[Any] = await redis.xread({STREAM: after_id}, count, wait_ms)
     return [_decode(entry_id, entry) for _, entries in reply for entry_id, entry in entries]
 
 
 async def between(redis: Redis, task_id: str, from_ms: int, until_ms: int | None) -> list[Event]:
-    """Return the events of one task in a span of time (Unix ms, by the server's clock), of those still in the log."""
+    """Return the events of a task in a span of time (Unix ms of the Redis server) that are still in the stream."""
     first, last = str(from_ms), "+" if until_ms is None else str(until_ms)
     events: list[Event] = []
     while entries := await redis.xrange(STREAM, first, last, READ_AT_ONCE):

@@ -1,4 +1,4 @@
-"""The files of a task in storage: its upload, its overlay and its results."""
+"""Delete the files of a task: its upload, its overlay and its results."""
 
 import asyncio
 import logging
@@ -10,25 +10,25 @@ logger = logging.getLogger(__name__)
 
 
 async def remove_files(storage: Storage, task_id: str) -> None:
-    """Remove every file of a task; raise `StorageUnavailable` if that fails."""
+    """Delete all files of a task, or raise `StorageUnavailable`."""
     await _remove_uploads(storage, task_id)
     await storage.delete_under(results_path(task_id))
 
 
 async def delete_files(storage: Storage, task_id: str) -> None:
-    """Remove every file of a task, or log that this failed."""
+    """Delete all files of a task; log a failure."""
     try:
         await remove_files(storage, task_id)
     except StorageUnavailable as exc:
-        logger.warning("%s: its files stay in storage: %s", task_id, exc)
+        logger.warning("%s: cannot delete its files: %s", task_id, exc)
 
 
 async def delete_uploads(storage: Storage, task_id: str) -> None:
-    """Remove a task's upload and overlay, or log that this failed; they stay until the task is removed."""
+    """Delete a task's upload and overlay; log a failure, in which case they stay until the task is deleted."""
     try:
         await _remove_uploads(storage, task_id)
     except StorageUnavailable as exc:
-        logger.warning("%s: its upload stays in storage: %s", task_id, exc)
+        logger.warning("%s: cannot delete its upload: %s", task_id, exc)
 
 
 async def _remove_uploads(storage: Storage, task_id: str) -> None:

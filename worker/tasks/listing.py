@@ -1,4 +1,4 @@
-"""Pages of tasks, newest first; a page costs the same however many tasks there are."""
+"""Pages of tasks, newest first. The cost of a page does not depend on the number of tasks."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,28 +10,28 @@ from worker.tasks import model
 from worker.tasks.model import Status, Task, TaskNotFound
 
 MOST_EXAMINED = 2000
-"""Tasks looked at for one page, when the index holds many that the other conditions leave out."""
+"""Maximum number of tasks read for one page, when the index contains many that do not match."""
 
 AT_ONCE = 200
 
 CURSOR = r"^[0-9]{1,16}_[0-9a-f-]{36}$"
-"""When a task came into the index (Unix ms), and its id."""
+"""The position after which a page begins: a task's score in the index (Unix ms) and its id."""
 
 
 class Selection(Struct, frozen=True):
-    """Which tasks are wanted: all conditions hold together. Times are Unix milliseconds."""
+    """The conditions of a listing, all of which must hold. Times are Unix milliseconds."""
 
     statuses: tuple[Status, ...] = ()
-    """Any of these; none for all."""
+    """Any of these states; empty for all states."""
     operation: str | None = None
     owner: str | None = None
-    """One's only; None for everybody's."""
+    """Only tasks of this owner; None for those of all."""
     from_ms: int | None = None
     until_ms: int | None = None
 
     @property
     def index(self) -> str:
-        """The index to go through; its time is what `from_ms` and `until_ms` bound."""
+        """The index to read; `from_ms` and `until_ms` apply to its scores."""
         return self._base if self.owner is None else model.of_owner(self._base, self.owner)
 
     @property
@@ -40,79 +40,79 @@ class Selection(Struct, frozen=True):
             return model.with_operation(self.operation)
         return model.in_state(self.statuses[0]) if len(self.statuses) == 1 else model.CREATED
 
-    def takes(self, task: Task) -> bool:
-        """Whether the conditions hold that the index leaves open."""
+    def matches(self, task: Task) -> bool:
+        """Return whether a task of the index meets the conditions that the index does not cover."""
         return not self.statuses or task.status in self.statuses
 
 
 class Page(Struct, frozen=True):
     tasks: list[Task]
     next_cursor: str | None
-    """Where the next page begins; None at the end."""
+    """The cursor of the next page; None on the last page."""
 
 
 async def page(redis: Redis, selection: Selection, limit: int, cursor: str | None = None) -> Page:
     """Return up to `limit` tasks from the cursor on, newest first.
 
-    There may be fewer, even none, with more to come: when `MOST_EXAMINED` have been looked at.
+    A page can be shorter, even empty, although more follow: after reading `MOST_EXAMINED` tasks.
     """
     walk = _Walk(redis, selection, cursor)
-    taken: list[Task] = []
+    matches: list[Task] = []
     at = cursor
     while walk.examined < MOST_EXAMINED:
         entries = await walk.next(AT_ONCE if selection.statuses else limit + 1)
         if not entries:
-            return Page(taken, None)
+            return Page(matches, None)
         for entry, task in zip(entries, await _records(redis, [task_id for task_id, _ in entries]), strict=True):
-            if len(taken) == limit:
-                return Page(taken, at)
+            if len(matches) == limit:
+                return Page(matches, at)
             at = f"{entry[1]}_{entry[0]}"
-            if task is not None and selection.takes(task):
-                taken.append(task)
-    return Page(taken, at)
+            if task is not None and selection.matches(task):
+                matches.append(task)
+    return Page(matches, at)
 
 
 class _Walk:
-    """Through an index, from the newest to the oldest; those of one millisecond from the greatest id to the least."""
+    """Reads an index from the newest to the oldest entry, and entries of the same millisecond by descending id."""
 
     def __init__(self, redis: Redis, selection: Selection, cursor: str | None) -> None:
         self._redis = redis
         self._selection = selection
         self._latest = "+inf" if selection.until_ms is None else f"({selection.until_ms}"
-        self._seen: str | None = None
-        """The id within the latest millisecond after which to go on."""
+        self._last_id: str | None = None
+        """The last id that was read within the millisecond `_latest`."""
         if cursor is not None:
             self._go_on_from(*cursor.split("_"))
         self.examined = 0
 
     def _go_on_from(self, score: str, task_id: str) -> None:
-        self._latest, self._seen = score, task_id
+        self._latest, self._last_id = score, task_id
 
     async def next(self, count: int) -> list[tuple[str, int]]:
-        """Return the next ids with their scores; none at the end."""
+        """Return the next ids with their scores; an empty list at the end."""
         earliest = "-inf" if self._selection.from_ms is None else self._selection.from_ms
         start = 0
         while True:
-            found = await self._redis.zrevrangebyscore(
+            entries = await self._redis.zrevrangebyscore(
                 self._selection.index, self._latest, earliest, start, count, withscores=True, score_cast_func=int
             )
-            fresh = list(self._unseen((task_id.decode(), score) for task_id, score in found))
-            if fresh or len(found) < count:
+            fresh = list(self._after_last((task_id.decode(), score) for task_id, score in entries))
+            if fresh or len(entries) < count:
                 break
-            start += count  # all of one millisecond, seen before
+            start += count  # all entries were of one millisecond and read before
         self.examined += len(fresh)
         if fresh:
             self._go_on_from(str(fresh[-1][1]), fresh[-1][0])
         return fresh
 
-    def _unseen(self, found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-        for task_id, score in found:
-            if self._seen is None or str(score) != self._latest or task_id < self._seen:
+    def _after_last(self, entries: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+        for task_id, score in entries:
+            if self._last_id is None or str(score) != self._latest or task_id < self._last_id:
                 yield task_id, score
 
 
 async def _records(redis: Redis, task_ids: list[str]) -> list[Task | None]:
-    """Return the tasks; None for one that was removed meanwhile, or that this version cannot read."""
+    """Return the tasks, with None for a task that was deleted meanwhile or whose record is unreadable."""
     async with redis.pipeline(transaction=False) as pipe:
         for task_id in task_ids:
             pipe.hgetall(model.task_key(task_id))

@@ -24,8 +24,8 @@ class Status(StrEnum):
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    # To itself: PENDING when the queue had lost it; STARTED when the worker died and another takes over.
-    # Back to PENDING: handed back by a stopping worker, or tried again on request.
+    # PENDING to PENDING: the queue had lost the task. STARTED to STARTED: another worker takes over from a dead one.
+    # Back to PENDING: a stopping worker hands the task back, or a client retries it.
     Status.PENDING: frozenset({Status.PENDING, Status.STARTED, Status.FAILURE, Status.REVOKED}),
     Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
     Status.SUCCESS: frozenset(),
@@ -37,35 +37,35 @@ FINAL_STATES = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was accepted; never changes."""
+    """The accepted request, which never changes."""
 
     plan: Plan
     source: InputFormat | None
-    """The upload's format; None if it is yet to be fetched from `url`."""
+    """The upload's format; None if it has not been fetched from `url`."""
     stem: str
-    """The upload's file name, made safe, without its extension."""
+    """The upload's sanitized file name without its extension."""
     overlay: InputFormat | None = None
-    """The format of the second picture, if there is one."""
+    """The format of the overlay image, if there is one."""
     name: str = ""
-    """The upload's file name as the client gave it."""
+    """The upload's file name as sent by the client."""
     bytes: int = 0
-    """The upload's size."""
+    """The size of the upload in bytes."""
     size: Size | None = None
-    """Size of the upright image, if the first bytes of the file contain it."""
+    """Size of the upright image in pixels, if the head of the file contains it."""
     url: str | None = None
-    """Where the upload comes from, if not with the request; what it is, is not known here then."""
+    """The URL to fetch the upload from, if it is not part of the request."""
     request_id: str = msgspec.field(default="", name="rid")
-    """The request that sent it, as in the log; a short name, as every waiting task has it."""
+    """The X-Request-ID of the request; its JSON name is short because every waiting task has one."""
 
     @property
     def operations(self) -> set[str]:
-        """Names of all operations, of whichever variant."""
+        """Names of the operations of all variants."""
         steps = (step for variant in self.plan.variants.values() for step in variant.operations)
         return {str(step.__struct_config__.tag) for step in steps}
 
     @property
     def file_names(self) -> dict[str, str]:
-        """Name of each variant -> name of its file; none while the upload's format is unknown."""
+        """Name of each variant -> name of its file; empty while the upload's format is unknown."""
         if self.source is None:
             return {}
         return {
@@ -75,24 +75,24 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """What an upload turned out to be that was fetched."""
+    """What is known of an upload after it was fetched by URL."""
 
     source: InputFormat
     bytes: int
     size: Size | None
-    """Size of the upright image, if the first bytes of the file contain it."""
+    """Size of the upright image in pixels, if the head of the file contains it."""
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Whose a task is."""
+    """The API key to which a task belongs."""
 
     name: str
     limit: int | None = None
-    """How many of the owner's tasks may wait; None for no bound but that of all."""
+    """Maximum number of waiting tasks of this owner; None for the limit of the queue."""
 
 
 class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What there is to know of a stored result; a report has no size and no frames."""
+    """A stored result. A JSON report has no width, height and frames."""
 
     path: str
     format: str
@@ -109,43 +109,43 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     spec_json: bytes
     owner: str | None = None
-    """The name of whose it is, if it is anybody's."""
+    """Name of the API key that created the task, if there is one."""
     status: Status
     created_ms: int
     queued_ms: int
-    """When it began to wait last: it may have been handed back, or tried again."""
+    """When the task was queued last: it may have been handed back or retried."""
     attempt: int = 0
-    """How often it was begun; each beginning has its own number, which guards what that attempt writes."""
+    """Number of the latest attempt. An attempt can only write while it is the latest."""
     handed_back: int = 0
-    """How many of those a stopping worker gave up by its own will."""
+    """Number of attempts that a stopping worker handed back."""
     cancel: bool = False
-    """Whether it is to stop at its next step."""
+    """Whether a client has cancelled the running task, which stops at its next step."""
     token: str = ""
     """Identifies the last transition to STARTED, in case its command is repeated."""
     worker: str | None = None
-    """The name of the one that began it last."""
+    """Name of the worker that started the latest attempt."""
     progress: float = 0
-    """How much of this attempt was done when its worker last said so, from 0 to 1."""
+    """Completed part of the attempt, from 0 to 1, as last reported."""
     started_ms: int | None = None
-    """When it was begun last; None when it waits, or ended while it did."""
+    """When the latest attempt started; None for a task that waits, or that ended while it waited."""
     ended_ms: int | None = None
     error: str | None = None
     error_code: ErrorCode | None = None
     outputs_json: bytes = b"{}"
     fetch: bool = False
-    """Whether the upload is yet to be fetched; the task waits in a queue of its own for that."""
+    """Whether the upload must be fetched by URL; such tasks wait in the fetch queue."""
     fetched_json: bytes = b""
-    """A `Fetched`, once there is one."""
+    """A `Fetched`, after the upload was fetched by URL."""
     callback_url: str | None = None
-    """Where a webhook is sent at its end."""
+    """URL of the webhook that is sent when the task ends."""
     message_id: str | None = None
-    """The webhook of its last end."""
+    """Id of the last webhook message."""
 
     @property
     def spec(self) -> Spec:
-        """Decode what was accepted, with what a fetch has found.
+        """The decoded spec, completed by `Fetched`.
 
-        Raises `msgspec.DecodeError` for what another version of Darkroom wrote.
+        Raises `msgspec.DecodeError` for the spec of an incompatible version of Darkroom.
         """
         spec = msgspec.json.decode(self.spec_json, type=Spec)
         if not self.fetched_json:
@@ -155,7 +155,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outputs(self) -> dict[str, OutputRecord]:
-        """Name of each variant -> its result, once they are stored."""
+        """Name of each variant -> its stored result."""
         return msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
 
     @property
@@ -164,18 +164,18 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def result_paths(self) -> dict[str, str]:
-        """Name of each variant -> where its result lies, or will."""
+        """Name of each variant -> the path of its result, which may not exist yet."""
         return {name: f"{results_path(self.id)}/{file_name}" for name, file_name in self.spec.file_names.items()}
 
     @property
     def waited_ms(self) -> int:
-        """How long it has been in the queue, or was when it was begun last, or ended there."""
+        """Time in the queue until the latest attempt started, the task ended there, or now."""
         until_ms = self.started_ms or self.ended_ms or now_ms()
-        return max(0, until_ms - self.queued_ms)  # two machines' clocks may differ
+        return max(0, until_ms - self.queued_ms)  # the clocks of two machines may differ
 
     @property
     def ran_ms(self) -> int | None:
-        """How long its last attempt has run, or did; None when it was never begun, or waits again."""
+        """Duration of the latest attempt until its end or now; None if the task waits or never started."""
         if self.started_ms is None or self.status is Status.PENDING:
             return None
         return (now_ms() if self.ended_ms is None else self.ended_ms) - self.started_ms
@@ -186,7 +186,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def deaths(self) -> int:
-        """How many attempts ended with their worker's death; one that runs now is not counted."""
+        """Number of attempts whose worker died, without a running attempt."""
         return max(0, self.attempt - self.handed_back - (self.status is Status.STARTED))
 
 
@@ -199,7 +199,7 @@ def overlay_path(task_id: str) -> str:
 
 
 def results_path(task_id: str) -> str:
-    """Return the path under which a task's results lie."""
+    """Return the directory of a task's results in storage."""
     return f"processed/{task_id}"
 
 
@@ -214,7 +214,7 @@ class TaskRunning(Exception):
 
 
 class WrongState(Exception):
-    """The move is not in the table, or a newer attempt has taken the task over."""
+    """The transition is not in `TRANSITIONS`, or a newer attempt has taken over the task."""
 
     def __init__(self, task_id: str, status: Status, target: Status) -> None:
         super().__init__(f"task {task_id} is {status} and cannot become {target}")
@@ -226,7 +226,7 @@ def task_key(task_id: str) -> str:
 
 
 def parse_task_id(text: str) -> str:
-    """Return a task's id as we write it, or raise `TaskNotFound`: whatever is not an id names no task."""
+    """Return a task id in its canonical form; raise `TaskNotFound` if the text is not a UUID."""
     try:
         return str(UUID(text))
     except ValueError:
@@ -234,7 +234,7 @@ def parse_task_id(text: str) -> str:
 
 
 def parse_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
-    """Decode what HGETALL has found, or raise `TaskNotFound` where there was nothing."""
+    """Decode the reply to HGETALL; raise `TaskNotFound` if it is empty."""
     if b"status" not in record:
         raise TaskNotFound(task_id)
     return decode_record(task_id, record)
@@ -249,45 +249,45 @@ def decode_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
 
 
 UNREADABLE = (msgspec.ValidationError, KeyError, UnicodeDecodeError)
-"""What `decode_record` raises for a record that somebody else wrote, or damaged."""
+"""The errors of `decode_record` for a damaged record, or one of an incompatible version."""
 
 
 def pairs(reply: list[Any]) -> dict[bytes, Any]:
-    """Read a reply of name, value, name, value, ..."""
+    """Convert a reply of name, value, name, value, ... to a dictionary."""
     return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 CREATED = "tasks:created"
-"""Every task, by its creation."""
+"""Index of all tasks, by time of creation."""
 
 
 def in_state(status: Status) -> str:
-    """Return the index of the tasks in a state, by when they came into it."""
+    """Return the index of the tasks in a state, by the time at which they entered it."""
     return f"tasks:{status}"
 
 
 def with_operation(name: str) -> str:
-    """Return the index of the tasks with an operation, by their creation."""
+    """Return the index of the tasks with an operation, by time of creation."""
     return f"tasks:operation:{name}"
 
 
 def of_owner(index: str, owner: str) -> str:
-    """Return the index of those tasks of another index that are an owner's; the scripts write it so too."""
+    """Return the index of the tasks of `index` that belong to an owner; the Lua scripts use the same names."""
     return f"{index}:{owner}"
 
 
-def of_new(spec: Spec, owner: Owner | None = None) -> list[str]:
-    """Return the indices that a task is in from its creation to its removal."""
+def creation_indices(spec: Spec, owner: Owner | None = None) -> list[str]:
+    """Return the indices that contain a task from its creation to its deletion."""
     names = [CREATED, *map(with_operation, sorted(spec.operations))]
     return names if owner is None else [*names, *(of_owner(name, owner.name) for name in names)]
 
 
-ALL = [CREATED, *map(in_state, Status), *map(with_operation, OPERATIONS)]
-"""Beside those of owners."""
+ALL_INDICES = [CREATED, *map(in_state, Status), *map(with_operation, OPERATIONS)]
+"""All indices except for those of owners."""
 
 
 EVENTS_KEPT = 100_000
-"""Length of the stream of events, about 100 bytes each."""
+"""Approximate length of the event stream; an event has about 100 bytes."""
 
 
 def queue_timeout_message(timeout_s: float) -> str:

@@ -1,4 +1,4 @@
-"""The progress of a running task, as it is reported to clients."""
+"""The progress of a running task."""
 
 import asyncio
 import threading
@@ -7,30 +7,30 @@ from collections import deque
 from msgspec import Struct
 
 Share = float
-"""The part of a task that is done, from 0 to 1; operations and outputs count alike."""
+"""The completed part of a task, from 0 to 1; each operation and each output counts as one step."""
 
 
 class Step(Struct, frozen=True, omit_defaults=True):
-    """A step that was completed: an operation, or a result that was stored."""
+    """A completed step: an operation, or a stored output."""
 
     progress: Share
     operation: str | None = None
     path: str | None = None
-    """Path of the result."""
+    """Path of the output in storage."""
     variant: str = ""
 
 
 class Progress:
-    """The steps of one attempt; operations are reported from a thread, all else from the event loop."""
+    """The steps of one attempt. `operation_done` is called in a worker thread, all else on the event loop."""
 
     def __init__(self, step_count: int) -> None:
         self._total = step_count
         self._done = 0
         self._unreported: deque[Step] = deque()
         self.took_s: list[tuple[str, float]] = []
-        """The completed operations, and the seconds that each took."""
+        """The completed operations with their duration in seconds."""
         self.reporting = asyncio.Lock()
-        """Locked while steps are sent to Redis, so that the end of the task is recorded after them."""
+        """Held while steps are sent to Redis, so that the end of the task is recorded after them."""
 
     @property
     def is_reported(self) -> bool:
@@ -50,15 +50,15 @@ class Progress:
         self._unreported.append(Step(self.share, path=path, variant=variant))
 
     def take(self) -> list[Step]:
-        """Return and remove the steps that are not yet reported."""
+        """Return and remove the steps that have not been reported."""
         return [self._unreported.popleft() for _ in range(len(self._unreported))]
 
 
 class Run:
-    """One attempt at a task while it is under way."""
+    """A running attempt at a task."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        """Set when the work is to end at its next step."""
+        """Set to stop the work at its next step."""
         self.progress = Progress(0)
-        """Steps done of the plan; set once the plan is known."""
+        """The completed steps; replaced when the plan is known."""

@@ -1,6 +1,6 @@
-"""The queue: how tasks are handed to arq, and how idle workers are woken.
+"""The queue in Redis: arq's keys and jobs, connections, and the channels that wake workers.
 
-arq's own words (job, queue, in-progress) live here and in `worker.main` only.
+Only this module and `worker.main` use arq's terms (job, in-progress).
 """
 
 import asyncio
@@ -27,50 +27,50 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PROCESS_TASK = "process_task"
-"""The name under which the arq function is registered."""
+"""Name of the arq function that processes a task."""
 
 WAKE_CHANNEL = "darkroom:wake"
-"""Hears of a task that is queued where none waited (an empty message) and of one that is to stop (its id)."""
+"""Pub/sub channel: an empty message when a task is queued and none waited, an id when that task must stop."""
 
 FETCH_QUEUE = default_queue_name + ":fetch"
-"""Where tasks wait whose uploads are yet to be fetched: behind one that answers slowly, no other task stands."""
+"""Queue of tasks whose upload must be fetched by URL, so that slow hosts do not delay other tasks."""
 
 WEBHOOK_QUEUE = default_queue_name + ":webhooks"
 WEBHOOK_CHANNEL = "darkroom:webhooks"
-"""Hears of a message that is to be delivered now."""
+"""Pub/sub channel: an empty message when a webhook is due."""
 
 DELIVER_WEBHOOK = "deliver_webhook"
-"""The name under which the arq function is registered."""
+"""Name of the arq function that delivers a webhook message."""
 
 MESSAGE_TTL_MS = 7 * 86_400_000
-"""How long a message is kept after its last attempt; far longer than any pause."""
+"""Time to live of a webhook message after its last attempt; longer than any pause between attempts."""
 
 NEVER_S = 3600.0
-"""arq's own job timeout, out of the way: it would take the job from the queue and leave it without an end."""
+"""arq's job timeout, too long to matter: when it ends a job, the task never reaches a final state."""
 NEVER_TRIES = 1_000_000
-"""arq's own `max_tries`: it would fail the job without calling us. Ours are `max_attempts` and a schedule."""
+"""arq's `max_tries`, too high to matter: `max_attempts` and the webhook schedule limit the attempts."""
 
 HEALTH_KEY = default_queue_name + health_check_key_suffix
 HEALTH_INTERVAL_S = 5  # `arq --check` fails 6 s after the last worker's end
 
 JOB_EXPIRES_MS = 30 * 86_400_000
-"""arq fails a job whose key is gone as "expired" and its task would never end: far beyond any queue."""
+"""Time to live of arq's job keys, longer than any wait: arq drops a job without a key, and the task would never end."""
 
 LEASES = "tasks:leases"
-"""Sorted set of the running tasks' ids, scored with the time at which each is free for other workers (Unix ms)."""
+"""Sorted set of the ids of running tasks, scored with the time at which their lease expires (Unix ms)."""
 
 BEGIN_ARGS = {"lock_prefix": in_progress_key_prefix, "job_prefix": job_key_prefix}
 """The parts of arq's keys that begin.lua needs."""
 
 LEASE_S = 15
-"""How long a task stays with a worker that no longer renews its lease."""
+"""Time after which other workers may take over a task whose lease is not renewed."""
 LEASE_RENEWAL_S = 5
 
 LONGEST_REPLY_S = 2.0
-"""How long a stopping worker waits for the reply to a command that starts tasks; else their leases lapse."""
+"""Time that a stopping worker waits for the reply to begin.lua; after that, the leases expire."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
-"""Between two tries to reach Redis."""
+"""Shortest and longest pause between two attempts to reach Redis."""
 
 encode_job = msgspec.json.Encoder(enc_hook=repr).encode
 decode_job = msgspec.json.Decoder().decode
@@ -115,26 +115,26 @@ def connect(url: str, *, request_timeout_s: float | None = None) -> ArqRedis:
 
 
 async def retry_through_outage(action: Callable[[], Awaitable[T]]) -> T:
-    """Do `action`, again and again with growing pauses while Redis is away."""
+    """Repeat `action`, with growing pauses, until Redis is available."""
     pause_s = FIRST_PAUSE_S
     while True:
         try:
             return await action()
         except (RedisError, OSError) as exc:
-            logger.warning("Redis does not do its part (%s); trying again in %g s", exc, pause_s)
+            logger.warning("Redis is not available (%s); trying again in %g s", exc, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def job_keys(task_id: str) -> list[str]:
-    """Return the keys by which a task waits and runs: its job's, the queue's, the leases' and the fetch queue's."""
+    """Return the keys of a task's job, the queue, the leases and the fetch queue."""
     return [job_key_prefix + task_id, default_queue_name, LEASES, FETCH_QUEUE]
 
 
 def job_for(task_id: str, at_ms: int) -> bytes:
-    """Return the job that runs a task, as `ArqRedis.enqueue_job` would write it.
+    """Return the job that runs a task, as `ArqRedis.enqueue_job` writes it.
 
-    Our scripts store it together with the task's record, and without arq's three round trips to see whether it is new.
+    Our scripts store it together with the task's record, which saves arq's three round trips.
     """
     return _job(PROCESS_TASK, task_id, at_ms)
 
@@ -147,11 +147,11 @@ def _job(function: str, argument: str, at_ms: int) -> bytes:
 
 
 WEBHOOK_JOB = _job(DELIVER_WEBHOOK, "MESSAGE_ID", 0)
-"""The job that delivers a message, with a word in the place of the id, which move.lua makes."""
+"""The job that delivers a webhook; move.lua replaces MESSAGE_ID."""
 
 
 def move_keys(task_id: str) -> list[str]:
-    """Return the keys of `job_keys`, and the queue of webhooks."""
+    """Return `job_keys` and the webhook queue."""
     return [*job_keys(task_id), WEBHOOK_QUEUE]
 
 
@@ -165,34 +165,34 @@ WEBHOOK_ARGS: dict[str, str | bytes | int] = {
 
 
 def queue_delivery(pipe: Pipeline, message_id: str, at_ms: int) -> None:
-    """Add to a transaction what makes a message's delivery due at once."""
+    """Add the commands to a pipeline that make the delivery of a message due at `at_ms` (Unix ms)."""
     pipe.set(job_key_prefix + message_id, _job(DELIVER_WEBHOOK, message_id, at_ms), px=MESSAGE_TTL_MS)
     pipe.zadd(WEBHOOK_QUEUE, {message_id: at_ms})
     pipe.publish(WEBHOOK_CHANNEL, "")
 
 
 def lock_key(job_id: str) -> str:
-    """Return the key by which arq knows that a job runs."""
+    """Return the key of arq's lock, which marks a job as running."""
     return in_progress_key_prefix + job_id
 
 
 async def messages(redis: Redis, channel: str) -> AsyncIterator[str]:
-    """Yield what is published on a channel."""
+    """Yield the messages that are published on a channel."""
     async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe(channel)
         while True:
-            # Without a time of its own it would end with the connection's, which is meant for commands.
+            # The connection's timeout is for commands; a subscription may be silent for longer.
             message = await subscription.get_message(timeout=60)
             if message:
                 yield message["data"].decode()
 
 
 PAUSED = "tasks:paused"
-"""When the queue was paused (Unix ms); there is no such key otherwise."""
+"""Key with the time at which the queue was paused (Unix ms); it exists only while the queue is paused."""
 
 
 def begin_keys(token: str) -> list[str]:
-    """Return the keys with which begin.lua takes tasks from the queues, in a call of its own token."""
+    """Return the keys of begin.lua; `token` identifies the call."""
     return [default_queue_name, LEASES, f"tasks:begun:{token}", FETCH_QUEUE, PAUSED]
 
 
@@ -201,13 +201,13 @@ def lease_keys(task_id: str) -> list[str]:
 
 
 async def rank(redis: Redis, task_id: str) -> int | None:
-    """Return how many jobs are due before a task's in its queue; None when it is in none."""
-    found: int | None = await redis.zrank(default_queue_name, task_id)
-    return await redis.zrank(FETCH_QUEUE, task_id) if found is None else found
+    """Return the number of tasks before this one in its queue; None if it is in no queue."""
+    position: int | None = await redis.zrank(default_queue_name, task_id)
+    return await redis.zrank(FETCH_QUEUE, task_id) if position is None else position
 
 
-async def held_task_ids(redis: Redis, task_ids: list[str]) -> set[str]:
-    """Return those of the tasks that are in a queue (waiting, put off) or run under a lease that has not lapsed."""
+async def queued_or_leased(redis: Redis, task_ids: list[str]) -> set[str]:
+    """Return the ids of the tasks that are in a queue or have a lease that has not expired."""
     if not task_ids:
         return set()
     async with redis.pipeline(transaction=False) as pipe:
@@ -218,6 +218,6 @@ async def held_task_ids(redis: Redis, task_ids: list[str]) -> set[str]:
     now = now_ms()
     return {
         task_id
-        for task_id, *due, lapse in zip(task_ids, waiting, to_fetch, running, strict=True)
-        if due != [None, None] or (lapse is not None and lapse > now)
+        for task_id, *due, expiry in zip(task_ids, waiting, to_fetch, running, strict=True)
+        if due != [None, None] or (expiry is not None and expiry > now)
     }

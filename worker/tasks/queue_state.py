@@ -1,6 +1,7 @@
-"""The queue can be paused: workers begin nothing new then, finish what they run, and uploads are still accepted.
+"""Pause, resume and inspect the queue.
 
-arq's own loop knows of no pause; it begins tasks all the same.
+While it is paused, workers finish their running tasks and start no others; uploads are still accepted. arq's own loop
+does not know the pause and starts tasks anyway.
 """
 
 from msgspec import Struct
@@ -14,12 +15,12 @@ from worker.telemetry.counters import SAMPLED_AGE_MS, SAMPLED_RUNNING, SAMPLED_W
 
 
 async def pause(redis: Redis) -> None:
-    """Let no worker begin anything from now on; it stays so until `resume`, whatever is started again."""
+    """Pause the queue until `resume`; restarts of workers, APIs and Redis do not end the pause."""
     await redis.set(PAUSED, now_ms(), nx=True)
 
 
 async def resume(redis: Redis) -> None:
-    """Let the workers begin tasks again, and wake them."""
+    """Resume the queue and wake the workers."""
     async with redis.pipeline(transaction=True) as pipe:
         pipe.delete(PAUSED)
         pipe.publish(WAKE_CHANNEL, "")
@@ -27,7 +28,7 @@ async def resume(redis: Redis) -> None:
 
 
 async def check_capacity(redis: Redis, limit: int) -> None:
-    """Raise `QueueFull` when `limit` tasks wait, or more."""
+    """Raise `QueueFull` if `limit` or more tasks are waiting."""
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zcard(in_state(Status.PENDING))
         for status in sorted(FINAL_STATES):
@@ -38,16 +39,16 @@ async def check_capacity(redis: Redis, limit: int) -> None:
 
 
 class Now(Struct, frozen=True):
-    """How many tasks there are in each state, and how long the oldest of those that wait has waited."""
+    """The number of tasks in each state, and the age of the oldest waiting task."""
 
     tasks: dict[Status, int]
     oldest_waiting_ms: int | None
     paused_ms: int | None
-    """When the queue was paused (Unix ms); None while it is not."""
+    """When the queue was paused (Unix ms); None if it is not."""
 
 
 async def now(redis: Redis) -> Now:
-    """Look at the queue, in one round trip."""
+    """Read the state of the queue in one round trip."""
     async with redis.pipeline(transaction=False) as pipe:
         for status in Status:
             pipe.zcard(in_state(status))
@@ -59,9 +60,9 @@ async def now(redis: Redis) -> Now:
 
 
 async def sample(redis: Redis, stats: Stats) -> None:
-    """Put how the queue is into the history; called once a minute by one of the workers."""
-    found = await now(redis)
+    """Add the state of the queue to the history; one of the workers calls this once a minute."""
+    state = await now(redis)
     stats.count(SAMPLES)
-    stats.count(SAMPLED_WAITING, by=found.tasks[Status.PENDING])
-    stats.count(SAMPLED_RUNNING, by=found.tasks[Status.STARTED])
-    stats.count(SAMPLED_AGE_MS, by=found.oldest_waiting_ms or 0)
+    stats.count(SAMPLED_WAITING, by=state.tasks[Status.PENDING])
+    stats.count(SAMPLED_RUNNING, by=state.tasks[Status.STARTED])
+    stats.count(SAMPLED_AGE_MS, by=state.oldest_waiting_ms or 0)

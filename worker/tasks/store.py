@@ -1,12 +1,13 @@
 """The tasks in Redis: their records, their indices, and every change to them.
 
-`task:<id>` is a hash and the only truth. `tasks:created` (by creation) and `tasks:<STATUS>` (by entry into the
-state) are sorted sets of ids scored in Unix milliseconds, as are `tasks:created:<owner>` and so on for each of
-`tasks:owners`; every change goes through one atomic script.
+The hash `task:<id>` is the record. The sorted sets `tasks:created` and `tasks:<STATUS>` index the ids by the time of
+creation and of the last change of state (Unix ms), and `tasks:created:<owner>` and so on do the same for each owner in
+`tasks:owners`. Each change is one atomic Lua script.
 """
 
 import logging
 from collections.abc import Awaitable, Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 from uuid import uuid4
@@ -28,17 +29,17 @@ from worker.telemetry.lua import Script
 logger = logging.getLogger(__name__)
 
 UPLOAD_ABANDONED_MS = 3_600_000
-"""Longer than any upload takes."""
+"""Age from which an upload without a task is abandoned; longer than any upload takes."""
 
-UNHELD_MS = 30_000
-"""How long a task has been in its state before it is looked for in the queue."""
+ORPHANED_MS = 30_000
+"""Time that a task has been in its state before it may count as orphaned."""
 
 UNFINISHED_TTL_MS = queue.JOB_EXPIRES_MS
-"""A task that no end reaches goes with its job; sooner would lose it while it waits."""
+"""Time to live of an unfinished task: that of its job, so that neither expires while the task waits."""
 
 
 class Tasks:
-    """The tasks in Redis. Methods raise redis-py's errors when Redis is away."""
+    """The tasks in Redis. Methods raise redis-py's errors when Redis is unavailable."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
@@ -46,20 +47,16 @@ class Tasks:
         self._queue_limit = settings.queue_limit
         self.queue_timeout_s = settings.queue_timeout_s
         self.stats = Stats()
-        """What this process counts; for a `Reporter` to send."""
+        """Counters of this process, which a `Reporter` sends to Redis."""
         self.capacity = Capacity()
-        (
-            self._create,
-            self._begin,
-            self._renew,
-            self._report_progress,
-            self._move,
-            self._request_cancel,
-            self._delete,
-        ) = (
-            Script(redis, "worker.tasks", "_common", name)
-            for name in ("create", "begin", "renew_lease", "report_progress", "move", "request_cancel", "delete")
-        )
+        load = partial(Script, redis, "worker.tasks", "_common")
+        self._create = load("create")
+        self._begin = load("begin")
+        self._renew = load("renew_lease")
+        self._report_progress = load("report_progress")
+        self._move = load("move")
+        self._request_cancel = load("request_cancel")
+        self._delete = load("delete")
 
     async def create(
         self,
@@ -87,7 +84,7 @@ class Tasks:
             fetch=spec.source is None,
             callback_url=callback_url,
             owner=owner,
-            indices=model.of_new(spec, owner),
+            indices=model.creation_indices(spec, owner),
             idempotency=idempotency,
         )
         if waiting is None:
@@ -96,14 +93,14 @@ class Tasks:
             raise self.capacity.record_full(waiting, refused[0], owner if refused[1:] else None)
 
     async def get(self, task_id: str) -> Task:
-        """Return the task, or raise `TaskNotFound`, also for text that is not a task id."""
+        """Return a task; raise `TaskNotFound` if there is none, or if the text is not a task id."""
         known_id = model.parse_task_id(task_id)
         # redis-py types each command for its blocking client too.
         record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(model.task_key(known_id)))
         return model.parse_record(known_id, record)
 
     async def position(self, task_id: str) -> int | None:
-        """Return a waiting task's position in the queue, from 1; None if it no longer waits."""
+        """Return a task's position in the queue, from 1; None if it is not waiting."""
         rank: int | None = await queue.rank(self._redis, task_id)
         return None if rank is None else rank + 1
 
@@ -112,8 +109,8 @@ class Tasks:
     ) -> list[Task]:
         """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
 
-        Also start up to `fetches` tasks whose upload must be fetched. Tasks with a lapsed lease come first, except for
-        `running`, the caller's own, whose leases are renewed.
+        Also start up to `fetches` tasks whose upload must be fetched. Tasks with an expired lease come first. The
+        expired leases of `running`, the tasks that the caller runs, are renewed.
         """
         token = uuid4().hex
         reply: list[Any] = await self._begin(
@@ -133,7 +130,7 @@ class Tasks:
         return [task for task in tasks if task is not None]
 
     async def _readable(self, task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
-        """Decode the record of a started task; fail the task and return None if that is impossible."""
+        """Decode the record of a started task; if it is unreadable, fail the task and return None."""
         try:
             return model.decode_record(task_id, record)
         except model.UNREADABLE as exc:
@@ -141,7 +138,7 @@ class Tasks:
             fields = {"error": f"its record cannot be read: {exc}", "error_code": ErrorCode.INTERNAL}
             try:
                 await self.move(task_id, Status.FAILURE, fields=fields)
-            except model.UNREADABLE:  # it answers with the same record
+            except model.UNREADABLE:  # the reply is the same record
                 self.stats.count(TASKS, Status.FAILURE, ErrorCode.INTERNAL)
             return None
 
@@ -238,62 +235,63 @@ class Tasks:
         )
 
     async def note_upload(self, task_id: str) -> None:
-        """Remember that an upload has begun, until `create` names it or `forget_upload` says it is gone."""
+        """Record that an upload has begun, until `create` makes its task or `forget_upload` is called."""
         await self._redis.zadd("uploads", {task_id: now_ms()})
 
     async def forget_upload(self, task_id: str) -> None:
+        """Record that the files of an upload are deleted."""
         await self._redis.zrem("uploads", task_id)
 
     async def abandoned_uploads(self, limit: int, skip: int = 0) -> list[str]:
-        """Return ids under which files may lie that no task names, the oldest first; `skip` leaves out so many."""
+        """Return up to `limit` ids, after the first `skip`, whose files may exist without a task; oldest first."""
         return await self._ids("uploads", now_ms() - UPLOAD_ABANDONED_MS, limit, skip)
 
     async def overdue(self, limit: int, skip: int = 0) -> list[str]:
-        """Return ids of tasks that have waited longer than they may, as `abandoned_uploads`."""
+        """Return up to `limit` ids, after the first `skip`, of tasks that have waited too long; oldest first."""
         return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit, skip)
 
     async def orphaned(self, limit: int) -> list[Task]:
-        """Return unfinished tasks that neither wait nor run, of the `limit` that have been in their state longest.
+        """Return unfinished tasks that are in no queue and have no lease, among the `limit` oldest of each state.
 
-        The clean-up after a late attempt in arq's own loop can take a task from the queue.
+        arq's own loop can remove a task from the queue when it cleans up after a late attempt.
         """
         ids = [
             task_id
             for status in (Status.STARTED, Status.PENDING)
-            for task_id in await self._ids(f"tasks:{status}", now_ms() - UNHELD_MS, limit)
+            for task_id in await self._ids(f"tasks:{status}", now_ms() - ORPHANED_MS, limit)
         ]
-        held = await queue.held_task_ids(self._redis, ids)
-        found = [await self._get_or_none(task_id) for task_id in ids if task_id not in held]
-        return [task for task in found if task is not None and not task.is_finished]
+        known = await queue.queued_or_leased(self._redis, ids)
+        tasks = [await self._get_or_none(task_id) for task_id in ids if task_id not in known]
+        return [task for task in tasks if task is not None and not task.is_finished]
 
     async def _get_or_none(self, task_id: str) -> Task | None:
         try:
             return await self.get(task_id)
         except (TaskNotFound, *model.UNREADABLE) as exc:
-            logger.info("%s is left alone: %s", task_id, exc)
+            logger.info("%s cannot be read and is skipped: %s", task_id, exc)
             return None
 
     async def _ids(self, index: str, latest_ms: int, limit: int, skip: int = 0) -> list[str]:
-        found: list[bytes] = await self._redis.zrangebyscore(index, "-inf", latest_ms, start=skip, num=limit)
-        return [task_id.decode() for task_id in found]
+        ids: list[bytes] = await self._redis.zrangebyscore(index, "-inf", latest_ms, start=skip, num=limit)
+        return [task_id.decode() for task_id in ids]
 
     async def expired(self, limit: int) -> list[str]:
-        """Return up to `limit` ids of finished tasks whose time is over."""
+        """Return up to `limit` ids of finished tasks that are older than `TASK_TTL_S`."""
         latest_ms = now_ms() - self._ttl_ms
-        found = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(FINAL_STATES)]
-        return [task_id for ids in found for task_id in ids][:limit]
+        ids_by_state = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(FINAL_STATES)]
+        return [task_id for ids in ids_by_state for task_id in ids][:limit]
 
     async def delete(self, task_id: str) -> bool:
-        """Remove an ended task's record and index entries and note that its files are to go; False if it has not ended.
+        """Delete an ended task's record and index entries; return False if the task has not ended.
 
-        Nobody can try it again from here on; `forget_upload` says that the files are gone.
+        The task cannot be retried after that. Its files are listed for deletion until `forget_upload` is called.
         """
         keys = [model.task_key(task_id), *queue.job_keys(task_id)]
-        return bool(await self._delete(keys=keys, id=task_id, indices=model.ALL))
+        return bool(await self._delete(keys=keys, id=task_id, indices=model.ALL_INDICES))
 
 
 def count_end(stats: Stats, task: Task) -> None:
-    """Count a task that has just ended: its state, and how long it waited and ran."""
+    """Count a task that has just ended: its state, waiting time and running time."""
     has_code = task.status is Status.FAILURE and task.error_code is not None
     stats.count(TASKS, task.status, *([str(task.error_code)] if has_code else []))
     stats.observe(WAITING, seconds=task.waited_ms / 1000)

@@ -1,1 +1,1 @@
-"""Logs, counters and their history. Imports no other room."""
+"""Logs, counters and their history. May import no other folder."""

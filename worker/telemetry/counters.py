@@ -1,12 +1,11 @@
-"""What a process counts, and how the counts of all processes come together in Redis.
+"""Counters of this process, and the `Reporter` that adds them to the counters of all processes in Redis.
 
-Counts are kept in memory. Once a second, and when it stops, a process adds what is new to
-`stats:totals`, a hash that only grows, and to the hashes of the current minute and quarter of an hour,
-`stats:<seconds>:<number since 1970>`, which lapse when no chart shows them any more: fixed space. Killed, it takes at
-most its last second of counts with it.
+Each process counts in memory. Once a second, and when it stops, it adds its new counts to the hash `stats:totals` and
+to the hashes of the current minute and quarter of an hour, `stats:<length in s>:<number since 1970>`, which expire when
+they leave the charts. A process that is killed loses the counts of its last second at most.
 
-A field is a name and its labels, with colons between: `tasks:FAILURE:picture`. A histogram has a field for each bucket
-that was hit, named by its upper bound in seconds, and the sum of what was observed: `waiting:0.05`, `waiting:sum_us`.
+A field is a name and its labels, joined by colons: `tasks:FAILURE:picture`. A histogram has a field for each bucket,
+named by its upper bound in seconds, and one for the sum of all observations: `waiting:0.05`, `waiting:sum_us`.
 """
 
 import asyncio
@@ -25,40 +24,40 @@ from worker.telemetry.lua import Script
 logger = logging.getLogger(__name__)
 
 TASKS = "tasks"
-"""Tasks by their end: state and, of a failure, its code."""
+"""Ended tasks by state and, for failures, error code."""
 WAITING, RUNNING = "waiting", "running"
-"""How long those tasks waited, and how long those of them that were begun ran."""
+"""Histograms of the waiting and the running time of ended tasks."""
 OPERATION = "operation"
-"""How long each operation took, by its name."""
+"""Histograms of the duration of each operation, by name."""
 REFUSALS = "refusals"
-"""Requests that got an error, by the reason."""
+"""Requests answered with an error, by problem type."""
 WEBHOOKS = "webhooks"
-"""Attempts to deliver a message, by what it is after them; `waiting`: for the next one."""
+"""Webhook attempts, by the state of the message after the attempt."""
 BYTES_IN, BYTES_OUT = "bytes_in", "bytes_out"
-"""Bytes of the uploads accepted or fetched, and of the results made."""
+"""Bytes of uploads, received or fetched, and of results."""
 SAMPLES, SAMPLED_WAITING, SAMPLED_RUNNING, SAMPLED_AGE_MS = (
     "samples",
     "sampled_waiting",
     "sampled_running",
     "sampled_ms",
 )
-"""Looks at the queue, once a minute: how many, and the sums of what waited and ran and of the age of the oldest."""
+"""Samples of the queue, one a minute: their number, and sums of waiting tasks, running tasks and the longest wait."""
 
 CHARTED = {TASKS, WAITING, RUNNING, REFUSALS, SAMPLES, SAMPLED_WAITING, SAMPLED_RUNNING, SAMPLED_AGE_MS}
-"""What the hashes of minutes and quarters hold: some 70 fields, which Redis keeps in one piece of 1 to 2 kB."""
+"""Counters that the hashes of minutes and quarters have: about 70 fields, a listpack of 1 to 2 kB in Redis."""
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 1800)
-"""Upper bounds, from the fastest operation to half of a queue's longest wait by default; above the last: `inf`."""
+"""Upper bounds of the histograms' buckets; the last bucket, `inf`, has none."""
 _BUCKET_LABELS = [*(f"{bound:g}" for bound in BUCKETS_S), "inf"]
 
 SUM = "sum_us"
-"""The label of a histogram's sum, in microseconds."""
+"""Label of the sum of a histogram, in microseconds."""
 
 TOTALS = "stats:totals"
 
 
 class Span(Struct, frozen=True):
-    """The length of the time that one point of a chart stands for, and how many points the chart has."""
+    """The length of time of one point of a chart, and the number of points of the chart."""
 
     length_s: int
     count: int
@@ -67,61 +66,62 @@ class Span(Struct, frozen=True):
         return f"stats:{self.length_s}:{number}"
 
     def number(self, at_ms: int) -> int:
-        """Return which of these times since 1970 holds a moment."""
+        """Return the number, counted from 1970, of the span that contains a time."""
         return at_ms // (self.length_s * 1000)
 
 
 MINUTES, QUARTERS = Span(60, 60), Span(900, 96)
-"""An hour by the minute and a day by the quarter of an hour."""
+"""Spans of the hourly and the daily chart."""
 
 INTERVAL_S = 1.0
-"""How often a process that has counted something says so."""
+"""Interval at which a process sends its counts."""
 
 
 class Stats:
-    """What was counted here since somebody took it; to be used on the event loop only."""
+    """Counts of this process since the last `take`. Not thread-safe: use it on the event loop only."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, int] = defaultdict(int)
 
     def count(self, name: str, *labels: str, by: int = 1) -> None:
-        """Add to a count. Labels come from a bounded list, never from a client."""
+        """Add to a count. Labels must come from a fixed list, never from a client."""
         self._counts[":".join((name, *labels))] += by
 
     def observe(self, name: str, *labels: str, seconds: float) -> None:
-        """Add a time to a histogram."""
+        """Add a duration to a histogram."""
         self.count(name, *labels, _BUCKET_LABELS[bisect_left(BUCKETS_S, seconds)])
         self.count(name, *labels, SUM, by=round(seconds * 1e6))
 
     def take(self) -> dict[str, int]:
-        taken, self._counts = self._counts, defaultdict(int)
-        return taken
+        """Return all counts and reset them."""
+        counts, self._counts = self._counts, defaultdict(int)
+        return counts
 
 
 class Reporter:
-    """Adds what a process counts to what Redis holds, until it is stopped; each count arrives once."""
+    """Adds the counts of this process to those in Redis until it is stopped. Each count is added exactly once."""
 
     def __init__(self, stats: Stats, redis: Redis) -> None:
         self._stats = stats
         self._add = Script(redis, "worker.telemetry", "count")
         self._last_key = f"stats:last:{uuid4().hex}"
         self._unacknowledged: dict[str, int] = {}
-        """What was sent last; kept until Redis has said that it has it."""
+        """The last batch, until Redis has acknowledged it."""
         self._number = 0
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Send the rest, if Redis takes it at once."""
+        """Stop, and try once to send the remaining counts."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._try()
+        await self._report()
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(INTERVAL_S)
-            await self._try()
+            await self._report()
 
-    async def _try(self) -> None:
+    async def _report(self) -> None:
         try:
             if self._unacknowledged:
                 await self._send()
@@ -130,10 +130,10 @@ class Reporter:
             if self._unacknowledged:
                 await self._send()
         except (RedisError, OSError) as exc:
-            logger.warning("counts wait for Redis: %s", exc)
+            logger.warning("Redis does not accept counts; trying again in %g s: %s", INTERVAL_S, exc)
 
     async def _send(self) -> None:
-        """Send the parcel in one round trip; sent again because the reply was lost, it changes nothing."""
+        """Send the batch in one round trip. Sending it again, because the reply was lost, changes nothing."""
         at_ms = now_ms()
         charted = {field: by for field, by in self._unacknowledged.items() if field.partition(":")[0] in CHARTED}
         spans = (MINUTES, QUARTERS)

@@ -1,4 +1,4 @@
-"""Counts as Redis holds them (`worker.telemetry.counters` writes them), and what they say."""
+"""Read the counts that `worker.telemetry.counters` writes to Redis, as totals and as the points of a chart."""
 
 import math
 from collections import defaultdict
@@ -20,7 +20,7 @@ Labels = tuple[str, ...]
 
 
 class Histogram(Struct, frozen=True):
-    """How often times fell into each bucket, by its upper bound in seconds, and their sum."""
+    """The number of durations in each bucket, by its upper bound in seconds, and the sum of all durations."""
 
     buckets: dict[float, int]
     sum_s: float
@@ -30,17 +30,17 @@ class Histogram(Struct, frozen=True):
         return sum(self.buckets.values())
 
     def cumulative(self) -> list[tuple[float, int]]:
-        """Return how many were at most so long, for every bound; the last is infinity."""
-        total, found = 0, []
+        """Return each bound with the number of durations up to it; the last bound is infinity."""
+        total, counts = 0, []
         for bound in sorted({*BUCKETS_S, math.inf, *self.buckets}):
             total += self.buckets.get(bound, 0)
-            found.append((bound, total))
-        return found
+            counts.append((bound, total))
+        return counts
 
     def quantile(self, share: float) -> float | None:
-        """Return the time in seconds that a share of them did not exceed; None when there are none.
+        """Return the duration in seconds that a share (0 to 1) of the durations does not exceed; None without any.
 
-        Interpolated within the bucket, as by Prometheus' `histogram_quantile`; beyond the last bound: that bound.
+        Interpolates within the bucket, as `histogram_quantile` of Prometheus does; beyond the last bound, returns that.
         """
         wanted, below, lower = share * self.count, 0, 0.0
         for bound, upto in self.cumulative():
@@ -52,7 +52,7 @@ class Histogram(Struct, frozen=True):
 
 
 class Counts:
-    """One hash of counts."""
+    """The counts of one hash."""
 
     def __init__(self, fields: Mapping[bytes, bytes]) -> None:
         self.by_name: defaultdict[str, dict[Labels, int]] = defaultdict(dict)
@@ -61,30 +61,30 @@ class Counts:
             self.by_name[name][tuple(labels)] = int(value)
 
     def add(self, other: "Counts") -> None:
-        for name, found in other.by_name.items():
-            for labels, by in found.items():
+        for name, counts in other.by_name.items():
+            for labels, by in counts.items():
                 self.by_name[name][labels] = self.by_name[name].get(labels, 0) + by
 
     def by_labels(self, name: str) -> dict[Labels, int]:
         return self.by_name.get(name, {})
 
     def total(self, name: str, *labels: str) -> int:
-        """Return the sum of a name's counts, of those whose first labels are these."""
-        return sum(by for found, by in self.by_labels(name).items() if found[: len(labels)] == labels)
+        """Return the sum of the counts of this name whose labels begin with `labels`."""
+        return sum(by for known, by in self.by_labels(name).items() if known[: len(labels)] == labels)
 
     def histogram(self, name: str, *labels: str) -> Histogram:
-        found = {label[-1]: by for label, by in self.by_labels(name).items() if label[:-1] == labels}
-        sum_us = found.pop(SUM, 0)
-        return Histogram({float(bound): by for bound, by in found.items()}, sum_us / 1e6)
+        buckets = {label[-1]: by for label, by in self.by_labels(name).items() if label[:-1] == labels}
+        sum_us = buckets.pop(SUM, 0)
+        return Histogram({float(bound): by for bound, by in buckets.items()}, sum_us / 1e6)
 
 
 async def totals(redis: Redis) -> Counts:
-    """Return what all processes have counted since Redis was empty."""
+    """Return the counts of all processes since Redis was empty."""
     return Counts(await redis.hgetall(TOTALS))  # type: ignore[misc] # redis-py types it for its blocking client too
 
 
 class Point(Struct, frozen=True):
-    """What happened in one span of time, which begins at `at_ms` and lasts `length_s`, the last one until now."""
+    """The counts of one span of time, from `at_ms` (Unix ms) for `length_s`; the last span ends now."""
 
     at_ms: int
     length_s: float
@@ -92,7 +92,7 @@ class Point(Struct, frozen=True):
 
 
 def combined(points: Sequence[Point]) -> Point:
-    """Return all that happened in successive spans as one."""
+    """Add up successive points."""
     total = Counts({})
     for point in points:
         total.add(point.counts)
@@ -100,16 +100,16 @@ def combined(points: Sequence[Point]) -> Point:
 
 
 async def points(redis: Redis, span: Span) -> list[Point]:
-    """Return a chart's points, the oldest first, in one round trip however many tasks there were."""
+    """Return the points of a chart, oldest first, in one round trip."""
     at_ms = now_ms()
     last = span.number(at_ms)
     numbers = range(last - span.count + 1, last + 1)
     async with redis.pipeline(transaction=False) as pipe:
         for number in numbers:
             pipe.hgetall(span.key(number))
-        found: Sequence[Any] = await pipe.execute()
+        hashes: Sequence[Any] = await pipe.execute()
     starts_ms = [number * span.length_s * 1000 for number in numbers]
     return [
         Point(start_ms, min(span.length_s, max(1, (at_ms - start_ms) / 1000)), Counts(fields))
-        for start_ms, fields in zip(starts_ms, found, strict=True)
+        for start_ms, fields in zip(starts_ms, hashes, strict=True)
     ]

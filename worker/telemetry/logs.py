@@ -1,4 +1,4 @@
-"""The log: text for people, or JSON for programs, one object a line, with the task and the request it is about."""
+"""Logging as text, or as JSON with one object per line that names the task and the request."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from typing import Any
 from worker.telemetry.clock import rfc3339
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The request that is answered, or whose task is processed, where this is asked."""
+"""X-Request-ID of the current request, or of the request that created the current task."""
 task_id: ContextVar[str] = ContextVar("task_id", default="")
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -24,7 +24,7 @@ class LogFormat(StrEnum):
 
 
 class JsonFormatter(logging.Formatter):
-    """One line: time (RFC 3339), level, logger, message, and request_id, task_id and exception where there are any."""
+    """Format a record as one JSON object: time (RFC 3339), level, logger, message, request_id, task_id, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -36,12 +36,12 @@ class JsonFormatter(logging.Formatter):
             "task_id": _task_of(record),
             "exception": self.formatException(record.exc_info) if record.exc_info else "",
         }
-        # The standard library's, and in ASCII: it also writes what is no Unicode, which a path or an error may hold.
+        # Unlike msgspec's, this encoder accepts lone surrogates, which paths and errors may contain.
         return json.dumps({name: value for name, value in entry.items() if value})
 
 
 def _task_of(record: logging.LogRecord) -> str:
-    """Return the id of the task that a line is about: that of where it is written, or what the line begins with."""
+    """Return the id of the task of a record: the id that its message begins with, else the current task's."""
     first: Any = record.args[0] if isinstance(record.args, tuple) and record.args else None
     if isinstance(first, str) and str(record.msg).startswith("%s") and _TASK_ID.fullmatch(first):
         return first
@@ -49,7 +49,7 @@ def _task_of(record: logging.LogRecord) -> str:
 
 
 def configure(log_format: LogFormat) -> None:
-    """Write the log of this process to stderr, from INFO on."""
+    """Log to stderr from level INFO."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -1,4 +1,4 @@
-"""The arq worker that delivers webhooks, on a queue of its own: no picture waits for a receiver, no message for one."""
+"""The arq worker that delivers webhooks. Its own queue keeps slow receivers from delaying images, and vice versa."""
 
 import asyncio
 import logging
@@ -32,14 +32,14 @@ from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, LOCK_MS, SCHEDULE_S, Cou
 logger = logging.getLogger(__name__)
 
 DELIVERIES = 64
-"""Attempts that a worker makes at once."""
+"""Attempts that a worker makes at the same time."""
 
 FALLBACK_POLL_S = 1.0
-"""How often it looks although nothing woke it: for attempts that have become due."""
+"""How often the worker polls for attempts that have become due, which publish nothing."""
 
 
 async def deliver_webhook(ctx: dict[str, Any], message_id: str) -> None:
-    """The arq function: its name and argument are what `worker.tasks.queue.WEBHOOK_JOB` says."""
+    """Deliver one message. This is the arq function that `worker.tasks.queue.WEBHOOK_JOB` calls."""
     pause_s = await ctx["courier"].deliver(message_id)
     if pause_s is not None:
         raise Retry(pause_s)
@@ -50,10 +50,10 @@ def webhook_settings(
 ) -> dict[str, Any]:
     """Return arq's settings for the worker that delivers webhooks; they need `WEBHOOK_SECRETS`."""
     if not settings.webhook_secrets:
-        raise InvalidSettings("WEBHOOK_SECRETS: is needed to deliver webhooks")
+        raise InvalidSettings("WEBHOOK_SECRETS: must be set to deliver webhooks")
 
     async def on_startup(ctx: dict[str, Any]) -> None:
-        if "outbound" not in ctx:  # else it comes back after an outage
+        if "outbound" not in ctx:  # it is there when arq starts again after an outage
             ctx["outbound"] = outbound_client(settings.outbound_allow)
             webhooks = Webhooks(ctx["redis"])
             ctx["reporter"] = Reporter(webhooks.stats, ctx["redis"])
@@ -68,7 +68,7 @@ def webhook_settings(
         "queue_name": WEBHOOK_QUEUE,
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
-        "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads
+        "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # for `arq --check`
         "redis_pool": connect(settings.redis_url),
         "max_jobs": DELIVERIES,
         "job_timeout": NEVER_S,
@@ -83,16 +83,16 @@ def webhook_settings(
 
 
 class WebhookWorker(Worker):
-    """arq's worker, woken when a message is queued or a slot becomes free, where arq sleeps out its `poll_delay`."""
+    """arq's worker, but woken when a message is queued or a slot becomes free instead of polling."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings, poll_delay=0, handle_signals=False)
-        self.in_progress_timeout_s = LOCK_MS / 1000  # arq's own loop has the lock shortened when the job has begun
+        self.in_progress_timeout_s = LOCK_MS / 1000  # arq sets the lock, `shorten_lock` then shortens it
         self._wake = asyncio.Event()
         self._poll: asyncio.Task[None] | None = None
 
     async def main(self) -> None:
-        """Deliver until cancelled, through any absence of Redis."""
+        """Deliver messages until cancelled; outages of Redis do not end it."""
         listener = asyncio.create_task(retry_through_outage(self._listen))
         try:
             await retry_through_outage(self._work)
@@ -107,11 +107,11 @@ class WebhookWorker(Worker):
             raise
 
     async def _recount(self) -> None:
-        """Count the free slots again: arq loses some when Redis breaks off under it, and would end."""
+        """Restore the number of free slots, of which arq loses some when the connection to Redis breaks."""
         for job_id, run in list(self.tasks.items()):
             if run.done():
                 if not run.cancelled() and run.exception() is not None:
-                    logger.warning("%s broke off and is delivered again: %s", job_id, run.exception())
+                    logger.warning("%s failed and will be delivered again: %s", job_id, run.exception())
                 del self.tasks[job_id]
         self.job_counter = len(self.tasks)
         self.sem = asyncio.BoundedSemaphore(self.max_jobs + 1)
@@ -120,7 +120,7 @@ class WebhookWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         self._wake.clear()
-        # Cut off, it would leave a lock without a job that runs.
+        # Cancelled in between, it would leave a lock without a running job.
         self._poll = asyncio.create_task(super()._poll_iteration())
         await asyncio.shield(self._poll)
         with suppress(TimeoutError):
@@ -136,7 +136,7 @@ class WebhookWorker(Worker):
             self._wake.set()
 
     async def wind_down(self, grace_s: float) -> None:
-        """Let attempts finish for `grace_s`, leave the rest to others, and release what the worker holds."""
+        """Wait up to `grace_s` for running attempts, cancel the rest for other workers, and close all connections."""
         if self._poll is not None:
             await asyncio.wait({self._poll}, timeout=LONGEST_REPLY_S)
             self._poll.cancel()

@@ -1,7 +1,7 @@
-"""Webhooks by the Standard Webhooks specification 1.0.0: what is sent when a task ends, how, and how often it is tried.
+"""Webhook messages, their delivery and its schedule, as in the Standard Webhooks specification 1.0.0.
 
-move.lua writes a message and queues its delivery in the very step in which a task with a `callback_url` ends.
-`webhook:<message id>` is a hash with a life of its own, because a delivery may outlive its task.
+When a task with a `callback_url` ends, move.lua writes the message and queues its delivery in the same atomic step.
+`webhook:<message id>` is a hash with its own time to live, because a delivery may outlive its task.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Sequence
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -24,52 +23,52 @@ from worker.settings import Settings
 from worker.tasks import queue
 from worker.tasks.model import OutputRecord, Status
 from worker.telemetry import logs
-from worker.telemetry.clock import now_ms
+from worker.telemetry.clock import now_ms, rfc3339
 from worker.telemetry.counters import WEBHOOKS, Stats
 
 logger = logging.getLogger(__name__)
 
 MINUTE, HOUR = 60.0, 3600.0
 SCHEDULE_S = (0.0, 5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
-"""Pause before each attempt, the specification's own; 76 hours in all."""
+"""Pause in seconds before each attempt, as the specification recommends; 76 hours in total."""
 
 JITTER = 0.1
-"""The part of a pause by which it is longer or shorter, so that what failed together is not tried together again."""
+"""Random share by which a pause is longer or shorter, so that messages that fail together are not retried together."""
 
 LONGEST_RETRY_AFTER_S = 24 * HOUR
 
 ATTEMPT_TIMEOUT_S = 20.0
-"""From resolving the name to the head of the answer; the specification recommends 15 to 30."""
+"""Limit from the DNS lookup to the response headers; the specification recommends 15 to 30 s."""
 
 LOCK_MS = 40_000
-"""How long a delivery stays with a worker that died; longer than an attempt."""
+"""Time after which another worker takes over the delivery of a dead one; longer than an attempt."""
 
 ATTEMPTS_KEPT = 50
 MAX_ERROR_LENGTH = 2000
-"""Characters of a task's error in a message, which stays far below the specification's 20 kB."""
+"""Maximum number of characters of a task's error in a message; the specification's limit for a message is 20 kB."""
 
 EVENT_TYPES = {Status.SUCCESS: "task.succeeded", Status.FAILURE: "task.failed", Status.REVOKED: "task.revoked"}
 
 
 class State(StrEnum):
     WAITING = "waiting"
-    """For its next attempt."""
+    """The next attempt is scheduled."""
     DELIVERED = "delivered"
     FAILED = "failed"
-    """Every attempt of the schedule was."""
+    """Every attempt of the schedule has failed."""
     GONE = "gone"
-    """The receiver wants no more of it: 410."""
+    """The receiver answered 410 Gone, which ends the attempts."""
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One try to deliver a message: the receiver's status code, or why there is none."""
+    """One attempt to deliver a message, with the receiver's status code or the error."""
 
     at_ms: int
     duration_ms: int
     status: int | None = None
     error: str | None = None
     retry_after_s: float | None = None
-    """What the receiver asked for."""
+    """The receiver's `Retry-After`."""
 
     @property
     def is_delivered(self) -> bool:
@@ -88,12 +87,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     outputs_json: bytes
     state: State
     tries: int
-    """Attempts since the task ended, or since it was asked to be sent again."""
+    """Attempts since the task ended, or since a client requested to send the message again."""
     next_ms: int
     """When the next attempt is due."""
     attempts_json: bytes = b"[]"
     request_id: str = ""
-    """The request that sent the task, as in the log."""
+    """The X-Request-ID of the request that created the task."""
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -101,7 +100,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def body(self) -> bytes:
-        """The same bytes for every attempt."""
+        """The payload, which is the same for every attempt."""
         data: dict[str, Any] = {"task_id": self.task_id, "status": self.status}
         if self.status is Status.SUCCESS:
             outputs = msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
@@ -109,18 +108,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             data["result"] = paths.get("", paths)
         elif self.error:
             data["error"] = self.error[:MAX_ERROR_LENGTH]
-        ended = datetime.fromtimestamp(self.ended_ms / 1000, UTC).isoformat(timespec="milliseconds")
-        event = {"type": EVENT_TYPES[self.status], "timestamp": ended.replace("+00:00", "Z"), "data": data}
+        event = {"type": EVENT_TYPES[self.status], "timestamp": rfc3339(self.ended_ms), "data": data}
         return msgspec.json.encode(event)
 
 
 class Webhooks:
-    """The messages in Redis. Methods raise redis-py's errors when Redis is away."""
+    """The messages in Redis. Methods raise redis-py's errors when Redis is unavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self.stats = Stats()
-        """What this process counts; for a `Reporter` to send."""
+        """Counters of this process, which a `Reporter` sends to Redis."""
 
     async def get(self, message_id: str) -> Message | None:
         """Return a message, or None if it does not exist or has expired."""
@@ -133,12 +131,12 @@ class Webhooks:
         fields["attempts_json"] = record.get(b"attempts", b"[]")
         return msgspec.convert({"id": message_id, **fields}, Message, strict=False)
 
-    async def hold(self, message_id: str) -> None:
-        """Shorten arq's lock, an hour long, for the case that the worker dies."""
+    async def shorten_lock(self, message_id: str) -> None:
+        """Shorten arq's lock from an hour to `LOCK_MS`, so that another worker can take over soon if this one dies."""
         await self._redis.pexpire(queue.lock_key(message_id), LOCK_MS)
 
     async def record(self, message: Message, attempt: Attempt, state: State, next_ms: int) -> None:
-        """Write down an attempt and what follows from it."""
+        """Store an attempt, the new state and the time of the next attempt (Unix ms)."""
         attempts = [*message.attempts, attempt][-ATTEMPTS_KEPT:]
         fields: dict[str, str | int | bytes] = {
             "attempts": msgspec.json.encode(attempts), "state": state, "next_ms": next_ms, "tries": message.tries + 1,
@@ -150,7 +148,7 @@ class Webhooks:
         self.stats.count(WEBHOOKS, state)
 
     async def resend(self, message: Message) -> None:
-        """Send a message again, now, and by the whole schedule if need be; its id and its bytes stay."""
+        """Queue a message for delivery now, with the whole schedule ahead; its id and its payload stay the same."""
         at_ms = now_ms()
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(_key(message.id), mapping={"state": State.WAITING, "tries": 0, "next_ms": at_ms})
@@ -160,7 +158,7 @@ class Webhooks:
 
 
 class Courier:
-    """Makes the attempts: each for at most `timeout_s`, as many as there are pauses before them in `schedule_s`."""
+    """Delivers messages, with one attempt of at most `timeout_s` for each pause in `schedule_s`."""
 
     def __init__(
         self,
@@ -177,17 +175,17 @@ class Courier:
         self._timeout_s = timeout_s
 
     async def deliver(self, message_id: str) -> float | None:
-        """Make the attempt that is due, and return the seconds until the next one; None when there is to be none."""
-        await self._webhooks.hold(message_id)
+        """Make the attempt that is due; return the seconds until the next one, or None after the last."""
+        await self._webhooks.shorten_lock(message_id)
         message = await self._webhooks.get(message_id)
         if message is None or message.state is not State.WAITING:
-            return None  # delivered already, but its worker or Redis died before arq could record it
+            return None  # already delivered, but the worker or Redis died before arq recorded it
         logs.task_id.set(message.task_id)
         logs.request_id.set(message.request_id)
         if message.next_ms > now_ms():
             return (message.next_ms - now_ms()) / 1000
         attempt = await self._attempt(message)
-        state, pause_s = self._verdict(message, attempt)
+        state, pause_s = self._next_step(message, attempt)
         next_ms = now_ms() + round(1000 * (pause_s or 0))
         await queue.retry_through_outage(lambda: self._webhooks.record(message, attempt, state, next_ms))
         outcome = attempt.error or attempt.status
@@ -195,8 +193,8 @@ class Courier:
                     attempt.duration_ms, outcome)  # fmt: skip
         return pause_s
 
-    def _verdict(self, message: Message, attempt: Attempt) -> tuple[State, float | None]:
-        """Return what an attempt made of a message, and the seconds until the next one if there is to be one."""
+    def _next_step(self, message: Message, attempt: Attempt) -> tuple[State, float | None]:
+        """Return the message's state after an attempt, and the seconds until the next one if there is one."""
         if attempt.is_delivered:
             return State.DELIVERED, None
         if attempt.status == 410:
@@ -216,12 +214,12 @@ class Courier:
             error = f"no answer within {self._timeout_s:g} s"
         except Refused as exc:
             error = f"the address {exc}"
-        except Exception as exc:  # httpx2's, or whatever else an answer from outside brings about
+        except Exception as exc:  # httpx2's errors, and any other that a foreign response causes
             error = f"{type(exc).__name__}: {exc}"
         return Attempt(at_ms, round(1000 * (time.monotonic() - began)), status, error, retry_after_s)
 
     async def _post(self, message: Message, at_s: int) -> tuple[int, float | None]:
-        """Send a message; return the answer's status and the seconds that it asks to wait. Its body is not read."""
+        """Send a message; return the response's status and its `Retry-After` in seconds. Its body is not read."""
         body = message.body
         headers = {"Content-Type": "application/json", **signed_headers(message.id, body, at_s, self._secrets)}
         if message.request_id:
@@ -231,7 +229,7 @@ class Courier:
 
 
 def retry_after_s(value: str) -> float | None:
-    """Read a Retry-After header (RFC 9110, 10.2.3), seconds or a date; None for what is neither."""
+    """Parse a Retry-After header (RFC 9110, 10.2.3) of seconds or a date; return None if it is neither."""
     if value.isdecimal() and value.isascii():
         return float(value[:9])
     try:

@@ -575,7 +575,7 @@ async def test_without_secrets_a_callback_is_refused_and_the_setting_named(redis
     async with serving(unsigned) as url, Client(base_url=url) as client:
         message = await refused(client, "https://example.com/hook")
     assert message == "is refused: this server has no WEBHOOK_SECRETS; leave it out"
-    with pytest.raises(InvalidSettings, match=r"^WEBHOOK_SECRETS: is needed to deliver webhooks"):
+    with pytest.raises(InvalidSettings, match=r"^WEBHOOK_SECRETS: must be set to deliver webhooks"):
         webhook_settings(unsigned)
 
 

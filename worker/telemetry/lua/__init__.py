@@ -1,4 +1,4 @@
-"""Lua scripts: atomic changes in Redis. Those of telemetry lie here, those of tasks in `worker/tasks/lua`."""
+"""Lua scripts: atomic changes in Redis. This folder has those of telemetry, `worker/tasks/lua` those of tasks."""
 
 from importlib import resources
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 from redis.asyncio import Redis
 
 ARGUMENTS = "local args = cmsgpack.unpack(ARGV[1])\n"
-"""Stands before each script: the arguments, by name."""
+"""The first line of each script, which decodes the arguments."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
