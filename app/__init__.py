@@ -1,1 +1,1 @@
-"""The HTTP face: requests in, responses out. Knows Starlette; knows nothing of pixels."""
+"""The HTTP API, built on Starlette. It may import `worker`; it does not process images itself."""

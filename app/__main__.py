@@ -1,4 +1,4 @@
-"""`python -m app`: the whole service on this machine, with one command."""
+"""`python -m app` runs the whole service on one machine: an embedded Valkey, a worker and the API."""
 
 import argparse
 import asyncio
@@ -37,12 +37,14 @@ Darkroom is running at {url}
 Try it:
   curl{key} -F file=@photo.jpg -F operation=resize -F width=400 {url}/process-image/
 
-Ctrl-C stops everything; tasks and pictures stay in the data directory."""
+Ctrl-C stops everything; tasks and images stay in the data directory."""
 
 
 def main() -> None:
     options = _options()
-    for number in STOP_SIGNALS:  # until the server takes them over; what has been started is stopped then
+    for (
+        number
+    ) in STOP_SIGNALS:  # until the server installs its own handlers; KeyboardInterrupt then stops what has been started
         signal.signal(number, signal.default_int_handler)
     try:
         _run(options)
@@ -74,8 +76,8 @@ def _run(options: argparse.Namespace) -> None:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         _check_access(settings, listener.getsockname()[0])
         stack.enter_context(lock_data_dir(data_dir))
-        Storage(settings.storage_url)  # report errors before anything is started
-        read_presets(settings.presets_file, settings, is_only=settings.only_presets)
+        Storage(settings.storage_url)  # report errors before starting anything
+        read_presets(settings.presets_file, settings, is_required=settings.only_presets)
         valkey = None
         if environ.get("REDIS_URL"):
             check_redis(environ["REDIS_URL"])
@@ -96,8 +98,8 @@ def _check_access(settings: Settings, address: str) -> None:
 
 
 def _reachable(host: str) -> str:
-    """Return what to write in a URL for the address that is listened on."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - every address
+    """Return the host for URLs that reach the listening address."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - all addresses
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 

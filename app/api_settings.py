@@ -1,4 +1,4 @@
-"""The HTTP face's settings: the engine's and its own."""
+"""The settings of the API, which include those of the worker."""
 
 import re
 from collections.abc import Iterable
@@ -31,11 +31,15 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
         float,
         Meta(
             gt=0,
-            description="Time in seconds to wait for an answer of Redis, and once more, before a request gets 503.",
+            description="Time in seconds to wait for a reply from Redis, twice, before a request gets 503.",
         ),
     ] = 0.9
     max_concurrent_uploads: Annotated[
-        int, Meta(ge=1, description="Uploads received at the same time, about 10 MB of memory each; others wait.")
+        int,
+        Meta(
+            ge=1,
+            description="Number of uploads received at the same time, each with about 10 MB of memory; others wait.",
+        ),
     ] = 32
     presets_file: Annotated[str, Meta(description="TOML file with presets, read at start.")] | None = None
     only_presets: Annotated[

@@ -1,7 +1,7 @@
-"""API keys: who may ask for what. `python -m app.keys NAME` makes one.
+"""API keys and callers. `python -m app.keys NAME` creates a key.
 
-A key is 32 random bytes, too many to guess; so its SHA-256 is kept, where a password, which can be guessed, would need
-a slow hash. Who reads the hash cannot make the key of it.
+A key has 32 random bytes, which cannot be guessed. Its plain SHA-256 is therefore enough for `API_KEYS`; a password
+would need a slow hash.
 """
 
 import argparse
@@ -17,58 +17,58 @@ from worker.settings import InvalidSettings
 from worker.tasks.model import Owner
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
-"""Shorter than a key or a hash, so that a name in a log is neither."""
+"""Names are shorter than keys and hashes, so that none of those is logged as a name."""
 
 PREFIX = "dk_"
-"""By which people, and scanners of repositories, know what they have found."""
+"""Prefix of keys, by which secret scanners and people recognize them."""
 
 FORM = "name:<SHA-256 of the key>, then :admin or :limit=<number> or both; `python -m app.keys NAME` prints one"
 
 
 class Caller(Struct, frozen=True):
-    """Whoever sends a request."""
+    """The sender of a request."""
 
     name: str | None
-    """Of the key, and so of the owner of the tasks made with it."""
+    """Name of the API key, which is the owner of its tasks."""
     is_admin: bool = False
-    """Whether everybody's tasks are theirs to see and change."""
+    """Whether the caller may see and change the tasks of all owners."""
     limit: int | None = None
-    """How many of their tasks may wait; None for no bound but `QUEUE_LIMIT`."""
+    """Maximum number of waiting tasks; None for `QUEUE_LIMIT`."""
 
     @property
     def owner(self) -> Owner | None:
         return None if self.name is None else Owner(self.name, self.limit)
 
     def may_see(self, owner: str | None) -> bool:
-        """Return whether the caller may see a task of this owner, or of none."""
+        """Return whether the caller may see a task of this owner (None for a task without owner)."""
         return self.is_admin or (owner is not None and owner == self.name)
 
 
 ANYONE = Caller(None, is_admin=True)
-"""Where no keys are asked for."""
+"""The caller on servers without API keys."""
 
 NOBODY = Caller(None)
-"""Without a key where one is needed."""
+"""The caller without a key on servers with API keys."""
 
 
 class Keys:
-    """The keys that are known, by their hashes."""
+    """The valid keys, by their hashes."""
 
     def __init__(self, entries: Iterable[str]) -> None:
-        """Read the entries of `API_KEYS`; raises `InvalidSettings`, which never shows a key or a hash."""
+        """Parse the entries of `API_KEYS`; raise `InvalidSettings`, whose message never contains a key or a hash."""
         self._callers: list[tuple[bytes, Caller]] = []
         problems = []
         for number, entry in enumerate(entries, start=1):
             try:
-                self._add(*_parsed(entry))
+                self._add(*_parse_entry(entry))
             except ValueError as exc:
-                problems.append(f"entry {_called(number, entry)} {exc}")
+                problems.append(f"entry {_entry_name(number, entry)} {exc}")
         if problems:
             raise InvalidSettings(f"API_KEYS: {'; '.join(problems)}; give {FORM}")
 
     def _add(self, digest: bytes, caller: Caller) -> None:
         if any(digest == known for known, _ in self._callers):
-            raise ValueError("has the same key as one before it")
+            raise ValueError("has the same key as an earlier entry")
         self._callers.append((digest, caller))
 
     def caller(self, key: str) -> Caller | None:
@@ -76,63 +76,63 @@ class Keys:
         return self.caller_of(_digest(key))
 
     def caller_of(self, digest: bytes) -> Caller | None:
-        """Return whose key has this hash."""
-        found = None
+        """Return the caller whose key has this hash, or None."""
+        match = None
         for known, caller in self._callers:
             if hmac.compare_digest(known, digest):
-                found = caller
-        return found
+                match = caller
+        return match
 
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def _parsed(entry: str) -> tuple[bytes, Caller]:
-    """Read an entry, or raise `ValueError` with words that follow its name."""
+def _parse_entry(entry: str) -> tuple[bytes, Caller]:
+    """Parse an entry; raise `ValueError` with a message that follows the entry's name."""
     name, *rest = entry.split(":")
     if not re.fullmatch(NAME, name):
-        raise ValueError("has no name of 1 to 32 letters, digits, _ and - before its first colon")
+        raise ValueError("must begin with a name of 1 to 32 letters, digits, _ and -, followed by a colon")
     if not rest or not re.fullmatch(r"[0-9a-f]{64}", rest[0]):
-        raise ValueError("has no hash of 64 hexadecimal digits after its name")
+        raise ValueError("must have a hash of 64 hexadecimal digits after its name")
     is_admin, limit = False, None
     for option in rest[1:]:
         if option == "admin":
             is_admin = True
-        elif found := re.fullmatch(r"limit=([1-9][0-9]{0,8})", option):
-            limit = int(found[1])
+        elif match := re.fullmatch(r"limit=([1-9][0-9]{0,8})", option):
+            limit = int(match[1])
         else:
-            raise ValueError("has something after its hash that is neither admin nor limit=1 or more")
+            raise ValueError("may have only admin and limit=<1 or more> after its hash")
     return bytes.fromhex(rest[0]), Caller(name, is_admin, limit)
 
 
-def _called(number: int, entry: str) -> str:
-    """Return what to call an entry: by its name too, where that is no key that was put in its place."""
+def _entry_name(number: int, entry: str) -> str:
+    """Return how messages name an entry: by its name too, unless that may be a key in the wrong place."""
     name, colon, _ = entry.partition(":")
     return f"{number} ({name})" if colon and re.fullmatch(NAME, name) else str(number)
 
 
 def make_key(name: str, limit: int | None, *, is_admin: bool) -> tuple[str, str]:
-    """Return a new key and its entry for `API_KEYS`; raises `ValueError` for what `Keys` would not read."""
+    """Return a new key and its entry for `API_KEYS`; raise `ValueError` if `Keys` would not accept the entry."""
     key = PREFIX + secrets.token_urlsafe(32)
     options = [*(["admin"] if is_admin else []), *([] if limit is None else [f"limit={limit}"])]
     entry = ":".join([name, _digest(key).hex(), *options])
-    _parsed(entry)
+    _parse_entry(entry)
     return key, entry
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m app.keys", description="Make a key for Darkroom's API.")
-    parser.add_argument("name", help="whose tasks it makes and sees; a second key of the same name sees the same")
-    parser.add_argument("--limit", type=int, help="how many of its tasks may wait (default: as many as of all)")
-    parser.add_argument("--admin", action="store_true", help="whether it sees and changes everybody's tasks")
+    parser = argparse.ArgumentParser(prog="python -m app.keys", description="Create an API key.")
+    parser.add_argument("name", help="owner of the tasks; several keys may have the same name")
+    parser.add_argument("--limit", type=int, help="maximum number of waiting tasks (default: QUEUE_LIMIT)")
+    parser.add_argument("--admin", action="store_true", help="allow the key to see and change the tasks of all owners")
     options = parser.parse_args()
     try:
         key, entry = make_key(options.name, options.limit, is_admin=options.admin)
     except ValueError as exc:
         parser.error(f"the entry {exc}")
-    print(f"The key, shown this once:  {key}")  # noqa: T201
-    print(f"Its entry for API_KEYS:    {entry}")  # noqa: T201
+    print(f"Key (shown only once):   {key}")  # noqa: T201
+    print(f"Entry for API_KEYS:      {entry}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The ASGI application, put together; `python -m app.server` serves it."""
+"""The ASGI application, which `python -m app.server` serves."""
 
 import asyncio
 import logging
@@ -19,10 +19,11 @@ from app.http.middleware import RequestIds, cross_origin
 from app.http.problems import EXCEPTION_HANDLERS
 from app.keys import ANYONE, NOBODY, Keys
 from app.openapi.rendering import Documents
-from app.routes import ROUTES
+from app.routes import make_routes
 from app.state import State
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import read_presets
+from worker.imaging.decoding import configure_pillow
 from worker.settings import read_settings
 from worker.storage import Storage
 from worker.tasks.queue import connect
@@ -34,12 +35,14 @@ from worker.webhooks.messages import Webhooks
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    """Build the application; it connects to Redis and storage when it starts. Raises `InvalidSettings`."""
-    presets = read_presets(settings.presets_file, settings, is_only=settings.only_presets)
-    documents = Documents(ROUTES, settings, presets)
+    """Build the application, which connects to Redis and storage when it starts. Raises `InvalidSettings`."""
+    presets = read_presets(settings.presets_file, settings, is_required=settings.only_presets)
+    routes = make_routes()
+    documents = Documents(routes, settings, presets)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        configure_pillow()
         redis = connect(settings.redis_url, request_timeout_s=settings.redis_timeout_s)
         tasks = Tasks(redis, settings)
         reporter = Reporter(tasks.stats, redis)
@@ -67,20 +70,25 @@ def create_app(settings: Settings) -> ASGIApp:
             await redis.aclose(close_connection_pool=True)
 
     logging.getLogger("uvicorn.access").addFilter(WITHOUT_SIGNATURES)
+    # It logs a warning for each malformed form; the response to the client is enough.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     return RequestIds(
         Starlette(
-            routes=ROUTES, middleware=_middleware(settings), exception_handlers=EXCEPTION_HANDLERS, lifespan=lifespan
+            routes=routes,
+            middleware=_middleware(settings, routes),
+            exception_handlers=EXCEPTION_HANDLERS,
+            lifespan=lifespan,
         )
     )
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
-    """Return the middleware, outermost first; none that has nothing to do."""
+def _middleware(settings: Settings, routes: list[Route]) -> list[Middleware]:
+    """Return the middleware that the settings need, outermost first."""
     layers = []
     keys = Keys(settings.api_keys) if settings.api_keys else None
     if settings.cors_origins:
-        methods = sorted({method for route in ROUTES if isinstance(route, Route) for method in route.methods or ()})
-        layers.append(cross_origin(settings.cors_origins, methods))  # browsers ask it without a key
+        methods = sorted({method for route in routes if isinstance(route, Route) for method in route.methods or ()})
+        layers.append(cross_origin(settings.cors_origins, methods))  # preflight requests have no API key
     if settings.api_keys or not settings.allow_anyone:
         layers.append(Middleware(Access, keys=keys, is_read_only=settings.monitor_read_only))
     layers.append(
@@ -95,7 +103,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 
 def __getattr__(name: str) -> ASGIApp:
-    # `app` is made when a server asks for it, so that importing this module reads no environment.
+    # `app` is created on access, so that importing this module does not read the environment.
     if name == "app":
         settings = read_settings(Settings)
         logs.configure(settings.log_format)
@@ -106,7 +114,7 @@ def __getattr__(name: str) -> ASGIApp:
 
 
 def _take_over_log() -> None:
-    """Let uvicorn's lines go our way: it has given its loggers a format of their own by now."""
+    """Send uvicorn's log records to the root logger, in place of its own format."""
     for name in ("uvicorn", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -1,6 +1,6 @@
-"""`python -m app.server`: the API alone, for production; it takes uvicorn's options (`--host`, `--port`, `--workers`).
+"""`python -m app.server` serves the API in production, with the options of uvicorn (`--host`, `--port`, `--workers`).
 
-uvicorn does not limit the size of a request's head or of the trailers of a chunked body, nor the time that they take.
+uvicorn does not limit the size and the time of a request's head, nor of the trailers of a chunked body.
 `BoundedProtocol` does, before the application sees the request.
 """
 
@@ -17,30 +17,30 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.http.problems import BY_STATUS, PROBLEM_JSON, ProblemDocument
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Largest request head (request line and header fields); also the limit for trailers and for chunk extensions."""
+"""Maximum size of a request head (request line and header fields), of trailers and of chunk extensions."""
 
 MAX_TARGET_BYTES = 8 * 1024
-"""Longest request target: path and query."""
+"""Maximum size of a request target (path and query)."""
 
 HEAD_TIMEOUT_S = 15.0
-"""How long a request's head may take to arrive, from the opening of the connection or the end of the last response."""
+"""Maximum time for a request head, from the start of the connection or the end of the previous response."""
 
 DRAIN_TIMEOUT_S = 120.0
-"""How long the rest of a body may take after its request was answered: many clients read the answer only then."""
+"""Maximum time for the rest of a body after its response; many clients only read the response then."""
 
 LINGER_TIMEOUT_S = 5.0
-"""How long a refused client may go on sending: closed with bytes unread, the socket is reset and the answer is lost."""
+"""Time for a rejected client to stop sending; closing with unread bytes resets the socket and loses the response."""
 
 
 class _Refused(Exception):
-    """Ends the parser's work on a request; `BoundedProtocol` has the status of the answer."""
+    """Raised to stop the parser; `BoundedProtocol` has the status of the response."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 with limits on the size of heads and on the time that they take.
+    """uvicorn's HTTP/1.1 protocol with limits on the size and the time of request heads.
 
-    431 answers a head over `MAX_HEAD_BYTES`, 414 a target over `MAX_TARGET_BYTES`, 408 a head that takes longer than
-    `HEAD_TIMEOUT_S`. A connection on which nothing arrives is closed without an answer.
+    It responds with 431 to a head over `MAX_HEAD_BYTES`, 414 to a target over `MAX_TARGET_BYTES` and 408 after
+    `HEAD_TIMEOUT_S`. It closes a silent connection without a response.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,10 +48,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._field_bytes = 0
         """Size of the request line and header fields, or of the trailers, received so far."""
         self._unparsed_bytes = 0
-        """Size of what was received since the end of a head, of a message, or of a part of a body."""
+        """Number of bytes received since the end of a head, a message or a part of a body."""
         self._is_in_head = self._is_in_body = self._is_refused = False
         self._status = HTTPStatus.BAD_REQUEST
-        """The answer to a request that cannot be parsed."""
+        """The status of the response to a request that cannot be parsed."""
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._on_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -79,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + len(b": \r\n"))
-        if self._is_in_head:  # trailers are counted and dropped
+        if self._is_in_head:  # trailers are counted and ignored
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -100,11 +100,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete:  # else the next request has begun
+        if self.cycle.response_complete:  # otherwise the next request has started
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a request that the parser, or a callback of this class, refuses."""
+        """Respond to a request that the parser or a callback of this class has rejected."""
         self._refuse(self._status, msg if self._status is HTTPStatus.BAD_REQUEST else "")
 
     def _count(self, size: int) -> None:
@@ -124,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, detail: str = "") -> None:
-        """Answer a request that has no answer yet, and close the connection."""
+        """Send an error response, unless there is one already, and close the connection."""
         self._is_refused = True
         if self._is_in_body:
             can_answer = not (self.cycle.response_started or self.pipeline)
@@ -140,9 +140,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 _DETAILS = {
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"the head of a request may have {MAX_HEAD_BYTES:,} bytes, and so may "
-    "its trailers",
-    HTTPStatus.REQUEST_URI_TOO_LONG: f"the path and query of a request may have {MAX_TARGET_BYTES:,} bytes",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"the head of a request must have at most {MAX_HEAD_BYTES:,} bytes, "
+    "and so must its trailers",
+    HTTPStatus.REQUEST_URI_TOO_LONG: f"the path and query of a request must have at most {MAX_TARGET_BYTES:,} bytes",
     HTTPStatus.REQUEST_TIMEOUT: f"the head of the request did not arrive within {HEAD_TIMEOUT_S:g} s",
 }
 
@@ -157,7 +157,7 @@ def _response(status: HTTPStatus, detail: str) -> bytes:
 
 
 def server_config(app: Any, **options: Any) -> uvicorn.Config:
-    """Return uvicorn's configuration for an application served by `BoundedProtocol`."""
+    """Return uvicorn's configuration for serving an application with `BoundedProtocol`."""
     return uvicorn.Config(app, http=BoundedProtocol, ws="none", **options)
 
 

@@ -1,4 +1,4 @@
-"""What a request finds in `request.state`: made once by the lifespan in `app.main`, but for the caller."""
+"""The type of `request.state`. The lifespan in `app.main` creates it; `app.auth.access` sets the caller."""
 
 import asyncio
 from typing import TypedDict
@@ -32,26 +32,26 @@ class State(TypedDict):
     links: Links
     sessions: Sessions
     caller: Caller
-    """Whoever sends the request; set by `app.auth.access`."""
+    """The sender of the request; set by `app.auth.access`."""
 
 
 Request = starlette.requests.Request[State]
 
 
 async def get_own_task(request: Request) -> Task:
-    """Return the task in the request's path; raise `TaskNotFound` for somebody else's as for none."""
+    """Return the task in the path of the request; raise `TaskNotFound` also for a task of another owner."""
     return require_visible(request, await request.state["tasks"].get(request.path_params["task_id"]))
 
 
 def require_visible(request: Request, task: Task) -> Task:
-    """Return a task that the caller may see, or raise `TaskNotFound`."""
+    """Return a task if the caller may see it, or raise `TaskNotFound`."""
     if not request.state["caller"].may_see(task.owner):
         raise TaskNotFound(task.id)
     return task
 
 
 async def get_own_task_id(request: Request) -> str:
-    """Return the task id in the request's path; for an admin without reading the task, else as `get_own_task`."""
+    """Return the task id in the path. Raises as `get_own_task`, but does not read the task for admins."""
     if request.state["caller"].is_admin:
         return parse_task_id(request.path_params["task_id"])
     return (await get_own_task(request)).id

@@ -25,6 +25,7 @@ from app.main import create_app
 from app.server import server_config
 from app.standalone.valkey import free_port
 from tests.support.pictures import jpeg
+from worker.imaging.decoding import configure_pillow
 from worker.main import worker_settings
 from worker.runner.loop import EventWorker
 from worker.storage import Storage
@@ -33,6 +34,8 @@ from worker.tasks.store import Tasks
 
 DEADLINE_S = 90.0
 """How long any test waits for an event; generous, because the machine may be busy."""
+
+configure_pillow()  # as the API and the worker do when they start
 
 PATIENT = {"REDIS_TIMEOUT_S": f"{DEADLINE_S:g}"}
 """For an API process: no 503 because a busy machine made Redis answer late; tests of a Redis that is away set less."""

@@ -159,13 +159,13 @@ def test_readme_is_read_in_ten_minutes() -> None:
 
 
 def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> None:
-    """Put it into a copy of the tree: the catalogue and the parser know it."""
+    """Put it into a copy of the tree: the catalog and the parser know it."""
     for package in ("app", "worker", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package)
     [code] = blocks("Adding an operation", "python")
     (tmp_path / "worker" / "operations" / "tint.py").write_text(code)
     code = """
-from app.routes.catalogue import CATALOGUE
+from app.routes.catalog import CATALOGUE
 from tests.support.pictures import drawing
 from tests.support.rendering import transform
 from worker.imaging.formats import InputFormat

@@ -14,6 +14,7 @@ from arq import cron
 from arq.connections import RedisSettings
 from arq.constants import health_check_key_suffix
 
+from worker.imaging.decoding import configure_pillow
 from worker.outbound.client import outbound_client
 from worker.runner.cleanup import sweep
 from worker.runner.fetch import Fetcher
@@ -59,8 +60,9 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def on_startup(ctx: dict[str, Any]) -> None:
-        if "heartbeat" in ctx:  # it comes back after an outage
+        if "heartbeat" in ctx:  # arq calls this again after an outage of Redis
             return
+        configure_pillow()
         ctx["slots"] = Slots(settings.worker_threads, stop)
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)

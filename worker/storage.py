@@ -54,11 +54,11 @@ class Storage:
             if size >= PART_BYTES:
                 break
         else:
-            await self._put_at_once(path, held)
+            await self._put_whole(path, held)
             return
         with _obstore_errors(), _nowhere_to_write():
             # One part in flight: more would let a slow storage pile a fast upload up in memory.
-            await obstore.put_async(self._store, path, _chained(held, chunks), chunk_size=PART_BYTES, max_concurrency=1)
+            await obstore.put_async(self._store, path, _chain(held, chunks), chunk_size=PART_BYTES, max_concurrency=1)
 
     async def put_bytes(self, path: str, data: bytes, media_type: str | None = None) -> None:
         """Store `data`; with its type where the store keeps one, which a local directory does not."""
@@ -67,9 +67,9 @@ class Storage:
         attributes: Attributes = {}
         if media_type is not None and not isinstance(self._store, LocalStore):
             attributes["Content-Type"] = media_type
-        await self._put_at_once(path, chunks, attributes)
+        await self._put_whole(path, chunks, attributes)
 
-    async def _put_at_once(
+    async def _put_whole(
         self, path: str, chunks: Sequence[bytes | memoryview], attributes: "Attributes | None" = None
     ) -> None:
         """Store chunks as one object; each is one write to a local file."""
@@ -124,7 +124,7 @@ class Storage:
         await self.delete(path)
 
 
-async def _chained(head: Iterable[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chain(head: Iterable[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     for chunk in head:
         yield chunk
     async for chunk in rest:

@@ -43,19 +43,19 @@ class Access:
         await self._app(scope, receive, send)
 
     async def _caller(self, connection: HTTPConnection, path: str, keys: Keys) -> Caller:
-        """Return who sends a request; raise `Unauthorized`, `AdminOnly` or what a session raises if they may not."""
+        """Return the caller; raise `Unauthorized`, `AdminOnly` or an error of `Sessions` if that is not allowed."""
         if path in PUBLIC_PATHS or path.startswith(PUBLIC_FILES):
             return NOBODY
         if path.startswith(LINKED_PATHS) and "signature" in connection.query_params:
-            return NOBODY  # to whom the route of a link shows what the link is for
+            return NOBODY  # the route then checks the signed link
         header = connection.headers.get("authorization")
         if header is None:
             sessions: Sessions = connection.scope["state"]["sessions"]
             caller = await sessions.caller(connection, is_read_only=self._is_read_only)
         else:
-            # RFC 6750, 2.1; the scheme in any case (RFC 9110, 11.1).
-            given = re.fullmatch(r"bearer +([\w.~+/-]+=*)", header, re.IGNORECASE | re.ASCII)
-            caller = keys.caller(given[1]) if given is not None else None
+            # RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1).
+            match = re.fullmatch(r"bearer +([\w.~+/-]+=*)", header, re.IGNORECASE | re.ASCII)
+            caller = keys.caller(match[1]) if match is not None else None
         if caller is None:
             raise Unauthorized(is_given=header is not None)
         if path in ADMIN_PATHS and not caller.is_admin:
@@ -64,15 +64,15 @@ class Access:
 
 
 def _check_address(scope: Scope, path: str) -> None:
-    """Raise `NotServedHere` for a request that came in at an address that other machines can reach."""
-    server = scope.get("server")  # None when it is a Unix socket
+    """Raise `NotServedHere` for a request to an address that other machines can reach."""
+    server = scope.get("server")  # None for a Unix socket
     if server is not None and not is_loopback(server[0]) and path not in HEALTH_PATHS:
         raise NotServedHere
 
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Tell whether an address that is listened on can be reached from this machine alone."""
+    """Return whether only this machine can reach a listening address."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -81,7 +81,7 @@ def is_loopback(host: str) -> bool:
 
 
 HEALTH_PATHS = frozenset({"/livez", "/readyz"})
-"""Asked by load balancers, which have no key and come from elsewhere."""
+"""Paths for load balancers, which have no key and run on other machines."""
 
 PUBLIC_PATHS = HEALTH_PATHS | {
     "/",
@@ -93,13 +93,13 @@ PUBLIC_PATHS = HEALTH_PATHS | {
     "/docs",
     "/postman.json",
 }
-"""Paths that answer everyone alike, and the one where users of the monitor sign in."""
+"""Paths that need no API key: public ones, and the sign-in of the monitor."""
 
 PUBLIC_FILES = "/static/"
-"""Beginning of the paths of the pages' files."""
+"""Prefix of the static files of the web pages."""
 
 ADMIN_PATHS = frozenset({"/metrics", "/stats", "/workers", "/queue", "/queue/pause", "/queue/resume"})
-"""Paths that show or change the tasks of all owners."""
+"""Paths that read or change the tasks of all owners and need the admin right."""
 
 LINKED_PATHS = "/processed/"
-"""Beginning of the paths to which `app.auth.signed_links` gives links that need no key."""
+"""Prefix of the paths that a signed link can open without an API key."""

@@ -1,7 +1,7 @@
-"""Which names of this server and which web pages are accepted: the defence against DNS rebinding and request forgery.
+"""Checks of `Host` and `Origin` against DNS rebinding and cross-site request forgery.
 
-A browser on the operator's machine sends requests to 127.0.0.1 for every page that asks it to. Without API keys, only
-these two checks tell such a page from the operator.
+Any web page can make the operator's browser send requests to 127.0.0.1. Without API keys, only these two checks
+distinguish such a page from the operator.
 """
 
 import re
@@ -19,7 +19,7 @@ from app.http.problems import answer_to
 ANY = "*"
 
 FOREIGN_SITES = frozenset({"cross-site", "same-site"})
-"""Values of `Sec-Fetch-Site` (W3C Fetch Metadata) that a browser sends for pages of other origins."""
+"""Values of `Sec-Fetch-Site` (W3C Fetch Metadata) of requests by pages of other origins."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 
@@ -27,11 +27,11 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class OriginPolicy:
-    """Middleware that refuses requests to other host names, and changes that pages of other origins ask for.
+    """Middleware that rejects requests to other host names, and changes requested by pages of other origins.
 
     | | without API keys | with API keys |
     |---|---|---|
-    | `Host` | a loopback name or address, or one of `ALLOWED_HOSTS`; health checks take any | any, or one of those if `ALLOWED_HOSTS` is set |
+    | `Host` | a loopback name or address, or one of `ALLOWED_HOSTS`; any for health checks | any, or one of those if `ALLOWED_HOSTS` is set |
     | a change (not GET, HEAD, OPTIONS) | `Origin` and `Sec-Fetch-Site` are absent, of this server, or of `CORS_ORIGINS` | the same, or the request has `Authorization` |
     """  # noqa: E501 - a table
 
@@ -54,7 +54,7 @@ class OriginPolicy:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """Raise `HostNotAllowed` or `ForeignOrigin` for a request that is not accepted."""
+        """Raise `HostNotAllowed` or `ForeignOrigin` if the request is not allowed."""
         hosts = headers.getlist("host")
         if self._checks_host and scope["path"] not in HEALTH_PATHS and not self._is_allowed(hosts):
             raise HostNotAllowed(", ".join(hosts))
@@ -74,7 +74,7 @@ class OriginPolicy:
 
 
 def _is_same(origin: str, hosts: list[str]) -> bool:
-    """Whether an `Origin` has this server's name and port; TLS may end at a proxy, so that the schemes may differ."""
+    """Return whether an `Origin` has this server's host and port; the scheme may differ behind a TLS proxy."""
     scheme, _, place = origin.lower().partition("://")
     port = _DEFAULT_PORTS.get(scheme)
     return [_with_port(place, port)] == [_with_port(host.lower(), port) for host in hosts]

@@ -1,4 +1,4 @@
-"""Links to results that need no key: signed with HMAC-SHA256 (RFC 2104), and good until a time that they say."""
+"""Signed links to results: they need no API key, have an HMAC-SHA256 (RFC 2104) and expire."""
 
 import base64
 import hashlib
@@ -13,28 +13,28 @@ from redis.asyncio import Redis
 
 from app.http.exceptions import LinkRefused
 
-SECRET = "links:secret"  # noqa: S105 - the name of its key in Redis
-"""Made by the first API that needs it; the same for all of them, and after a restart."""
+SECRET = "links:secret"  # noqa: S105 - a key in Redis
+"""Redis key of the secret. The first API process that needs it creates it; all processes share it."""
 
 SECRET_BYTES = 32
 
 
 class Links:
-    """Makes and checks signatures; asks Redis for their secret once."""
+    """Creates and checks signatures; reads the secret from Redis once."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._secret: bytes | None = None
 
     async def link(self, result_path: str, expires_s: int) -> str:
-        """Return the path and query under which anybody may get a result until `expires_s` (Unix seconds)."""
+        """Return the path and query of a link that opens a result without a key until `expires_s` (Unix seconds)."""
         path = f"/{result_path}"
         return f"{quote(path)}?expires={expires_s}&signature={await self._signature(path, str(expires_s))}"
 
     async def check(self, path: str, expires: str, signature: str) -> int:
-        """Return how many seconds a link to `path` is still good; raise `LinkRefused` for a wrong or an old one."""
+        """Return the seconds until a link to `path` expires; raise `LinkRefused` if it is not valid or has expired."""
         if not hmac.compare_digest((await self._signature(path, expires)).encode(), signature.encode()):
-            raise LinkRefused("the link is not one of this server's, or was changed")
+            raise LinkRefused("the signature of the link is not valid; request a new link")
         left_s = int(expires) - int(time.time())
         if left_s <= 0:
             raise LinkRefused("the link has expired; request a new one")
@@ -49,7 +49,7 @@ class Links:
 
 
 class WithoutSignatures(logging.Filter):
-    """Removes signatures from the request lines that uvicorn logs: anyone who reads one could use it."""
+    """Log filter that removes signatures from uvicorn's access log, where anyone could reuse them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

@@ -1,1 +1,1 @@
-"""HTTP in general: errors, parameters, forms, negotiation. May import `worker`, and no other room of `app`."""
+"""HTTP in general: errors, parameters, forms, negotiation. May import `worker`, and no other folder of `app`."""

@@ -1,4 +1,4 @@
-"""What a route takes and answers, said beside its handler; `app.openapi.document` makes the documentation of it."""
+"""OpenAPI metadata of route handlers, which `app.openapi.document` turns into the documentation."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Header(Struct, frozen=True):
-    """A header, or another parameter, of a request or an answer."""
+    """A header of a request or a response, or a query parameter."""
 
     name: str
     description: str
@@ -32,32 +32,32 @@ class Header(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """One way in which a request may be answered, other than by a problem document."""
+    """A possible response of a route, other than a problem document."""
 
     status: int
     description: str
     kind: Any = None
-    """The type that is sent as JSON, if any."""
+    """The type of the JSON body, if there is one."""
     examples: Mapping[str, Any] = NOTHING
-    """Name -> what is sent as JSON, or as text."""
+    """Name -> example of the body."""
     media_types: Sequence[str] = ()
-    """What else it may be than JSON."""
+    """Media types of the body besides that of `kind`."""
     headers: Sequence[Header] = ()
     links: Sequence[str] = ()
-    """Handlers' names of routes that take the answer's task."""
+    """Names of the handlers of routes that accept the id of the task in the response (OpenAPI links)."""
     kind_type: str = JSON
     """The media type of `kind`."""
 
 
 class Body(Struct, frozen=True):
-    """What a request may carry, as JSON or as a form of either kind."""
+    """The body of a request, as JSON or as a form of either media type."""
 
     kind: type[Struct]
     example: Struct
 
 
 class Description(Struct, frozen=True):
-    """What is known of a route beside its path, its method and the docstring of its handler."""
+    """The metadata of a route besides its path, its method and the docstring of its handler."""
 
     tag: str
     answers: Sequence[Answer]
@@ -78,7 +78,7 @@ def describe(
     headers: Sequence[Header] = (),
     body: Body | Literal["form"] | None = None,
 ) -> Callable[[AnyHandler], AnyHandler]:
-    """Say of a handler what its docstring does not; `problems` are of `app.http.problems.PROBLEM_TYPES`."""
+    """Attach OpenAPI metadata to a route handler; `problems` are keys of `PROBLEM_TYPES`."""
 
     def described(handler: AnyHandler) -> AnyHandler:
         _DESCRIPTIONS[handler] = Description(tag, answers, problems, query, headers, body)
@@ -88,11 +88,11 @@ def describe(
 
 
 def description_of(handler: Handler) -> Description:
-    """Return what was said of a handler; raises `KeyError` when nothing was."""
+    """Return the metadata of a handler; raise `KeyError` if it has none."""
     return _DESCRIPTIONS[handler]
 
 
 def texts_of(handler: Handler) -> tuple[str, str]:
-    """Return the first paragraph of a handler's docstring, as one line without its full stop, and all the others."""
+    """Return the first paragraph of a handler's docstring, as one line without its full stop, and the rest."""
     summary, _, rest = inspect.cleandoc(handler.__doc__ or "").partition("\n\n")
     return " ".join(summary.split()).removesuffix("."), rest

@@ -7,7 +7,7 @@ from worker.tasks.model import Task
 from worker.validation.fields import shorten
 
 OPENING = "set API_KEYS (`python -m app.keys NAME` creates one), or ALLOW_ANYONE=true to give everyone full access"
-"""How to serve other machines."""
+"""How to configure the server for other machines."""
 
 
 class MalformedForm(Exception):
@@ -84,7 +84,7 @@ class HostNotAllowed(Exception):
 class ForeignOrigin(Exception):
     def __init__(self, origin: str) -> None:
         page = f"of {shorten(origin)}" if origin else "of another origin"
-        super().__init__(f"web pages {page} may not change anything; add the origin to CORS_ORIGINS")
+        super().__init__(f"web pages {page} must not change anything; add the origin to CORS_ORIGINS to allow it")
 
 
 class LinkRefused(Exception):
@@ -108,7 +108,7 @@ class NoResult(Exception):
 
 
 class ResultNotFound(Exception):
-    """The task has no result with this name, or its file is deleted."""
+    """The task has no result with this name, or the result file was deleted."""
 
 
 class UploadGone(Exception):
@@ -127,7 +127,7 @@ class BodyTooSlow(Exception):
 
 
 class RangeNotSatisfiable(Exception):
-    """The requested range begins after the end of the result, which has `size` bytes."""
+    """The requested range starts after the end of the result, which has `size` bytes."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"the result has {size} bytes")

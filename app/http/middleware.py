@@ -1,4 +1,4 @@
-"""X-Request-ID: each request has an id, the client's or one made here, that stands in the answer and in the log."""
+"""Middleware for request ids (`X-Request-ID`, in responses and logs) and for CORS."""
 
 import re
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ HEADER = b"x-request-id"
 
 DESCRIBED = Header(
     "X-Request-ID",
-    "The request's own id, 1 to 64 letters, digits and `._~+/=:@-`, or else one made here.",
+    "The id of the request: that of the client, if it is 1 to 64 letters, digits and `._~+/=:@-`, or a new one.",
     "5d3c0f3e9b1f4c6f8a2d7e6b5c4a3f21",
 )
 
-_SANE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,64}")
-"""Harmless in a header, in a line of the log and in JSON; short, because every task's record keeps it."""
+_SAFE_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,64}")
+"""Request ids that are safe in headers, log lines and JSON, and short, because each task record stores one."""
 
 
 class RequestIds:
-    """ASGI middleware, around everything else: answers to errors carry the id too."""
+    """The outermost ASGI middleware, so that error responses have the id as well."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,9 +33,9 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == HEADER), b"")
-        request_id = given if _SANE.fullmatch(given) else uuid4().hex.encode()
-        # Never reset: the server logs the request, and what broke it, after the application is done with it.
+        sent_id = next((value for name, value in scope["headers"] if name == HEADER), b"")
+        request_id = sent_id if _SAFE_ID.fullmatch(sent_id) else uuid4().hex.encode()
+        # Never reset: the server logs the request and its errors after the application has returned.
         logs.request_id.set(request_id.decode())
 
         async def send_with_id(message: Message) -> None:
@@ -57,7 +57,7 @@ REQUEST_HEADERS = (
     "Range",
     "X-Request-ID",
 )
-"""Beside those that every page may send: Accept, Content-Type and two more."""
+"""Request headers allowed for CORS, in addition to the safelisted ones such as Accept and Content-Type."""
 
 RESPONSE_HEADERS = (
     "Accept-Ranges",
@@ -71,11 +71,11 @@ RESPONSE_HEADERS = (
     "WWW-Authenticate",
     "X-Request-ID",
 )
-"""Beside those that every page may read: Content-Type, Content-Length, Last-Modified and more."""
+"""Response headers exposed for CORS, in addition to the safelisted ones such as Content-Type and Last-Modified."""
 
 
 def cross_origin(origins: Sequence[str], methods: Sequence[str]) -> Middleware:
-    """Let pages of these origins use the API; without cookies, so that a page needs a key of its own."""
+    """Return CORS middleware for these origins, without credentials, so that a page needs its own API key."""
     return Middleware(
         CORSMiddleware,
         allow_origins=origins,

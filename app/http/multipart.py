@@ -1,6 +1,5 @@
-"""A request body as a stream of form parts (RFC 7578), with no more than one chunk of it in memory."""
+"""Read a multipart request body (RFC 7578) as a stream of parts, with one chunk in memory at a time."""
 
-import logging
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -9,15 +8,12 @@ from python_multipart.multipart import MultipartParser, MultipartState, parse_op
 
 from app.http.exceptions import MalformedForm
 
-# It logs a warning for every malformed form; the response to the client is enough.
-logging.getLogger("python_multipart").setLevel(logging.ERROR)
-
 MAX_FIELD_BYTES = 64 * 1024
 MAX_PARTS = 100
 
 
 class Part:
-    """One part of the form: its field's name, the file's name if it is a file, and its bytes, to be read once."""
+    """A part of the form: the field name, the file name if it is a file, and its bytes, which can be read once."""
 
     def __init__(self, name: str, file_name: str | None, reader: "FormReader") -> None:
         self.name = name
@@ -26,35 +22,35 @@ class Part:
         self._is_read = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield what has not been read yet."""
+        """Yield the remaining bytes."""
         while not self._is_read:
             chunk = await self._reader.next_event()
             if isinstance(chunk, Part):
-                raise TypeError("parts are read in order, each to its end")
+                raise TypeError("parts must be read in order, each to its end")
             if chunk is None:
                 self._is_read = True
             else:
                 yield chunk
 
     async def text(self) -> str:
-        """Return a field's value, or raise `MalformedForm` when it is longer than any field may be."""
+        """Return the value of a field; raise `MalformedForm` if it is longer than `MAX_FIELD_BYTES`."""
         value = bytearray()
         async for chunk in self.chunks():
             value += chunk
             if len(value) > MAX_FIELD_BYTES:
-                raise MalformedForm(f"field {self.name[:40]!r} is longer than {MAX_FIELD_BYTES:,} bytes")
-        return _decoded(bytes(value))
+                raise MalformedForm(f"field {self.name[:40]!r} must have at most {MAX_FIELD_BYTES:,} bytes")
+        return _decode(bytes(value))
 
 
 class FormReader:
-    """Feeds python-multipart's parser chunk by chunk and gives out what it finds."""
+    """Feeds chunks to python-multipart's parser and yields the parts."""
 
     def __init__(self, content_type: str | None, body: AsyncIterator[bytes]) -> None:
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data" or not options.get(b"boundary"):
             raise MalformedForm("the request must be a form: Content-Type multipart/form-data with a boundary")
         self._body = body
-        # A Part, then its bytes, then None, and so on.
+        # A Part, then its bytes, then None, repeated.
         self._events: deque[Part | bytes | None] = deque()
         self._headers: dict[bytes, bytes] = {}
         self._header_name = b""
@@ -82,7 +78,7 @@ class FormReader:
             if event is None:
                 return
             if not isinstance(event, Part):
-                raise TypeError("parts are read in order, each to its end")
+                raise TypeError("parts must be read in order, each to its end")
             yield event
         raise MalformedForm(f"the form has more than {MAX_PARTS} fields")
 
@@ -96,7 +92,7 @@ class FormReader:
             try:
                 self._parser.write(chunk)
             except FormParserError as exc:
-                raise MalformedForm(f"the form does not keep to the boundary of its Content-Type: {exc}") from exc
+                raise MalformedForm(f"the form does not match the boundary of its Content-Type: {exc}") from exc
         return self._events.popleft()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -114,10 +110,10 @@ class FormReader:
         if b"name" not in options:
             raise MalformedForm("a part of the form has no name in its Content-Disposition")
         file_name = options.get(b"filename")
-        self._events.append(Part(_decoded(options[b"name"]), None if file_name is None else _decoded(file_name), self))
+        self._events.append(Part(_decode(options[b"name"]), None if file_name is None else _decode(file_name), self))
 
 
-def _decoded(text: bytes) -> str:
+def _decode(text: bytes) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError:

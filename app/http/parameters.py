@@ -1,4 +1,4 @@
-"""A request's query, read like a form."""
+"""Read the query and small bodies of requests into typed structs."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from app.http.exceptions import BodyTooLarge, BodyTooSlow, MalformedForm
 from app.http.multipart import FormReader
-from app.http.negotiation import list_header
+from app.http.negotiation import bounded_header
 from worker.imaging.parsing import InvalidParameters
 from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, unknown_fields
 
@@ -19,18 +19,18 @@ Query = TypeVar("Query", bound=msgspec.Struct)
 
 
 def read_query(request: Request[Any], kind: type[Query]) -> Query:
-    """Build `kind` from the query's parameters, or raise `InvalidParameters` naming each wrong or unknown one."""
+    """Build `kind` from the query parameters; raise `InvalidParameters` naming each invalid or unknown one."""
     return parse_fields(kind, request.query_params.multi_items())
 
 
-def parse_fields(kind: type[Query], given: Sequence[tuple[str, Any]], *, is_text: bool = True) -> Query:
-    """Build `kind` from names and values, texts unless they come from JSON; raise `InvalidParameters`."""
-    fields = dict(given)
+def parse_fields(kind: type[Query], pairs: Sequence[tuple[str, Any]], *, is_text: bool = True) -> Query:
+    """Build `kind` from names and values (text, or values from JSON), or raise `InvalidParameters`."""
+    fields = dict(pairs)
     values, problems = convert_fields(kind, fields, is_text=is_text)
     problems += missing_fields(kind, fields)
     problems += unknown_fields(kind, fields, "", "this request")
-    counts = Counter(name for name, _ in given)
-    problems += [Problem(name, "is given more than once") for name, count in counts.items() if count > 1]
+    counts = Counter(name for name, _ in pairs)
+    problems += [Problem(name, "must be pairs only once") for name, count in counts.items() if count > 1]
     if problems:
         raise InvalidParameters(problems)
     return kind(**values)
@@ -43,11 +43,11 @@ Fields = TypeVar("Fields", bound=msgspec.Struct)
 
 
 async def read_body(request: Request[Any], kind: type[Fields]) -> Fields:
-    """Build `kind` from the body's fields; raise `InvalidParameters` naming each wrong one.
+    """Build `kind` from the fields of the body; raise `InvalidParameters` naming each invalid one.
 
-    Raises `MalformedForm`, `BodyTooLarge` and `BodyTooSlow` for a body that cannot be read, within its bounds.
+    Raises `MalformedForm` for a body that cannot be parsed, and `BodyTooLarge` and `BodyTooSlow` beyond its limits.
     """
-    body, content_type = await _bounded(request), list_header(request.headers, "content-type")
+    body, content_type = await _read_bounded(request), bounded_header(request.headers, "content-type")
     media_type = content_type.partition(";")[0].strip().lower()
     if not body:
         return parse_fields(kind, [])
@@ -60,7 +60,7 @@ async def read_body(request: Request[Any], kind: type[Fields]) -> Fields:
     )
 
 
-async def _bounded(request: Request) -> bytes:
+async def _read_bounded(request: Request) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -79,9 +79,9 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        found = decode_json(body.decode())
-    except ValueError as exc:  # what msgspec raises is one, as is what is no UTF-8
+        document = decode_json(body.decode())
+    except ValueError as exc:  # msgspec's errors and UnicodeDecodeError are ValueErrors
         raise MalformedForm(f"the body cannot be read as JSON: {exc}") from exc
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise MalformedForm("the body must be a JSON object")
-    return found
+    return document

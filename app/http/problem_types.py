@@ -42,11 +42,11 @@ from worker.validation.fields import Problem
 
 
 class ProblemType(Struct, frozen=True):
-    """What clients know of a kind of error."""
+    """The status and the documentation of a type of error."""
 
     status: int
     meaning: str
-    """What happened, and what to do."""
+    """What happened and what to do."""
     example: str
     """An example of its `detail`."""
 
@@ -104,7 +104,9 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         str(TaskNotFound("3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e")),
     ),
     ResultNotFound: ProblemType(
-        404, "The task has no result with this name, or its file is deleted.", "the task has no result with this name"
+        404,
+        "The task has no result with this name, or the result file was deleted.",
+        "the task has no result with this name",
     ),
     SeveralResults: ProblemType(
         406,
@@ -122,11 +124,11 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     NoResult: ProblemType(
         409,
         "The task ended without a result. A retry may produce one.",
-        "the task ended as FAILURE: the file ends before the picture does",
+        "the task ended as FAILURE: the file is truncated",
     ),
     NoWebhook: ProblemType(
         409,
-        "The task has no webhook that could be sent again.",
+        "The task has no webhook to send again.",
         "the task has no webhook to send again: it has no callback_url",
     ),
     KeyInUse: ProblemType(
@@ -145,13 +147,13 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         str(TaskRunning("3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e")),
     ),
     UploadGone: ProblemType(410, "The task cannot be retried because its upload was deleted.", str(UploadGone())),
-    # No `Connection: close`: closed with bytes unread, the socket is reset and the client never sees this answer.
+    # No `Connection: close`: closing with unread bytes resets the socket, and the client would not see the response.
     UploadTooLarge: ProblemType(413, "The file exceeds the size limit.", str(UploadTooLarge(33_554_432))),
     BodyTooLarge: ProblemType(413, "The body exceeds the size limit.", str(BodyTooLarge(16_384))),
     UnsupportedImage: ProblemType(415, "The file is not in a supported format.", str(UnsupportedImage(InputFormat))),
     RangeNotSatisfiable: ProblemType(
         416,
-        "The requested range begins after the end. `Content-Range` has the size of the result.",
+        "The requested range starts after the end of the result. `Content-Range` has its size.",
         str(RangeNotSatisfiable(48_213)),
     ),
     InvalidParameters: ProblemType(
@@ -185,4 +187,4 @@ def reason(kind: type[Exception]) -> str:
 
 
 REASONS = sorted(map(reason, PROBLEM_TYPES))
-"""All reasons for which requests are refused, other than by a status alone."""
+"""The names of all problem types in metrics."""

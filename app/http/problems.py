@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457), in this one place."""
+"""Exception handlers that turn errors into `application/problem+json` (RFC 9457)."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -35,32 +35,34 @@ ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 PROBLEM_JSON = "application/problem+json"
 
 RETRY_AFTER_S = "1"
-"""Seconds that a client is asked to wait for a task to finish, or for Redis or storage to come back."""
+"""`Retry-After` in seconds for a task that has not ended, and while Redis or storage is unavailable."""
 
-RETRY = Header("Retry-After", "In how many seconds to ask again.", "1", {"type": "string", "pattern": "^[0-9]+$"})
+RETRY = Header(
+    "Retry-After", "Seconds to wait before the next request.", "1", {"type": "string", "pattern": "^[0-9]+$"}
+)
 
 CHALLENGE = 'Bearer realm="darkroom"'
-"""What `WWW-Authenticate` asks for (RFC 6750, 3)."""
-_CHALLENGE = Header("WWW-Authenticate", "Which key is needed (RFC 6750).", CHALLENGE)
+"""The value of `WWW-Authenticate` (RFC 6750, 3)."""
+_CHALLENGE = Header("WWW-Authenticate", "The authentication scheme (RFC 6750).", CHALLENGE)
 
 BY_STATUS = "about:blank"
-"""The type of errors of which their status says it all (RFC 9457, 4.2.1): no such path, no such method, our own."""
+"""The type of errors that the status describes completely (RFC 9457, 4.2.1), such as 404 for an unknown path."""
 
 
 def type_uri(kind: type[Exception]) -> str:
-    """Return the type of an error in its problem document: a place in the documentation (RFC 9457, 3.1.1)."""
+    """Return the `type` of an error in its problem document, a link to the documentation (RFC 9457, 3.1.1)."""
     return f"/docs#{reason(kind).replace('_', '-')}" if kind in PROBLEM_TYPES else BY_STATUS
 
 
 class ProblemDocument(Struct, frozen=True):
-    """What went wrong (RFC 9457)."""
+    """A problem document (RFC 9457)."""
 
     type: str
     title: str
     status: int
     detail: str
     errors: list[Problem] | UnsetType = UNSET
-    """One for each field that is wrong."""
+    """One entry for each invalid field."""
 
 
 def _problem(kind: type[Exception], status: int, detail: str, problems: list[Problem] | UnsetType) -> ProblemDocument:
@@ -68,7 +70,7 @@ def _problem(kind: type[Exception], status: int, detail: str, problems: list[Pro
 
 
 def example(kind: type[Exception]) -> ProblemDocument:
-    """Return the document of an error as it may come."""
+    """Return an example of the document of an error."""
     known = PROBLEM_TYPES[kind]
     problems = [Problem(*known.example.split(": ", 1))] if kind is InvalidParameters else UNSET
     return _problem(kind, known.status, known.example, problems)
@@ -82,17 +84,17 @@ HEADERS: dict[type[Exception], tuple[Header, Callable[[Any], str]]] = {
     Unauthorized: (_CHALLENGE, lambda exc: CHALLENGE + (', error="invalid_token"' if exc.is_given else "")),
     AdminOnly: (_CHALLENGE, lambda _: f'{CHALLENGE}, error="insufficient_scope"'),
     RangeNotSatisfiable: (
-        Header("Content-Range", "How long the result is.", "bytes */18244"),
+        Header("Content-Range", "The size of the result in bytes.", "bytes */18244"),
         lambda exc: f"bytes */{exc.size}",
     ),
     **dict.fromkeys((QueueFull, OwnerQueueFull), (RETRY, lambda exc: str(exc.retry_after_s))),
     **dict.fromkeys((NotFinished, KeyInUse, RedisError, StorageUnavailable), (RETRY, lambda _: RETRY_AFTER_S)),
 }
-"""What says more about an error to programs."""
+"""Return the additional headers of an error response."""
 
 
-def _known(kind: type[Exception]) -> ExceptionHandler:
-    """Return the handler of an error in the table."""
+def _handler(kind: type[Exception]) -> ExceptionHandler:
+    """Return the exception handler of an error in the table."""
     status = PROBLEM_TYPES[kind].status
     header, value = HEADERS.get(kind, (None, str))
 
@@ -109,7 +111,7 @@ def _detail(exc: Exception) -> str:
     if not isinstance(exc, (RedisError, StorageUnavailable)):
         return str(exc)
     part = "Redis" if isinstance(exc, RedisError) else "storage"
-    logger.warning("%s is away: %s", part, exc)
+    logger.warning("%s is not available: %s", part, exc)
     return f"{part} is not available; try again later"
 
 
@@ -117,18 +119,18 @@ async def _http_error(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, HTTPException):
         raise exc
     _count(request, HTTPStatus(exc.status_code).name.lower())
-    headers = {"Allow": _allowed(request)} if exc.status_code == 405 else exc.headers
+    headers = {"Allow": _allow(request)} if exc.status_code == 405 else exc.headers
     return _response(_problem(HTTPException, exc.status_code, exc.detail, UNSET), headers)
 
 
-def _allowed(request: Request) -> str:
-    """Return the methods of all routes with the request's path; Starlette's own answer names those of the first."""
+def _allow(request: Request) -> str:
+    """Return the methods of all routes with the path of the request; Starlette only names those of the first route."""
     routes = [each for each in request.app.routes if isinstance(each, Route) and each.methods]
-    found = (each.methods for each in routes if each.matches(request.scope)[0] is not Match.NONE)
-    return ", ".join(sorted({method for methods in found for method in methods or ()}))
+    method_sets = (each.methods for each in routes if each.matches(request.scope)[0] is not Match.NONE)
+    return ", ".join(sorted({method for methods in method_sets for method in methods or ()}))
 
 
-async def _unexpected(request: Request, exc: Exception) -> Response:
+async def _internal_error(request: Request, exc: Exception) -> Response:
     _count(request, HTTPStatus(500).name.lower())
     return _response(_problem(type(exc), 500, "internal error; the log of the server has the cause", UNSET), None)
 
@@ -137,16 +139,16 @@ def _count(request: Request, known: str) -> None:
     request.state["tasks"].stats.count(REFUSALS, known)
 
 
-# Every handler is async: Starlette would send a plain function through a thread pool, which overload fills.
+# Every handler is async: Starlette runs plain functions in a thread pool, which is exhausted under overload.
 EXCEPTION_HANDLERS: dict[type[Exception], ExceptionHandler] = {
-    **{kind: _known(kind) for kind in PROBLEM_TYPES},
+    **{kind: _handler(kind) for kind in PROBLEM_TYPES},
     HTTPException: _http_error,
-    # Starlette raises the error again after this answer, so the server logs its traceback.
-    Exception: _unexpected,
+    # Starlette raises the error again after this response, so the server logs the traceback.
+    Exception: _internal_error,
 }
 
 
 async def answer_to(exc: Exception, request: Request) -> Response:
-    """Answer what was raised before the routes, where Starlette does not look into the table."""
+    """Respond to an error raised in a middleware, where Starlette does not apply exception handlers."""
     kind = next(kind for kind in type(exc).__mro__ if kind in EXCEPTION_HANDLERS)
     return await EXCEPTION_HANDLERS[kind](request, exc)

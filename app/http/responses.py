@@ -1,4 +1,4 @@
-"""JSON out, by the same library that decodes it; with a line end, for people with curl."""
+"""Responses: JSON (encoded by msgspec, with a newline at the end for terminals), static files and HTML pages."""
 
 import gzip
 import hashlib
@@ -25,20 +25,20 @@ def json_response(
 STATIC = Path(__file__).parent.parent / "static"
 
 HEADERS = {
-    # Whatever is not named is forbidden; pictures are shown from memory too (blob:).
+    # Everything else is forbidden; the pages show images from memory as well (blob:).
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # asked again each time, and answered with 304: a new version shows at once
+    "Cache-Control": "no-cache",  # browsers revalidate each time and get 304, so that a new version shows at once
     "Vary": "Accept-Encoding",
 }
 
 
 class File(Struct, frozen=True):
-    """A file's bytes, and a quarter of them compressed."""
+    """The bytes of a static file, plain and compressed with gzip."""
 
     body: bytes
     gzipped: bytes
@@ -46,7 +46,7 @@ class File(Struct, frozen=True):
 
     @property
     def etag(self) -> str:
-        """Weak, for both encodings mean the same (RFC 9110, 8.8.1)."""
+        """A weak ETag, because both encodings share it (RFC 9110, 8.8.1)."""
         return f'W/"{hashlib.sha256(self.body).hexdigest()[:16]}"'
 
 
@@ -64,14 +64,14 @@ def send(request: Request[Any], file: File) -> Response:
 
 
 def html_page(name: str, path: str) -> str:
-    """Return an HTML file of `app/static` with the masthead, whose link to `path` is marked as the current page."""
+    """Return an HTML file of `app/static` with the masthead, in which the link to `path` is the current page."""
     masthead = (STATIC / "shared" / "masthead.html").read_text()
     masthead = re.sub(rf'(<a href="{path}")(?=>)', r'\1 aria-current="page"', masthead)
     return (STATIC / name).read_text().replace("  <!-- masthead -->\n", masthead)
 
 
 class Documents(Protocol):
-    """The documentation of the API as it is sent; `app.openapi.rendering` makes it."""
+    """The encoded documentation of the API, which `app.openapi.rendering` creates."""
 
     @property
     def openapi(self) -> File: ...
@@ -80,4 +80,4 @@ class Documents(Protocol):
     def page(self) -> File: ...
 
     def postman(self, address: str, /) -> File:
-        """Return the Postman collection for the address under which the API was asked for it."""
+        """Return the Postman collection for the base URL of the request."""

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the routes: from what is said beside their handlers, and from the types that they use."""
+"""The OpenAPI 3.1 document, built from the metadata of the route handlers and the types that they use."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
@@ -34,8 +34,8 @@ from worker.imaging.plan import Output
 from worker.operations import AnyOperation
 
 SUMMARY = (
-    "Image processing with a queue: upload a picture and say what is to be done, get a task's id at once, watch the "
-    "task, fetch the result. Errors are `application/problem+json` (RFC 9457); their `type` leads to what it means."
+    "Image processing with a queue: upload an image and choose an operation, get a task id at once, watch the "
+    "task, fetch the result. Errors are `application/problem+json` (RFC 9457); their `type` links to a description."
 )
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -44,9 +44,9 @@ _FORM_TYPES = (JSON, "application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def document(routes: Sequence[BaseRoute], settings: Settings, presets: Presets) -> dict[str, Any]:
-    """Describe the routes, but for those that are not `include_in_schema`; raises `KeyError` for one never described.
+    """Return the document of the routes with `include_in_schema`; raise `KeyError` for one without metadata.
 
-    The form's schemas follow the settings: how many operations, which presets, whether keys are needed.
+    The schemas of the form depend on the settings: the number of operations, the presets, whether keys are required.
     """
     described = [
         (route, description_of(route.endpoint))
@@ -84,12 +84,12 @@ def document(routes: Sequence[BaseRoute], settings: Settings, presets: Presets) 
             "examples": {_short(kind): _problem_example(kind) for kind in PROBLEM_TYPES},
             "headers": {REQUEST_ID.name: _header(REQUEST_ID)},
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "`python -m app.keys NAME` makes one."},
+                "key": {"type": "http", "scheme": "bearer", "description": "`python -m app.keys NAME` creates one."},
                 "link": {
                     "type": "apiKey",
                     "in": "query",
                     "name": "signature",
-                    "description": "Of a link that `POST /tasks/{task_id}/link` gives.",
+                    "description": "The signature of a link from `POST /tasks/{task_id}/link`.",
                 },
             },
         },
@@ -97,7 +97,7 @@ def document(routes: Sequence[BaseRoute], settings: Settings, presets: Presets) 
 
 
 def _schemas(descriptions: Iterable[Description]) -> dict[str, Schema]:
-    """Return the schemas of all types that are sent, or read from JSON bodies."""
+    """Return the schemas of all types in responses and JSON bodies."""
     kinds: list[Any] = [ProblemDocument, TaskEvent, WebhookEvent, AnyOperation, Output]
     for description in descriptions:
         kinds += [answer.kind for answer in description.answers if answer.kind is not None]
@@ -111,7 +111,7 @@ def _schema(kind: type) -> Schema:
 
 
 class _Writer:
-    """Writes operations; holds what is the same for all of them."""
+    """Builds the operations (methods of paths) of the document."""
 
     def __init__(self, form: dict[str, Any], *, needs_key: bool) -> None:
         self._form = form
@@ -156,15 +156,15 @@ def _parameters(route: Route, description: Description) -> Iterator[dict[str, An
     for name, schema in parameters(description.query).items() if description.query is not None else ():
         text = schema.pop("description", None)
         if "default" in schema and not schema["default"] and schema.get("type") == "array":
-            del schema["default"]  # it is the one list that cannot be written
+            del schema["default"]  # the only type that msgspec cannot encode
         style = {"explode": False} if schema.get("type") == "array" else {}
-        required = {"required": True} if name in _required(description.query) else {}
+        required = {"required": True} if name in _required_names(description.query) else {}
         yield {"name": name, "in": "query", "description": text, "schema": schema, **style, **required}
     for header in description.headers:
         yield {"name": header.name, "in": header.place, **_header(header)}
 
 
-def _required(kind: type[msgspec.Struct] | None) -> set[str]:
+def _required_names(kind: type[msgspec.Struct] | None) -> set[str]:
     return set() if kind is None else {field.name for field in msgspec.structs.fields(kind) if field.required}
 
 
@@ -203,21 +203,21 @@ def _text(answer: Answer) -> dict[str, Any]:
 
 
 def _problems(route: Route, description: Description) -> list[type[Exception]]:
-    """Return what can go wrong: what the description says and what follows from the path and the parameters."""
-    path, found = route.path, list(description.problems)
+    """Return the possible problems: those of the description, the path and the parameters."""
+    path, problems = route.path, list(description.problems)
     if path not in PUBLIC_PATHS:
-        found += [Unauthorized, RedisError]
+        problems += [Unauthorized, RedisError]
         if not SAFE_METHODS & (route.methods or set()):
-            found += [WrongToken, ReadOnlySession]
+            problems += [WrongToken, ReadOnlySession]
     if path in ADMIN_PATHS:
-        found.append(AdminOnly)
+        problems.append(AdminOnly)
     if path not in HEALTH_PATHS:
-        found += [NotServedHere, HostNotAllowed]
+        problems += [NotServedHere, HostNotAllowed]
     if not SAFE_METHODS & (route.methods or set()):
-        found.append(ForeignOrigin)
+        problems.append(ForeignOrigin)
     if description.query is not None:
-        found.append(InvalidParameters)
-    return sorted(dict.fromkeys(found), key=lambda kind: (PROBLEM_TYPES[kind].status, _short(kind)))
+        problems.append(InvalidParameters)
+    return sorted(dict.fromkeys(problems), key=lambda kind: (PROBLEM_TYPES[kind].status, _short(kind)))
 
 
 def _problem_responses(kinds: list[type[Exception]]) -> dict[str, Any]:
@@ -249,17 +249,17 @@ def _problem_example(kind: type[Exception]) -> dict[str, Any]:
 def _webhook() -> dict[str, Any]:
     event = WebhookEvent("task.succeeded", "2026-03-01T12:00:00.061Z", task_status(DONE))
     headers = (
-        Header("webhook-id", "The same for every attempt.", MESSAGE_ID),
-        Header("webhook-timestamp", "When the attempt was made (Unix seconds).", "1772366400"),
+        Header("webhook-id", "The id of the message, the same for every attempt.", MESSAGE_ID),
+        Header("webhook-timestamp", "The time of the attempt (Unix seconds).", "1772366400"),
         Header(
             "webhook-signature",
-            "`v1,` and HMAC-SHA256 in base64; two while secrets change.",
+            "`v1,` and an HMAC-SHA256 in base64; two of them during a rotation of secrets.",
             "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
         ),
     )
     return {
         "operationId": "taskEnded",
-        "summary": "Sent to the `callback_url` of a task when it ends, by the Standard Webhooks specification",
+        "summary": "Sent to the `callback_url` of a task when it ends, following the Standard Webhooks specification",
         "parameters": [{"name": each.name, "in": "header", "required": True, **_header(each)} for each in headers],
         "requestBody": {
             "content": {
@@ -270,8 +270,8 @@ def _webhook() -> dict[str, Any]:
             }
         },
         "responses": {
-            "2XX": {"description": "Taken."},
-            "410": {"description": "Never again for this message."},
-            "default": {"description": "Tried again, ten times over three days; `Retry-After` is honoured."},
+            "2XX": {"description": "Received."},
+            "410": {"description": "No more attempts for this message."},
+            "default": {"description": "Up to ten attempts over three days; `Retry-After` is respected."},
         },
     }

@@ -1,4 +1,4 @@
-"""Tasks as they may be, for the examples in the documentation: what the views make of them is what is sent."""
+"""Example tasks, whose views are the examples of the documentation."""
 
 import msgspec
 
@@ -50,9 +50,7 @@ WAITING = _task(_ONE, Status.PENDING)
 RUNNING = _task(_ONE, Status.STARTED, **_BEGUN)
 DONE = _task(_ONE, Status.SUCCESS, **_ENDED, progress=1, outputs_json=msgspec.json.encode({"": _OUTPUT}))
 DONE_TWICE = _task(_TWO, Status.SUCCESS, **_ENDED)
-FAILED = _task(
-    _ONE, Status.FAILURE, **_ENDED, error="the file ends before the picture does", error_code=ErrorCode.PICTURE
-)
+FAILED = _task(_ONE, Status.FAILURE, **_ENDED, error="the file is truncated", error_code=ErrorCode.PICTURE)
 REVOKED = _task(_ONE, Status.REVOKED, ended_ms=_AT_MS + 40)
 
 STATUSES = {

@@ -1,4 +1,4 @@
-"""A Postman Collection v2.1.0 (https://schema.postman.com) of an OpenAPI document: a request for each route."""
+"""Convert an OpenAPI document to a Postman Collection v2.1.0 (https://schema.postman.com), one request per route."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,18 @@ SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 FORM = "multipart/form-data"
 
 SHOWN_FORM = "resize"
-"""The example that the request for a new task is filled in with."""
+"""Name of the example in the request that creates a task."""
 
 KEEP_TASK = [
     "if (pm.response.code === 202) {",
     "    pm.collectionVariables.set('task_id', pm.response.json().task_id);",
     "}",
 ]
-"""Run by Postman after an upload: all requests about a task are about the last one."""
+"""Script that Postman runs after an upload: the other requests then use the id of the new task."""
 
 
 def collection(document: Mapping[str, Any], address: str) -> dict[str, Any]:
-    """Return the collection for an API at `address`."""
+    """Return the collection for an API with the base URL `address`."""
     info = document["info"]
     return {
         "info": {
@@ -37,8 +37,8 @@ def collection(document: Mapping[str, Any], address: str) -> dict[str, Any]:
         },
         "variable": [
             {"key": "baseUrl", "value": address},
-            {"key": "apiKey", "value": "", "description": "Only where the server asks for one."},
-            {"key": "task_id", "value": "", "description": "Set by each upload."},
+            {"key": "apiKey", "value": "", "description": "Only if the server requires one."},
+            {"key": "task_id", "value": "", "description": "Set by the last upload."},
         ],
         "auth": {"type": "bearer", "bearer": [{"key": "token", "value": "{{apiKey}}", "type": "string"}]},
         "item": [{"name": tag["name"], "item": list(_items(document, tag["name"]))} for tag in document["tags"]],
@@ -71,7 +71,7 @@ def _item(document: Mapping[str, Any], path: str, method: str, operation: Mappin
 
 
 def _entry(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a header or a query parameter, filled in and left out until it is wanted."""
+    """Return a header or a query parameter with its example value, disabled until the user enables it."""
     example = parameter.get("example", parameter["schema"].get("default", ""))
     return {
         "key": parameter["name"],
@@ -130,7 +130,7 @@ def _responses(operation: Mapping[str, Any], request: Mapping[str, Any]) -> Iter
         for media_type, content in response.get("content", {}).items():
             for name, example in content.get("examples", {}).items():
                 if "value" not in example:
-                    continue  # problems are the same for all: the documentation has them
+                    continue  # the documentation describes the problems, which are the same for all requests
                 value = example["value"]
                 yield {
                     "name": f"{status} {name}",

@@ -1,4 +1,4 @@
-"""HTML written from Python: what is put in as text is text, whatever it holds."""
+"""The reference page `/docs`, as HTML generated from the OpenAPI document; all text is escaped."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,30 +13,30 @@ from app.openapi.schemas import FILE, Schema
 
 
 class Html(str):
-    """Markup, which is not escaped again."""
+    """Markup that is already escaped."""
 
     __slots__ = ()
 
 
 def tag(name: str, *children: str, **attributes: str) -> Html:
-    """Return an element; an attribute named `class_` is `class`."""
-    given = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
-    return Html(f"<{name}{given}>{joined(*children)}</{name}>")
+    """Return an element; the attribute `class_` becomes `class`."""
+    attribute_text = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{attribute_text}>{join_html(*children)}</{name}>")
 
 
-def joined(*parts: str) -> Html:
+def join_html(*parts: str) -> Html:
     return Html("".join(part if isinstance(part, Html) else escape(part) for part in parts))
 
 
 def prose(text: str) -> Html:
-    """Return the text of a docstring: its paragraphs, and its `code`."""
-    return joined(*(tag("p", line(paragraph)) for paragraph in text.split("\n\n") if paragraph))
+    """Convert the text of a docstring to HTML: its paragraphs and its `code`."""
+    return join_html(*(tag("p", line(paragraph)) for paragraph in text.split("\n\n") if paragraph))
 
 
 def line(text: str) -> Html:
-    """Return one paragraph's text: with its `code`."""
+    """Convert one paragraph with its `code`."""
     parts = re.split(r"`([^`]+)`", text)
-    return joined(*(tag("code", part) if number % 2 else part for number, part in enumerate(parts)))
+    return join_html(*(tag("code", part) if number % 2 else part for number, part in enumerate(parts)))
 
 
 _FRAME = html_page("docs/docs.html", "/docs")
@@ -47,7 +47,7 @@ _ORIGIN = "http://127.0.0.1:8000"
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """Return the page; every operation, form, problem type and schema has an anchor."""
+    """Return the page, with an anchor for each operation, form, problem type and schema."""
     before, _, after = _FRAME.partition(_PLACE)
     parts = (_beginning(document), _contents(document), *_sections(document))
     return before + tag("main", *parts, class_="page docs", id="main") + after
@@ -81,7 +81,7 @@ def _contents(document: Mapping[str, Any]) -> Html:
 
 
 Operation = tuple[str, str, Mapping[str, Any]]
-"""Its path, its method and what the document says of it."""
+"""Path, method and description of an operation."""
 
 
 def _operations(document: Mapping[str, Any], name: str) -> list[Operation]:
@@ -130,7 +130,7 @@ def _operation(document: Mapping[str, Any], operation: Operation) -> Html:
 
 
 def _curl(operation: Operation) -> str:
-    """Return a command that makes such a request."""
+    """Return a curl command for the operation."""
     path, method, about = operation
     options = "" if method == "get" else f"-X {method.upper()} "
     if _FORM in about.get("requestBody", {}).get("content", {}):
@@ -142,21 +142,20 @@ def _curl(operation: Operation) -> str:
 
 def _parameters(parameters: Iterable[Mapping[str, Any]]) -> Html:
     rows = [
-        (each["name"], each["in"], _admitted(each["schema"]), line(each.get("description") or ""))
-        for each in parameters
+        (each["name"], each["in"], _values(each["schema"]), line(each.get("description") or "")) for each in parameters
     ]
-    return joined(tag("h3", "Parameters"), _table(rows)) if rows else Html()
+    return join_html(tag("h3", "Parameters"), _table(rows)) if rows else Html()
 
 
 def _form(document: Mapping[str, Any], content: Mapping[str, Any]) -> Html:
     schemas, examples = document["components"]["schemas"], content["examples"]
     names = [reference["$ref"].rpartition("/")[2] for reference in content["schema"]["anyOf"]]
-    return joined(
+    return join_html(
         tag("h3", "Fields of every form"),
         _fields(schemas["PictureFields"]),
-        tag("h3", "How the result is written"),
+        tag("h3", "Format of the result"),
         _fields(schemas["OutputFields"]),
-        tag("h3", "What is done: one of these"),
+        tag("h3", "Operations, of which one is required"),
         *(_kind_of_form(name, schemas[name]) for name in names),
         tag("h3", "Examples"),
         tag("pre", "\n".join(_command(each["value"]) for each in examples.values())),
@@ -177,17 +176,17 @@ def _kind_of_form(name: str, schema: Schema) -> Html:
 
 def _command(form: Mapping[str, Any]) -> str:
     fields = " ".join(
-        f"-F {name}={_quoted(f'@{value}' if value == FILE else str(value))}" for name, value in form.items()
+        f"-F {name}={_quote(f'@{value}' if value == FILE else str(value))}" for name, value in form.items()
     )
     return f"curl {fields} {_ORIGIN}/process-image/"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return text if re.fullmatch(r"[\w@.,:/-]+", text) else f"'{text}'"
 
 
 def _body(content: Mapping[str, Any]) -> Html:
-    return joined(tag("h3", "Body"), tag("p", _admitted(content["schema"])), _json(content["example"]))
+    return join_html(tag("h3", "Body"), tag("p", _values(content["schema"])), _json(content["example"]))
 
 
 def _answer(status: str, response: Mapping[str, Any]) -> Html:
@@ -201,7 +200,7 @@ def _answer(status: str, response: Mapping[str, Any]) -> Html:
         "details",
         tag("summary", tag("code", status), " ", line(response["description"])),
         *(
-            tag("p", tag("code", media_type), " ", _admitted(content.get("schema", {})))
+            tag("p", tag("code", media_type), " ", _values(content.get("schema", {})))
             for media_type, content in contents.items()
         ),
         *(tag("p", fact) for fact in facts),
@@ -213,7 +212,7 @@ def _example(name: str, example: Mapping[str, Any]) -> Html:
     if "$ref" in example:
         return tag("p", "Type: ", tag("a", name, href=f"#{name}"))
     value = example["value"]
-    return joined(tag("p", f"{name}:"), tag("pre", value) if isinstance(value, str) else _json(value))
+    return join_html(tag("p", f"{name}:"), tag("pre", value) if isinstance(value, str) else _json(value))
 
 
 def _problem(name: str, example: Mapping[str, Any]) -> Html:
@@ -228,14 +227,14 @@ def _problem(name: str, example: Mapping[str, Any]) -> Html:
 
 def _schema_section(name: str, schema: Schema) -> Html:
     about = prose(schema.get("description", ""))
-    inside = _fields(schema) if "properties" in schema else tag("p", _admitted(schema))
+    inside = _fields(schema) if "properties" in schema else tag("p", _values(schema))
     return tag("article", tag("h3", name), about, inside, id=f"schema-{name}")
 
 
 def _fields(schema: Schema) -> Html:
     required = schema.get("required", ())
     return _table(
-        (name, "required" if name in required else "", _admitted(about), line(about.get("description", "")))
+        (name, "required" if name in required else "", _values(about), line(about.get("description", "")))
         for name, about in schema["properties"].items()
     )
 
@@ -248,21 +247,21 @@ def _table(rows: Iterable[tuple[str, str, Html, Html]]) -> Html:
     return tag("div", tag("table", tag("tbody", *lines)), class_="wide") if lines else tag("p", "None.")
 
 
-def _admitted(schema: Schema) -> Html:
-    """Say in short which values a schema admits."""
+def _values(schema: Schema) -> Html:
+    """Describe the values that a schema allows in a few words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return tag("a", name, href=f"#schema-{name}")
     if "anyOf" in schema:
-        first, *others = [_admitted(each) for each in schema["anyOf"]]
-        return joined(first, *(joined(" or ", other) for other in others))
+        first, *others = [_values(each) for each in schema["anyOf"]]
+        return join_html(first, *(join_html(" or ", other) for other in others))
     if "enum" in schema or "const" in schema:
-        return joined(", ".join(map(str, schema.get("enum", [schema.get("const")]))))
+        return join_html(", ".join(map(str, schema.get("enum", [schema.get("const")]))))
     if "contentSchema" in schema:
-        return joined("JSON: ", _admitted(schema["contentSchema"]))
+        return join_html("JSON: ", _values(schema["contentSchema"]))
     if schema.get("type") == "array":
-        return joined("list of ", _admitted(schema["items"]))
-    return joined(", ".join((schema.get("format") or schema.get("type", "any"), *_bounds(schema))))
+        return join_html("list of ", _values(schema["items"]))
+    return join_html(", ".join((schema.get("format") or schema.get("type", "any"), *_bounds(schema))))
 
 
 _BOUNDS = {
@@ -275,12 +274,12 @@ _BOUNDS = {
 
 
 def _bounds(schema: Schema) -> list[str]:
-    found = []
+    limits = []
     for key, words in _BOUNDS.items():
         if schema.get(key) is not None:
             value = schema[key]
-            found.append(words.format(msgspec.json.encode(value).decode() if isinstance(value, bool) else value))
-    return found
+            limits.append(words.format(msgspec.json.encode(value).decode() if isinstance(value, bool) else value))
+    return limits
 
 
 def _json(value: Any) -> Html:

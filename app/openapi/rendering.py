@@ -1,4 +1,4 @@
-"""The documentation as it is sent: each document is written when it is first asked for, and kept."""
+"""Encode the documents of the documentation; each is built at the first request and cached."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
@@ -17,16 +17,16 @@ from app.tasks.presets import Presets
 
 
 class Documents:
-    """What there is to read about these routes under these settings."""
+    """The documentation of the routes under the given settings."""
 
     def __init__(self, routes: Sequence[BaseRoute], settings: Settings, presets: Presets) -> None:
         self._describe: Callable[[], dict[str, Any]] = lambda: document(routes, settings, presets)
         self.postman: Callable[[str], File] = lru_cache(maxsize=8)(self._collection)
-        """By the address under which the API was asked for it."""
+        """Postman collections by the base URL of the request."""
 
     @cached_property
     def _document(self) -> dict[str, Any]:
-        # Examples are of our types until here.
+        # Examples are structs until here.
         described: dict[str, Any] = msgspec.to_builtins(self._describe())
         return described
 

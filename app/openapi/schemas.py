@@ -1,4 +1,4 @@
-"""JSON Schemas of what clients write: from the types that read it, without the null that only answers have."""
+"""JSON Schemas of forms and parameters, from the types that parse them, without the null of responses."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,41 +15,41 @@ from worker.operations.base import Operation
 from worker.outbound.client import MAX_URL_LENGTH
 
 Schema = dict[str, Any]
-"""JSON Schema 2020-12, which is OpenAPI 3.1's too."""
+"""A JSON Schema 2020-12, as OpenAPI 3.1 uses it."""
 
 
 def takes_overlay(kind: type[Operation]) -> bool:
-    """Tell whether an operation can make something of a second picture."""
+    """Return whether an operation can use a second image."""
     return kind.uses_overlay is not Operation.uses_overlay
 
 
 def parameters(kind: type[msgspec.Struct]) -> dict[str, Schema]:
-    """Return each field's JSON Schema by its name, with every reference resolved."""
+    """Return the JSON Schema of each field by name, with all references resolved."""
     (schema,), components = msgspec.json.schema_components([kind], ref_template="{name}")
     properties: Schema = components[schema["$ref"]]["properties"]
-    return {name: _resolved(field, components) for name, field in properties.items() if name != "operation"}
+    return {name: _resolve(field, components) for name, field in properties.items() if name != "operation"}
 
 
-def _resolved(schema: Schema, components: Schema) -> Schema:
-    """Put a referenced component in the place of its reference, and leave out the null that only JSON could send."""
+def _resolve(schema: Schema, components: Schema) -> Schema:
+    """Replace a reference by its component, and remove null, which a form cannot send."""
     if "anyOf" in schema:
         [chosen] = [option for option in schema["anyOf"] if option != {"type": "null"}]
         rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-        return _resolved({**rest, **chosen}, components)
+        return _resolve({**rest, **chosen}, components)
     if "$ref" in schema:
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         return {**components[schema["$ref"]], **rest}
     if "allOf" in schema:
         [chosen] = schema["allOf"]
         rest = {key: value for key, value in schema.items() if key != "allOf"}
-        return _resolved({**rest, **chosen}, components)
+        return _resolve({**rest, **chosen}, components)
     if "items" in schema:
-        return {**schema, "items": _resolved(schema["items"], components)}
+        return {**schema, "items": _resolve(schema["items"], components)}
     return schema
 
 
 FILE = "photo.jpg"
-"""Stands for a file's bytes in examples."""
+"""File name that stands for the bytes of a file in examples."""
 
 _PIPELINE = [{"operation": "resize", "width": 800}, {"operation": "sharpen"}]
 
@@ -62,26 +62,29 @@ _BINARY = {"type": "string", "format": "binary"}
 
 _JSON = {"contentMediaType": "application/json"}
 
-# No `format: uri`: what browsers show with spaces and umlauts is taken too.
+# No `format: uri`: URLs with spaces and non-ASCII letters are accepted as well.
 _URL = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://", "maxLength": MAX_URL_LENGTH}
 
 PICTURE: dict[str, Schema] = {
-    "file": {**_BINARY, "description": "The picture; its own bytes tell its format, whatever its name says."},
-    "url": {**_URL, "description": "Where the worker fetches the picture, instead of `file`. Public addresses alone."},
+    "file": {**_BINARY, "description": "The image. Its format is detected from its content, not from its name."},
+    "url": {
+        **_URL,
+        "description": "URL of the image, which the worker fetches, instead of `file`. Only public addresses.",
+    },
     "callback_url": {
         **_URL,
-        "description": "Where a webhook is sent when the task ends (Standard Webhooks). Needs `WEBHOOK_SECRETS`.",
+        "description": "URL that gets a webhook when the task ends (Standard Webhooks). Requires `WEBHOOK_SECRETS`.",
     },
 }
 """Fields of every form."""
 
 OVERLAY: dict[str, Schema] = {
-    "overlay": {**_BINARY, "description": "A second picture, for watermark to lay over the first."}
+    "overlay": {**_BINARY, "description": "A second image, which `watermark` places over the first."}
 }
 
 
 def form_components(settings: Settings, presets: Presets) -> dict[str, Schema]:
-    """Return the schemas that the form is made of, by name."""
+    """Return the schemas of the form by name."""
     output = parameters(Output)
     shared = {
         "PictureFields": _object(PICTURE),
@@ -91,37 +94,40 @@ def form_components(settings: Settings, presets: Presets) -> dict[str, Schema]:
     if not settings.only_presets:
         components |= {_form_name(kind): _operation_form(name, kind) for name, kind in OPERATIONS.items()}
         components["PipelineForm"] = _form(
-            "Several operations in a row.",
-            {"operations": _json("Pipeline", "The operations, in order; none at all only converts."), **OVERLAY},
-            _referred("OutputFields", output),
+            "A pipeline of operations.",
+            {
+                "operations": _json("Pipeline", "The operations in order; an empty list only converts the format."),
+                **OVERLAY,
+            },
+            _references("OutputFields", output),
         )
         components["VariantsForm"] = _form(
-            "Several results of one picture, which is decoded once.",
-            {"variants": _json("Variants", "Name -> operations and form of a result."), **OVERLAY},
+            "Several results of one image, which is decoded once.",
+            {"variants": _json("Variants", "Name -> operations and output of a result."), **OVERLAY},
         )
     if presets.by_name:
-        preset = {"enum": list(presets.by_name), "description": "What the server's own presets say."}
-        components["PresetForm"] = _form("What a preset asks for.", {"preset": preset, **OVERLAY})
+        preset = {"enum": list(presets.by_name), "description": "A preset of the server."}
+        components["PresetForm"] = _form("The name of the preset.", {"preset": preset, **OVERLAY})
     return components
 
 
 def form_schema(components: Mapping[str, Schema]) -> Schema:
-    """Return the schema of the form, which is one of those among the components.
+    """Return the schema of the form, which is one of the forms among the components.
 
-    The files are named here once more: tools that send forms look no further for them.
+    It repeats the file fields, because tools that send forms do not search the components for them.
     """
     forms = [_reference(name) for name in components if name.endswith("Form")]
-    return {**_object({**_referred("PictureFields", PICTURE), **OVERLAY}), "anyOf": forms}
+    return {**_object({**_references("PictureFields", PICTURE), **OVERLAY}), "anyOf": forms}
 
 
 def form_examples(settings: Settings, presets: Presets) -> dict[str, Any]:
-    """Return a form for everything that can be asked for, by name; the bytes of a file are left to imagine."""
+    """Return an example form for each kind of request, by name; `FILE` stands for the bytes of files."""
     forms: dict[str, Any] = {}
     if not settings.only_presets:
         for name, kind in OPERATIONS.items():
             forms[name] = {"operation": name, **{field: _text(value) for field, value in kind.example.items()}}
-        forms["several operations"] = {"operations": _encoded(_PIPELINE), "max_bytes": 60_000}
-        forms["several results"] = {"variants": _encoded(_VARIANTS)}
+        forms["several operations"] = {"operations": _encoding(_PIPELINE), "max_bytes": 60_000}
+        forms["several results"] = {"variants": _encoding(_VARIANTS)}
         forms["another format"] = {"operations": "[]", "format": "webp", "quality": 75}
     forms |= {f"preset {name}": {"preset": name} for name in presets.by_name}
     return {name: {"value": {"file": FILE, **form}} for name, form in forms.items()}
@@ -133,7 +139,7 @@ def _operation_form(name: str, kind: type[Operation]) -> Schema:
     overlay = OVERLAY if takes_overlay(kind) else {}
     output = {
         field: schema
-        for field, schema in _referred("OutputFields", Output.__struct_fields__).items()
+        for field, schema in _references("OutputFields", Output.__struct_fields__).items()
         if field not in own
     }
     return _form(_first_line(kind), {"operation": {"const": name}, **own, **overlay}, output, required)
@@ -150,10 +156,10 @@ def _first_line(kind: type) -> str:
 def _form(
     description: str, own: Mapping[str, Schema], others: Mapping[str, Schema] = NOTHING, required: Sequence[str] = ()
 ) -> Schema:
-    """Return the schema of a form that must have the first of `own` and those that are required."""
+    """Return the schema of a form that requires the first field of `own` and `required`."""
     return {
         "description": description,
-        **_object({**own, **others, **_referred("PictureFields", PICTURE)}),
+        **_object({**own, **others, **_references("PictureFields", PICTURE)}),
         "required": [next(iter(own)), *required],
         "oneOf": [{"required": ["file"]}, {"required": ["url"]}],
         "additionalProperties": False,
@@ -161,12 +167,12 @@ def _form(
 
 
 def _json_components(output: Mapping[str, Schema], max_operations: int) -> dict[str, Schema]:
-    """Return the schemas of what is written as JSON in fields."""
-    # Answers show every parameter, and null for one that is not given; requests leave it out.
-    given = {"$ref": "#/components/schemas/Step", "additionalProperties": {"not": {"type": "null"}}}
+    """Return the schemas of fields that contain JSON."""
+    # Responses contain every parameter, with null for one that is not set; requests omit it.
+    step = {"$ref": "#/components/schemas/Step", "additionalProperties": {"not": {"type": "null"}}}
     variant = {"operations": _reference("Pipeline"), **output}
     return {
-        "Pipeline": {"type": "array", "items": given, "maxItems": max_operations, "examples": [_PIPELINE]},
+        "Pipeline": {"type": "array", "items": step, "maxItems": max_operations, "examples": [_PIPELINE]},
         "VariantWish": {**_object(variant), "additionalProperties": False},
         "Variants": {
             "type": "object",
@@ -184,7 +190,7 @@ def _json(component: str, description: str) -> Schema:
 
 
 def _as_field(schema: Schema) -> Schema:
-    """Return the schema of a field of the form: lists come as JSON, truth also as 1 or 0."""
+    """Return the schema of a form field: lists are JSON, booleans may also be 1 or 0."""
     description = {"description": schema["description"]} if "description" in schema else {}
     content = {key: value for key, value in schema.items() if key not in ("description", "default")}
     default = {"default": schema["default"]} if "default" in schema else {}
@@ -200,7 +206,7 @@ def _object(properties: Mapping[str, Schema]) -> Schema:
     return {"type": "object", "properties": dict(properties)}
 
 
-def _referred(component: str, fields: Iterable[str]) -> dict[str, Schema]:
+def _references(component: str, fields: Iterable[str]) -> dict[str, Schema]:
     return {name: {"$ref": f"#/components/schemas/{component}/properties/{name}"} for name in fields}
 
 
@@ -209,8 +215,8 @@ def _reference(component: str) -> Schema:
 
 
 def _text(value: Any) -> Any:
-    return _encoded(value) if isinstance(value, list) else value
+    return _encoding(value) if isinstance(value, list) else value
 
 
-def _encoded(value: Any) -> str:
+def _encoding(value: Any) -> str:
     return msgspec.json.encode(value).decode()

@@ -3,7 +3,7 @@
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
-from app.routes.catalogue import operations, presets
+from app.routes.catalog import operations, presets
 from app.routes.event_streams import all_events, task_events
 from app.routes.health import livez, readyz
 from app.routes.monitoring import list_workers, metrics, statistics
@@ -18,46 +18,47 @@ from app.routes.timeline import timeline
 
 
 class _TaskId(StringConvertor):
-    """What stands for a task's id in `/tasks/{task_id}`, beside the paths that have a meaning of their own there."""
+    """Convertor of task ids in paths, which excludes other routes such as `/tasks/retry`."""
 
     regex = "(?!retry$)[^/]+"
 
 
-register_url_convertor("task_id", _TaskId())
-
-ROUTES = [
-    *PAGES,
-    Route("/process-image/", process_image, methods=["POST"]),
-    # A redirect to the slash would lose the upload: clients turn it into a GET, or do not follow it.
-    Route("/process-image", process_image, methods=["POST"], include_in_schema=False),
-    Route("/task-status/{task_id}", task_status),
-    Route("/task-result/{task_id}", task_result),
-    Route("/processed/{task_id}/{name}", output),
-    Route("/tasks", list_tasks),
-    Route("/tasks/retry", retry_tasks, methods=["POST"]),
-    Route("/tasks/{task_id:task_id}", record),
-    Route("/tasks/{task_id:task_id}", delete, methods=["DELETE"]),
-    Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
-    Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
-    Route("/tasks/{task_id}/link", link, methods=["POST"]),
-    Route("/tasks/{task_id}/events", task_events),
-    Route("/tasks/{task_id}/timeline", timeline),
-    Route("/tasks/{task_id}/webhook", resend, methods=["POST"]),
-    Route("/events", all_events),
-    Route("/operations", operations),
-    Route("/presets", presets),
-    Route("/metrics", metrics),
-    Route("/stats", statistics),
-    Route("/queue", queue),
-    Route("/queue/pause", pause_queue, methods=["POST"]),
-    Route("/queue/resume", resume_queue, methods=["POST"]),
-    Route("/workers", list_workers),
-    Route("/session", session),
-    Route("/session", sign_in, methods=["POST"]),
-    Route("/session", sign_out, methods=["DELETE"]),
-    Route("/openapi.json", openapi),
-    Route("/docs", docs),
-    Route("/postman.json", postman),
-    Route("/livez", livez),
-    Route("/readyz", readyz),
-]
+def make_routes() -> list[Route]:
+    """Return all routes; registers the convertor of task ids with Starlette."""
+    register_url_convertor("task_id", _TaskId())
+    return [
+        *PAGES,
+        Route("/process-image/", process_image, methods=["POST"]),
+        # A redirect to the path with a slash would lose the upload: clients change it to GET, or do not follow it.
+        Route("/process-image", process_image, methods=["POST"], include_in_schema=False),
+        Route("/task-status/{task_id}", task_status),
+        Route("/task-result/{task_id}", task_result),
+        Route("/processed/{task_id}/{name}", output),
+        Route("/tasks", list_tasks),
+        Route("/tasks/retry", retry_tasks, methods=["POST"]),
+        Route("/tasks/{task_id:task_id}", record),
+        Route("/tasks/{task_id:task_id}", delete, methods=["DELETE"]),
+        Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
+        Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
+        Route("/tasks/{task_id}/link", link, methods=["POST"]),
+        Route("/tasks/{task_id}/events", task_events),
+        Route("/tasks/{task_id}/timeline", timeline),
+        Route("/tasks/{task_id}/webhook", resend, methods=["POST"]),
+        Route("/events", all_events),
+        Route("/operations", operations),
+        Route("/presets", presets),
+        Route("/metrics", metrics),
+        Route("/stats", statistics),
+        Route("/queue", queue),
+        Route("/queue/pause", pause_queue, methods=["POST"]),
+        Route("/queue/resume", resume_queue, methods=["POST"]),
+        Route("/workers", list_workers),
+        Route("/session", session),
+        Route("/session", sign_in, methods=["POST"]),
+        Route("/session", sign_out, methods=["DELETE"]),
+        Route("/openapi.json", openapi),
+        Route("/docs", docs),
+        Route("/postman.json", postman),
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+    ]

@@ -1,4 +1,4 @@
-"""`GET /tasks/{id}/events` and `GET /events`: what happens, as server-sent events (WHATWG HTML, 9.2)."""
+"""`GET /tasks/{id}/events` and `GET /events`: events as server-sent events (WHATWG HTML, 9.2)."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -24,16 +24,16 @@ from worker.tasks.model import Status, Task, TaskNotFound
 from worker.validation.fields import Problem
 
 HEARTBEAT_S = 15
-"""Comments that keep proxies from closing a silent stream."""
+"""Interval of comments, which keep proxies from closing a silent stream."""
 
 SEND_TIMEOUT_S = 30
-"""How long a client may take nothing before its connection is closed."""
+"""Time after which the connection of a client that does not read is closed."""
 
 LEAVE_S = 5
-"""How long a stopping server waits for its streams: `app.tasks.event_hub` ends them within a second."""
+"""Time that a stopping server waits for its streams, which `app.tasks.event_hub` ends within a second."""
 
 CATCH_UP = 500
-"""Events read at once for a client that was away."""
+"""Number of events read at once for a client that reconnects."""
 
 _EVENT_ID = r"[0-9]{1,15}(-[0-9]{1,15})?"
 
@@ -43,13 +43,13 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[
         tuple[Status, ...],
-        Meta(min_length=1, description="Only tasks that come into one of these states, with commas."),
+        Meta(min_length=1, description="Only changes to these states, comma-separated."),
     ] = ()
 
 
 LAST_EVENT_ID = Header(
     "Last-Event-ID",
-    "The id of the last event that was heard; those that came after it are sent first.",
+    "The id of the last event received. Later events are sent first.",
     "1772366400012-0",
     {"type": "string", "pattern": f"^({_EVENT_ID})?$"},
 )
@@ -59,7 +59,7 @@ EventName = Literal["queued", "started", "operation", "output", "ended"]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One of the stream's events."""
+    """A message of the stream."""
 
     event: EventName
     data: Annotated[
@@ -71,9 +71,13 @@ class Message(msgspec.Struct, frozen=True):
             }
         ),
     ]
-    id: Annotated[str, Meta(description="For Last-Event-ID; steps have it only when nothing follows.")] | UnsetType = (
-        UNSET
-    )
+    id: (
+        Annotated[
+            str,
+            Meta(description="The value for Last-Event-ID. Of several messages of one event, only the last has it."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 def _json(data: TaskEvent) -> str:
@@ -82,7 +86,7 @@ def _json(data: TaskEvent) -> str:
 
 _STREAM = Answer(
     200,
-    "A stream of events, of which the schema describes one; its lines `: ping` keep proxies from closing it.",
+    "A stream of events; the schema describes one of them. Comments (`: ping`) keep proxies from closing it.",
     examples={
         "queued": Message("queued", _json(TaskEvent(task_id=TASK_ID, status=Status.PENDING, attempt=0, position=1))),
         "operation": Message("operation", _json(TaskEvent(task_id=TASK_ID, progress=0.5, operation="resize"))),
@@ -100,29 +104,30 @@ _STREAM = Answer(
 @describe(
     "Events",
     _STREAM,
-    Answer(204, "The task has ended and there are no more events; do not reconnect."),
+    Answer(204, "The task has ended, and there are no more events. Do not reconnect."),
     problems=(TaskNotFound, InvalidParameters),
     headers=(LAST_EVENT_ID,),
 )
 async def task_events(request: Request) -> Response:
-    """Stream a task's events until its end, first how it is now; or, after `Last-Event-ID`, what was missed.
+    """Stream the events of a task until it ends.
 
-    204, after which a browser does not reconnect, if there are no more events.
+    The first event is the current state or, with `Last-Event-ID`, the first missed event. 204 if there are no more
+    events, after which browsers do not reconnect.
     """
     after_id = _last_event_id(request)
     task, at_id = await task_with_newest_id(request.state["redis"], request.path_params["task_id"])
     require_visible(request, task)
     if task.is_finished and after_id is not None:
-        missed = [event async for event in _missed(request, after_id, task.id)]
-        return _stream(_listed(request, missed)) if missed else Response(status_code=204)
+        missed = [event async for event in _replay(request, after_id, task.id)]
+        return _stream(_is_listed(request, missed)) if missed else Response(status_code=204)
     return _stream(_of_task(request, task, at_id, after_id))
 
 
 @describe("Events", _STREAM, query=EventsQuery, headers=(LAST_EVENT_ID,))
 async def all_events(request: Request) -> Response:
-    """Stream the events of all tasks of the caller; with `status`, only those of tasks that come into one of these."""
-    after_id, wanted = _last_event_id(request), read_query(request, EventsQuery).status
-    return _stream(_of_all(request, after_id, wanted))
+    """Stream the events of all tasks of the caller; with `status`, only changes to these states."""
+    after_id, statuses = _last_event_id(request), read_query(request, EventsQuery).status
+    return _stream(_of_all(request, after_id, statuses))
 
 
 def _stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
@@ -131,7 +136,7 @@ def _stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
     )
 
 
-async def _listed(request: Request, events: list[Event]) -> AsyncIterator[ServerSentEvent]:
+async def _is_listed(request: Request, events: list[Event]) -> AsyncIterator[ServerSentEvent]:
     for event in events:
         for message in await _of_its_task(request, event):
             yield message
@@ -150,25 +155,27 @@ async def _of_task(request: Request, task: Task, at_id: str, after_id: str | Non
                 return
 
 
-async def _of_all(request: Request, after_id: str | None, wanted: tuple[Status, ...]) -> AsyncIterator[ServerSentEvent]:
+async def _of_all(
+    request: Request, after_id: str | None, statuses: tuple[Status, ...]
+) -> AsyncIterator[ServerSentEvent]:
     caller = request.state["caller"]
     topic = EVERYTHING if caller.is_admin else of_owner(caller.name or "")
     async with request.state["events"].subscribe(topic) as subscriber:
         async for event in _from(request, subscriber, after_id):
-            if not wanted:
+            if not statuses:
                 for message in _messages(event, _facts(event)):
                     yield message
-            elif event.status in wanted:
+            elif event.status in statuses:
                 yield _message(event.status, _facts(event), event.id)
 
 
 async def _from(
     request: Request, subscriber: Subscriber, after_id: str | None, task_id: str | None = None
 ) -> AsyncIterator[Event]:
-    """Yield what came after an event, from the log, then what comes, from the subscriber; each once and in order."""
+    """Yield the events after an id from the Redis stream, then new events; each once and in order."""
     seen = after_id
     if after_id is not None:
-        async for event in _missed(request, after_id, task_id):
+        async for event in _replay(request, after_id, task_id):
             seen = event.id
             yield event
     while (heard := await subscriber.next()) is not None:
@@ -176,7 +183,7 @@ async def _from(
             yield heard
 
 
-async def _missed(request: Request, after_id: str, task_id: str | None) -> AsyncIterator[Event]:
+async def _replay(request: Request, after_id: str, task_id: str | None) -> AsyncIterator[Event]:
     while events := await following(request.state["redis"], after_id, CATCH_UP):
         for event in events:
             if task_id in (None, event.task_id) and request.state["caller"].may_see(event.owner):
@@ -185,7 +192,7 @@ async def _missed(request: Request, after_id: str, task_id: str | None) -> Async
 
 
 async def _of_its_task(request: Request, event: Event) -> Iterator[ServerSentEvent]:
-    """Return the messages of an event; the end of a task comes with what its status says."""
+    """Return the messages of an event; that of the task's end has the fields of `TaskStatus`."""
     facts = _facts(event)
     if event.is_end:
         with suppress(TaskNotFound):
@@ -195,7 +202,7 @@ async def _of_its_task(request: Request, event: Event) -> Iterator[ServerSentEve
 
 
 def _messages(event: Event, facts: TaskEvent) -> Iterator[ServerSentEvent]:
-    """Yield one message for each step and one for the new state; the last has the id by which to come back."""
+    """Yield one message for each step and one for the new state; the last has the event's id."""
     for number, step in enumerate(event.steps, start=1):
         name = "operation" if step.operation is not None else "output"
         is_last = event.status is None and number == len(event.steps)
@@ -210,7 +217,7 @@ def _message(status: Status, facts: TaskEvent, event_id: str) -> ServerSentEvent
 
 
 def name_of(status: Status) -> EventName:
-    """Return what an event is called by which a task comes into a state."""
+    """Return the name of the event of a change to a state."""
     names: dict[Status, EventName] = {Status.PENDING: "queued", Status.STARTED: "started"}
     return names.get(status, "ended")
 
@@ -233,8 +240,10 @@ def _snapshot(task: Task) -> TaskEvent:
 
 
 def _last_event_id(request: Request) -> str | None:
-    """Return the id in `Last-Event-ID` (WHATWG HTML, 9.2.4), or None to start with new events."""
+    """Return the id in `Last-Event-ID` (WHATWG HTML, 9.2.4), or None to send new events only."""
     text: str | None = request.headers.get("last-event-id")
     if text and not re.fullmatch(_EVENT_ID, text):
-        raise InvalidParameters([Problem("Last-Event-ID", "is no id of an event; give the last that was sent")])
+        raise InvalidParameters(
+            [Problem("Last-Event-ID", "must be the id of an event; send that of the last event received")]
+        )
     return text or None

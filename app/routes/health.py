@@ -1,4 +1,4 @@
-"""`GET /livez` and `GET /readyz`, for load balancers, orchestrators and people."""
+"""`GET /livez` and `GET /readyz`, the health checks."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -23,7 +23,7 @@ class Liveness(Struct, frozen=True):
 
 
 class Checks(Struct, frozen=True):
-    """Each is ok, or says what is wrong."""
+    """Each check is `ok` or the error."""
 
     redis: str
     storage: str
@@ -35,25 +35,25 @@ class Readiness(Struct, frozen=True):
     checks: Checks
 
 
-@describe("Health", Answer(200, "It does.", Liveness, {"alive": Liveness()}))
+@describe("Health", Answer(200, "The process is alive.", Liveness, {"alive": Liveness()}))
 async def livez(_: Request) -> Response:
-    """Answer if the process does; Redis and storage are not checked."""
+    """Check that the process responds. Redis and storage are not checked."""
     return json_response(Liveness())
 
 
 @describe(
     "Health",
-    Answer(200, "It would.", Readiness, {"ready": Readiness("ready", Checks("ok", "ok", "ok"))}),
+    Answer(200, "The service is ready.", Readiness, {"ready": Readiness("ready", Checks("ok", "ok", "ok"))}),
     Answer(
         503,
-        "It would not.",
+        "The service is not ready.",
         Readiness,
-        {"no worker": Readiness("not ready", Checks("ok", "ok", "no worker has reported itself lately"))},
+        {"no worker": Readiness("not ready", Checks("ok", "ok", "no worker has reported recently"))},
         headers=(RETRY,),
     ),
 )
 async def readyz(request: Request) -> Response:
-    """Say whether a task sent now would be done: Redis answers, storage writes, a worker is alive."""
+    """Check that new tasks can be processed: Redis responds, storage is writable, a worker is alive."""
     redis, storage = request.state["redis"], request.state["storage"]
     answers = await asyncio.gather(
         _check(redis.ping()), _check(storage.check()), _check(_worker(any_worker_alive(redis)))
@@ -66,7 +66,7 @@ async def readyz(request: Request) -> Response:
 
 async def _worker(alive: Awaitable[bool]) -> None:
     if not await alive:
-        raise LookupError("no worker has reported itself lately")
+        raise LookupError("no worker has reported recently")
 
 
 async def _check(part: Awaitable[object]) -> str:

@@ -1,4 +1,4 @@
-"""`GET /metrics`, `GET /stats` and `GET /workers`: how the service is and was, of all its processes, from any API."""
+"""`GET /metrics`, `GET /stats` and `GET /workers`, for all processes of the service."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -10,7 +10,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.responses import Response
 
 from app.http.description import Answer, describe
-from app.http.negotiation import list_header, prefers
+from app.http.negotiation import bounded_header, prefers
 from app.http.parameters import read_query
 from app.http.problem_types import REASONS
 from app.http.responses import json_response
@@ -24,7 +24,7 @@ from worker.tasks.queue_state import Now, now
 from worker.telemetry import counters
 from worker.telemetry.clock import rfc3339
 from worker.telemetry.counters import MINUTES, QUARTERS
-from worker.telemetry.history import Histogram, Point, combined, points, totals
+from worker.telemetry.history import Histogram, Point, combine, points, totals
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -39,13 +39,13 @@ NO_STORE = {"Cache-Control": "no-store"}
     ),
 )
 async def metrics(request: Request) -> Response:
-    """Answer Prometheus, in its text format or as OpenMetrics, whichever it accepts."""
+    """Return the metrics in the text format of Prometheus, or as OpenMetrics if `Accept` prefers it."""
     redis = request.state["redis"]
     snapshot = Snapshot(await totals(redis), await now(redis), await workers(redis), REASONS)
     registry = CollectorRegistry()
     registry.register(snapshot)
-    # The library's own choice by the header breaks on versions that are no numbers, and gives back what it was sent.
-    if prefers(list_header(request.headers, "accept"), "application/openmetrics-text", "text/plain"):
+    # The library's own negotiation fails on non-numeric versions, and echoes the header.
+    if prefers(bounded_header(request.headers, "accept"), "application/openmetrics-text", "text/plain"):
         text = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
         return Response(text, headers=NO_STORE, media_type=openmetrics.CONTENT_TYPE_LATEST)
     text = exposition.generate_latest(registry)
@@ -58,28 +58,28 @@ class Range(StrEnum):
 
 
 class StatsQuery(msgspec.Struct, frozen=True):
-    range: Annotated[Range, Meta(description="The last hour by the minute, or the last day by the quarter.")] = (
-        Range.HOUR
-    )
+    range: Annotated[
+        Range, Meta(description="`hour` (a point for each minute) or `day` (a point for each quarter of an hour).")
+    ] = Range.HOUR
 
 
 class QueueState(Struct, frozen=True, kw_only=True):
-    """The queue as it is."""
+    """The state of the queue."""
 
     waiting: int
     running: int
     oldest_waiting_s: float | None
-    paused_at: Annotated[Time, Meta(description="Since when the workers begin nothing new, if they do not.")] | None
+    paused_at: Annotated[Time, Meta(description="When the queue was paused; null if it is not.")] | None
 
 
 class Counts(QueueState, frozen=True, kw_only=True):
-    """The queue as it is, and how many tasks there are."""
+    """The state of the queue, and the number of tasks."""
 
-    tasks: Annotated[dict[Status, int], Meta(description="How many there are in each state.")]
+    tasks: Annotated[dict[Status, int], Meta(description="The number of tasks in each state.")]
 
 
 class QueueMeans(Struct, frozen=True):
-    """Means of the looks at the queue, one a minute."""
+    """Mean values of the samples of the queue, of which there is one a minute."""
 
     waiting: float
     running: float
@@ -93,9 +93,9 @@ class Quantiles(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """What happened in a span of time; what is not known is null."""
+    """The figures of a span of time; unknown values are null."""
 
-    at: Annotated[Time, Meta(description="When a point begins.")] | UnsetType = UNSET
+    at: Annotated[Time, Meta(description="The start of the span; only in points.")] | UnsetType = UNSET
     ended: dict[Status, int]
     failure_rate: float | None
     per_second: float
@@ -107,32 +107,32 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 class Statistics(Struct, frozen=True):
     range: Range
-    step_s: Annotated[int, Meta(description="What a point covers.")]
+    step_s: Annotated[int, Meta(description="The length of a point in seconds.")]
     now: Counts
     total: Figures
-    points: Annotated[list[Figures], Meta(description="The oldest first; the last goes on.")]
+    points: Annotated[list[Figures], Meta(description="The points, oldest first; the last one is still growing.")]
 
 
-class ShownWorker(Struct, frozen=True, kw_only=True):
-    """A worker of the last day; what was forgotten of one that is gone is null."""
+class WorkerView(Struct, frozen=True, kw_only=True):
+    """A worker of the last day; values that are no longer known are null."""
 
     name: str
-    gone: Annotated[bool, Meta(description="Whether it died without a word.")]
+    gone: Annotated[bool, Meta(description="Whether the worker died without a clean shutdown.")]
     last_beat_at: Time
     started_at: Time | None
     version: str | None
     host: str | None
     pid: int | None
-    slots: Annotated[int, Meta(description="Pictures that it processes at once.")] | None
-    slots_lost: Annotated[int, Meta(description="Those of them that hang.")] | None
-    running: Annotated[list[str], Meta(description="Ids of the tasks that it works on.")] | None
+    slots: Annotated[int, Meta(description="Number of images that the worker processes at the same time.")] | None
+    slots_lost: Annotated[int, Meta(description="Number of slots whose thread hangs.")] | None
+    running: Annotated[list[str], Meta(description="Ids of the running tasks.")] | None
     done: int | None
     failed: int | None
     rss_bytes: int | None
 
 
 class WorkerList(Struct, frozen=True):
-    workers: list[ShownWorker]
+    workers: list[WorkerView]
 
 
 _FIGURES = Figures(
@@ -151,7 +151,7 @@ _FIGURES = Figures(
     "Monitoring",
     Answer(
         200,
-        "The figures.",
+        "The statistics.",
         Statistics,
         {
             "hour": Statistics(
@@ -172,26 +172,26 @@ _FIGURES = Figures(
     query=StatsQuery,
 )
 async def statistics(request: Request) -> Response:
-    """Show how the queue is now, and what happened in the last hour or day; what is not known is null."""
+    """Return the state of the queue and the statistics of the last hour or day. Unknown values are null."""
     query, redis = read_query(request, StatsQuery), request.state["redis"]
     span = MINUTES if query.range is Range.HOUR else QUARTERS
-    at_present, found = await now(redis), await points(redis, span)
+    present, chart = await now(redis), await points(redis, span)
     body = Statistics(
         query.range,
         span.length_s,
-        Counts(tasks=at_present.tasks, **structs.asdict(queue_state(at_present))),
-        _figures(combined(found), UNSET),
-        [_figures(point, rfc3339(point.at_ms)) for point in found],
+        Counts(tasks=present.tasks, **structs.asdict(queue_state(present))),
+        _figures(combine(chart), UNSET),
+        [_figures(point, rfc3339(point.at_ms)) for point in chart],
     )
     return json_response(body, headers=NO_STORE)
 
 
-def queue_state(at_present: Now) -> QueueState:
+def queue_state(present: Now) -> QueueState:
     return QueueState(
-        waiting=at_present.tasks[Status.PENDING],
-        running=at_present.tasks[Status.STARTED],
-        oldest_waiting_s=_seconds(at_present.oldest_waiting_ms),
-        paused_at=timestamp(at_present.paused_ms),
+        waiting=present.tasks[Status.PENDING],
+        running=present.tasks[Status.STARTED],
+        oldest_waiting_s=_seconds(present.oldest_waiting_ms),
+        paused_at=timestamp(present.paused_ms),
     )
 
 
@@ -211,13 +211,13 @@ def _figures(point: Point, at: str | UnsetType) -> Figures:
 
 
 def _quantiles(histogram: Histogram) -> Quantiles | None:
-    found = [histogram.quantile(share) for share in (0.5, 0.95, 0.99)]
-    known = [round(value, 4) for value in found if value is not None]
+    quantiles = [histogram.quantile(share) for share in (0.5, 0.95, 0.99)]
+    known = [round(value, 4) for value in quantiles if value is not None]
     return Quantiles(*known) if known else None
 
 
 def _queue(point: Point) -> QueueMeans | None:
-    """Return the means of the looks at the queue that were taken in this time."""
+    """Return the mean values of the samples of the queue in a span of time."""
     looks = point.counts.total(counters.SAMPLES)
     if not looks:
         return None
@@ -237,7 +237,7 @@ def _queue(point: Point) -> QueueMeans | None:
         {
             "one": WorkerList(
                 [
-                    ShownWorker(
+                    WorkerView(
                         name="host:17",
                         gone=False,
                         last_beat_at="2026-03-01T12:00:00.000Z",
@@ -258,14 +258,14 @@ def _queue(point: Point) -> QueueMeans | None:
     ),
 )
 async def list_workers(request: Request) -> Response:
-    """List the workers of the last day: those that live, then those that died without a word."""
-    found = await workers(request.state["redis"])
-    return json_response(WorkerList([_worker(worker) for worker in found]), headers=NO_STORE)
+    """List the workers of the last day: first those that are alive, then those that died without a clean shutdown."""
+    listed = await workers(request.state["redis"])
+    return json_response(WorkerList([_worker(worker) for worker in listed]), headers=NO_STORE)
 
 
-def _worker(worker: Worker) -> ShownWorker:
+def _worker(worker: Worker) -> WorkerView:
     beat = worker.beat
-    return ShownWorker(
+    return WorkerView(
         name=worker.name,
         gone=worker.is_gone,
         last_beat_at=rfc3339(worker.last_beat_ms),

@@ -1,4 +1,4 @@
-"""The web pages: `/` to try the service, `/monitor` to run it, and their files under `/static/`."""
+"""The web pages `/` (studio) and `/monitor` with their static files, and the documentation of the API."""
 
 import mimetypes
 from pathlib import Path
@@ -17,7 +17,7 @@ def _read(path: Path) -> File:
 
 
 FILES = {path.relative_to(STATIC).as_posix(): _read(path) for path in STATIC.rglob("*") if path.is_file()}
-"""Path -> file; 200 KB in all."""
+"""Path -> file; about 200 KB in total."""
 
 STUDIO, MONITOR = (
     compress(html_page(name, path).encode(), "text/html")
@@ -40,7 +40,7 @@ async def static(request: Request) -> Response:
         raise HTTPException(404, "there is no such file") from None
 
 
-# For people; what programs use is described.
+# Not in the OpenAPI document, which is for programs.
 PAGES = [
     Route("/", studio, include_in_schema=False),
     Route("/monitor", monitor, include_in_schema=False),
@@ -49,9 +49,9 @@ PAGES = [
 
 
 _TAG = "Documentation"
-_IF_NONE_MATCH = Header("If-None-Match", "The ETag of a copy; if it is still good, the answer is 304.", 'W/"1f0c"')
-_ETAG = Header("ETag", "Changes when the document does.", 'W/"1f0c"')
-_UNCHANGED = Answer(304, "The copy is still good.", headers=(_ETAG,))
+_IF_NONE_MATCH = Header("If-None-Match", "The ETag of a cached copy; 304 if it is still current.", 'W/"1f0c"')
+_ETAG = Header("ETag", "Changes when the document changes.", 'W/"1f0c"')
+_UNCHANGED = Answer(304, "The cached copy is still current.", headers=(_ETAG,))
 
 
 @describe(
@@ -61,7 +61,7 @@ _UNCHANGED = Answer(304, "The copy is still good.", headers=(_ETAG,))
     headers=(_IF_NONE_MATCH,),
 )
 async def openapi(request: Request) -> Response:
-    """Describe the API by OpenAPI 3.1: this document."""
+    """Return this document: the OpenAPI 3.1 description of the API."""
     return send(request, request.state["documents"].openapi)
 
 
@@ -72,7 +72,7 @@ async def openapi(request: Request) -> Response:
     headers=(_IF_NONE_MATCH,),
 )
 async def docs(request: Request) -> Response:
-    """Show the same to people, on one page that needs no script and nothing from elsewhere."""
+    """Return the reference of the API as an HTML page without scripts and external resources."""
     return send(request, request.state["documents"].page)
 
 
@@ -83,5 +83,5 @@ async def docs(request: Request) -> Response:
     headers=(_IF_NONE_MATCH,),
 )
 async def postman(request: Request) -> Response:
-    """Give a collection to import into Postman (v2.1), with a request for each route."""
+    """Return a Postman collection (v2.1) with a request for each route."""
     return send(request, request.state["documents"].postman(str(request.base_url).rstrip("/")))

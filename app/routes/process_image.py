@@ -34,7 +34,7 @@ from worker.tasks.model import Status, Task, TaskNotFound
 
 
 class Accepted(Struct, frozen=True):
-    """The task that is to be done."""
+    """The accepted task."""
 
     task_id: TaskId
     message: str = "Image processing started"
@@ -44,8 +44,8 @@ class Accepted(Struct, frozen=True):
     "Process",
     Answer(
         202,
-        "The task is accepted; `Location` leads to its status. The answer without `Prefer: wait=N`, and with it for a "
-        "task that takes longer.",
+        "The task is accepted; `Location` is the path of its status. Sent without `Prefer: wait=N`, and with it for a "
+        "task that takes longer than N seconds.",
         Accepted,
         {"accepted": Accepted(TASK_ID)},
         headers=(LOCATION, APPLIED),
@@ -53,8 +53,8 @@ class Accepted(Struct, frozen=True):
     ),
     Answer(
         200,
-        "The task has ended in the time that `Prefer: wait=N` gives it: its status or, if `Accept` would rather have a "
-        "picture, its result.",
+        "The task has ended within the time of `Prefer: wait=N`: its status or, if `Accept` prefers an "
+        "image, its result.",
         TaskStatus,
         {name: STATUSES[name] for name in ("done", "variants", "failed")},
         media_types=PICTURES,
@@ -82,20 +82,20 @@ class Accepted(Struct, frozen=True):
     body="form",
 )
 async def process_image(request: Request) -> Response:
-    """Make a task of a picture and of what is to be done to it.
+    """Create a task from an image and the operations to apply to it.
 
-    Ask for one `operation`, whose parameters are fields of the form beside it; for several `operations` in a row; for
-    several `variants` of one picture, each with its operations and its form; or for a `preset`. An
-    empty list of operations only converts: `operations=[]` and `format=webp`.
+    Send one `operation`, with its parameters as fields of the form; a pipeline of `operations`; several `variants` of
+    one image, each with its own operations and output; or a `preset`. An empty list of operations only converts the
+    format: `operations=[]` and `format=webp`.
 
-    Everything that can be checked before the task is made is checked then, and one answer names all that is wrong.
-    What depends on the picture itself, such as a box that reaches outside of it, may also fail the task later.
+    The form is validated before the task is created, and one response names all problems. Problems that depend on the
+    pixels of the image, such as a crop box outside of it, may also fail the task later.
     """
     return await _answer(request, await submit(request))
 
 
 async def _answer(request: Request, task_id: str) -> Response:
-    """Say that the task is accepted, or, to a client that waits and not in vain, what became of it."""
+    """Return 202 for an accepted task, or its status or result if it ended while the client waited."""
     headers, wait = {"Location": f"/task-status/{task_id}"}, wait_s(request.headers)
     if wait is not None:
         headers |= preference_applied(wait)

@@ -10,7 +10,7 @@ from worker.tasks.queue_state import now, pause, resume
 
 _ANSWER = Answer(
     200,
-    "The queue.",
+    "The state of the queue.",
     QueueState,
     {
         "works": QueueState(waiting=3, running=2, oldest_waiting_s=0.04, paused_at=None),
@@ -21,19 +21,19 @@ _ANSWER = Answer(
 
 @describe("Monitoring", _ANSWER)
 async def queue(request: Request) -> Response:
-    """Say how many tasks wait and run, for how long the oldest has waited, and whether the queue is paused."""
+    """Return the number of waiting and running tasks, the age of the oldest, and whether the queue is paused."""
     return json_response(queue_state(await now(request.state["redis"])), headers=NO_STORE)
 
 
 @describe("Monitoring", _ANSWER)
 async def pause_queue(request: Request) -> Response:
-    """Let the workers begin nothing new; what runs goes on, and uploads are accepted. Paused twice is paused."""
+    """Pause the queue: workers finish running tasks and start no others. Uploads are still accepted."""
     await pause(request.state["redis"])
     return await queue(request)
 
 
 @describe("Monitoring", _ANSWER)
 async def resume_queue(request: Request) -> Response:
-    """Let the workers begin tasks again, at once."""
+    """Resume the queue; workers start waiting tasks at once."""
     await resume(request.state["redis"])
     return await queue(request)

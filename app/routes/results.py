@@ -1,4 +1,4 @@
-"""`GET /processed/{task_id}/{name}`: the bytes of a result, whole or in part."""
+"""`GET /processed/{task_id}/{name}`, the bytes of a result, and `POST /tasks/{task_id}/link`."""
 
 import re
 import time
@@ -25,7 +25,7 @@ from app.http.exceptions import (
     ResultNotFound,
     SeveralResults,
 )
-from app.http.negotiation import list_header, prefers
+from app.http.negotiation import bounded_header, prefers
 from app.http.parameters import read_body
 from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
@@ -37,47 +37,57 @@ from worker.tasks.model import Status, Task, TaskNotFound
 from worker.telemetry.clock import rfc3339
 
 SIGNED_URL_LIFE_S = 300
-"""How long a redirect may be followed, by slow clients with clocks that differ; a download that has begun goes on."""
+"""Lifetime of a signed URL of the object store. A download that has started continues after it."""
 
 Span = tuple[int, int]
-"""First and last byte, both included, as HTTP counts them."""
+"""First and last byte, both inclusive."""
 
 
-LOCATION = Header("Location", "Where it goes on.", f"/task-status/{TASK_ID}")
+LOCATION = Header("Location", "The signed URL of the object store.", f"/task-status/{TASK_ID}")
 CONTENT_LOCATION = Header(
-    "Content-Location", "The path of the picture that is sent.", f"/processed/{TASK_ID}/photo.webp"
+    "Content-Location", "The path of the image in the response.", f"/processed/{TASK_ID}/photo.webp"
 )
-ETAG = Header("ETag", "Changes when the bytes do.", '"2f6-18d1c2a4b5e6f-4744"')
-LAST_MODIFIED = Header("Last-Modified", "When it was stored.", "Sun, 01 Mar 2026 12:00:00 GMT")
-RANGES = Header("Accept-Ranges", "Parts can be asked for.", "bytes")
+ETAG = Header("ETag", "Changes when the bytes change.", '"2f6-18d1c2a4b5e6f-4744"')
+LAST_MODIFIED = Header("Last-Modified", "When the result was stored.", "Sun, 01 Mar 2026 12:00:00 GMT")
+RANGES = Header("Accept-Ranges", "Range requests are supported.", "bytes")
 CACHE_CONTROL = Header(
-    "Cache-Control", "How long it may be kept: as long as the link is good.", "private, max-age=3540"
+    "Cache-Control", "How long the response may be cached: until the link expires.", "private, max-age=3540"
 )
 CONDITIONS = (
-    Header("If-None-Match", "The ETag of a copy; if it is still good, the answer is 304.", ETAG.example),
-    Header("If-Modified-Since", "The same by its time.", LAST_MODIFIED.example),
-    Header("Range", "The part that is wanted, one of bytes; what else it may be is ignored.", "bytes=0-1023"),
-    Header("If-Range", "The ETag or the time of what one has a part of; if it has changed, all is sent.", ETAG.example),
+    Header("If-None-Match", "The ETag of a cached copy; 304 if it is still current.", ETAG.example),
+    Header(
+        "If-Modified-Since", "The Last-Modified of a cached copy; 304 if it is still current.", LAST_MODIFIED.example
+    ),
+    Header("Range", "A single byte range. Other ranges are ignored.", "bytes=0-1023"),
+    Header(
+        "If-Range",
+        "The ETag or Last-Modified of a partial copy; if it is no longer current, the whole result is sent.",
+        ETAG.example,
+    ),
 )
 SIGNATURE = (
-    Header("expires", "Of a signed link: when it ends (Unix seconds).", "1772370000", place="query"),
+    Header("expires", "When a signed link expires (Unix seconds).", "1772370000", place="query"),
     Header(
         "signature",
-        "Of a signed link, which needs no key.",
+        "The signature of a signed link, which needs no API key.",
         "q1Xy-5h7vN0Y2cF4o8bE6w3Zr9Kt1Lm7Pd5Su0Jg2Ha",
         place="query",
     ),
 )
-WHOLE = Answer(200, "The bytes.", media_types=(*PICTURES, JSON), headers=(ETAG, LAST_MODIFIED, RANGES, CACHE_CONTROL))
+WHOLE = Answer(
+    200, "The bytes of the result.", media_types=(*PICTURES, JSON), headers=(ETAG, LAST_MODIFIED, RANGES, CACHE_CONTROL)
+)
 PART = Answer(
     206,
-    "The part that was asked for.",
+    "The requested range.",
     media_types=(*PICTURES, JSON),
-    headers=(ETAG, LAST_MODIFIED, RANGES, Header("Content-Range", "Which part it is.", "bytes 0-1023/18244")),
+    headers=(ETAG, LAST_MODIFIED, RANGES, Header("Content-Range", "The position of the range.", "bytes 0-1023/18244")),
 )
-UNCHANGED = Answer(304, "The copy is still good.", headers=(ETAG, LAST_MODIFIED))
+UNCHANGED = Answer(304, "The cached copy is still current.", headers=(ETAG, LAST_MODIFIED))
 REDIRECT = Answer(
-    307, "With `REDIRECT_DOWNLOADS`: the object store has the bytes, for five minutes.", headers=(LOCATION,)
+    307,
+    "With `REDIRECT_DOWNLOADS`: a redirect to a signed URL of the object store, valid for five minutes.",
+    headers=(LOCATION,),
 )
 
 
@@ -91,31 +101,28 @@ REDIRECT = Answer(
     headers=(*CONDITIONS, *SIGNATURE),
 )
 async def output(request: Request) -> Response:
-    """Send a result by its path.
-
-    Only paths of existing results are looked up. HEAD returns the size and type.
-    """
+    """Return the bytes of a result. HEAD returns the headers only."""
     is_link = "signature" in request.query_params
-    headers = await _checked_link(request) if is_link else {}
+    headers = await _check_link(request) if is_link else {}
     task = await (request.state["tasks"].get(request.path_params["task_id"]) if is_link else get_own_task(request))
     names = {file_name: name for name, file_name in task.spec.file_names.items()}
     if task.status is not Status.SUCCESS or request.path_params["name"] not in names:
         raise ResultNotFound("the task has no result with this name")
     response = await send_output(request, task, names[request.path_params["name"]])
     for header, value in headers.items():
-        response.headers.setdefault(header, value)  # a redirect has a stricter one
+        response.headers.setdefault(header, value)  # the redirect has its own Cache-Control
     return response
 
 
-async def _checked_link(request: Request) -> dict[str, str]:
-    """Return headers for what a link leads to; raise `LinkRefused` when it does not lead there, or no longer."""
+async def _check_link(request: Request) -> dict[str, str]:
+    """Return the caching headers for a signed link; raise `LinkRefused` if it is not valid or has expired."""
     query, path = request.query_params, "/processed/{task_id}/{name}".format(**request.path_params)
     left_s = await request.state["links"].check(path, query.get("expires", ""), query["signature"])
-    return {"Cache-Control": f"private, max-age={left_s}"}  # no cache hands it on, or keeps it longer than the link
+    return {"Cache-Control": f"private, max-age={left_s}"}  # only private caches, and no longer than the link is valid
 
 
-def succeeded(task: Task) -> Task:
-    """Return a task that has results, or raise `NotFinished` or `NoResult`."""
+def require_success(task: Task) -> Task:
+    """Return a task with results, or raise `NotFinished` or `NoResult`."""
     if not task.is_finished:
         raise NotFinished(task)
     if task.status is not Status.SUCCESS:
@@ -124,14 +131,14 @@ def succeeded(task: Task) -> Task:
 
 
 def prefers_picture(request: Request, task: Task) -> bool:
-    """Tell whether the client would rather have the task's result than JSON about it."""
+    """Return whether the client prefers the result of the task to JSON."""
     variant, source = next(iter(task.spec.plan.variants.values())), task.spec.source
-    media_type = "image/*" if source is None else variant.media_type(source)  # None: it could not be fetched
-    return prefers(list_header(request.headers, "accept", "*/*"), media_type, "application/json")
+    media_type = "image/*" if source is None else variant.media_type(source)  # None: the upload could not be fetched
+    return prefers(bounded_header(request.headers, "accept", "*/*"), media_type, "application/json")
 
 
 async def send_picture(request: Request, task: Task, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-    """Send the one result of a task that has ended well; raises `SeveralResults`."""
+    """Return the only result of a successful task; raise `SeveralResults` if it has several."""
     if task.spec.plan.is_named:
         raise SeveralResults(task)
     response = await send_output(request, task, "")
@@ -140,23 +147,23 @@ async def send_picture(request: Request, task: Task, headers: Mapping[str, str] 
 
 
 async def send_output(request: Request, task: Task, name: str) -> Response:
-    """Send the result of a task's variant, or where the object store sends it."""
-    # A signature holds for one method, so HEAD is answered here.
+    """Return the result of a variant, or a redirect to it in the object store."""
+    # A signed URL is valid for one method, so HEAD is not redirected.
     if request.state["settings"].redirect_downloads and request.method == "GET":
         url = await request.state["storage"].signed_url(task.result_paths[name], SIGNED_URL_LIFE_S)
-        # Stored, it would be followed after its end. The store sees to ranges and conditions: clients repeat them.
+        # A cached redirect would be followed after the URL has expired. Clients repeat range and condition headers.
         return RedirectResponse(url, 307, headers={"Cache-Control": "no-store", "Vary": "Accept"})
     media_type = task.spec.plan.variants[name].media_type(task.spec.source)
     return await _send_bytes(request, task.result_paths[name], media_type)
 
 
 async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
-    """Answer conditional requests and single ranges (RFC 9110, 13 and 14)."""
+    """Return the response to conditional and single-range requests (RFC 9110, 13 and 14)."""
     storage = request.state["storage"]
     try:
         meta = await storage.head(path)
     except FileNotFoundError:
-        raise ResultNotFound("the file of the result is deleted") from None
+        raise ResultNotFound("the result file was deleted") from None
     size, etag, modified = meta["size"], meta["e_tag"] or "", meta["last_modified"].replace(microsecond=0)
     headers = {
         "ETag": etag,
@@ -166,16 +173,16 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Vary": "Accept",
     }
-    is_get = request.method in ("GET", "HEAD")  # else it is the answer to an upload
+    is_get = request.method in ("GET", "HEAD")  # POST is an upload with `Prefer: wait`
     if is_get and _is_fresh(request.headers, etag, modified):
         del headers["Content-Length"]
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers=headers, media_type=media_type)
     status, span = 200, (0, size - 1)
-    asked = parse_range(request.headers.get("range", ""), size) if is_get else None
-    if asked is not None and request.headers.get("if-range", etag) in (etag, headers["Last-Modified"]):
-        status, span = 206, asked
+    range_ = parse_range(request.headers.get("range", ""), size) if is_get else None
+    if range_ is not None and request.headers.get("if-range", etag) in (etag, headers["Last-Modified"]):
+        status, span = 206, range_
         if span[0] > span[1]:
             raise RangeNotSatisfiable(size)
         headers["Content-Range"] = f"bytes {span[0]}-{span[1]}/{size}"
@@ -184,9 +191,9 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
 
 
 def _is_fresh(headers: Headers, etag: str, modified: datetime) -> bool:
-    """Tell whether the client's copy is still good (RFC 9110, 13.1.2 and 13.1.3)."""
+    """Return whether the cached copy of the client is still current (RFC 9110, 13.1.2 and 13.1.3)."""
     if "if-none-match" in headers:
-        tags = [tag.strip().removeprefix("W/") for tag in list_header(headers, "if-none-match").split(",")]
+        tags = [tag.strip().removeprefix("W/") for tag in bounded_header(headers, "if-none-match").split(",")]
         return etag in tags or "*" in tags
     try:
         since = parsedate_to_datetime(headers.get("if-modified-since", ""))
@@ -196,7 +203,7 @@ def _is_fresh(headers: Headers, etag: str, modified: datetime) -> bool:
 
 
 def parse_range(value: str, size: int) -> Span | None:
-    """Read a Range header for `size` bytes; None for what a server may ignore: other units, many ranges, errors.
+    """Parse a Range header for `size` bytes; return None for other units, several ranges and malformed values.
 
     A span whose first byte is after its last cannot be satisfied.
     """
@@ -212,16 +219,16 @@ def parse_range(value: str, size: int) -> Span | None:
 
 
 class LinkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a link is to be."""
+    """The body of a request for a signed link."""
 
-    expires_in: Annotated[int, Meta(ge=1, le=604_800, description="For how many seconds the link is good.")] = 3600
+    expires_in: Annotated[int, Meta(ge=1, le=604_800, description="Lifetime of the link in seconds.")] = 3600
 
 
 class Link(msgspec.Struct, frozen=True):
-    """What anybody may GET for a time."""
+    """A signed link."""
 
     task_id: TaskId
-    url: Annotated[Results, Meta(description="Path and query on this server, or each variant's by its name.")]
+    url: Annotated[Results, Meta(description="Path and query on this server; for several variants, one for each name.")]
     expires_at: Time
 
 
@@ -229,7 +236,7 @@ class Link(msgspec.Struct, frozen=True):
     "Results",
     Answer(
         200,
-        "The link.",
+        "The signed link.",
         Link,
         {
             "link": Link(
@@ -243,9 +250,9 @@ class Link(msgspec.Struct, frozen=True):
     body=Body(LinkRequest, LinkRequest(600)),
 )
 async def link(request: Request) -> Response:
-    """Create a signed link to the result, or one for each variant, that needs no API key until it expires."""
+    """Create a signed link to the result, or one for each variant, which needs no API key until it expires."""
     body = await read_body(request, LinkRequest)
-    task = succeeded(await get_own_task(request))
+    task = require_success(await get_own_task(request))
     expires_s = int(time.time()) + body.expires_in
     links = {name: await request.state["links"].link(path, expires_s) for name, path in task.result_paths.items()}
     url = links if task.spec.plan.is_named else links[""]

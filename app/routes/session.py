@@ -1,4 +1,4 @@
-"""`GET`, `POST` and `DELETE /session`: who looks at the monitor."""
+"""`GET`, `POST` and `DELETE /session`: the sessions of the monitor."""
 
 import logging
 from typing import Annotated
@@ -21,42 +21,44 @@ logger = logging.getLogger(__name__)
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What begins a session."""
+    """The body of a sign-in."""
 
-    key: Annotated[str, Meta(description="A key with the admin right.")] = ""
+    key: Annotated[str, Meta(description="An API key with the admin right.")] = ""
 
 
-class ShownSession(msgspec.Struct, frozen=True):
-    """Who looks at the monitor, and whether they need be anybody."""
+class SessionView(msgspec.Struct, frozen=True):
+    """The session of the monitor."""
 
     needs_key: bool
     signed_in: bool
-    name: Annotated[str, Meta(description="Of the key that the session began with.")] | None
-    read_only: Annotated[bool, Meta(description="Whether the monitor only shows.")]
+    name: Annotated[str, Meta(description="The name of the API key; null without a session.")] | None
+    read_only: Annotated[bool, Meta(description="Whether sessions are read-only (MONITOR_READ_ONLY).")]
 
 
-_EXAMPLES = {"signed in": ShownSession(needs_key=True, signed_in=True, name="ops", read_only=False)}
-_COOKIES = Header("Set-Cookie", "The session, and its token for X-CSRF-Token.", "darkroom_session=...; HttpOnly")
+_EXAMPLES = {"signed in": SessionView(needs_key=True, signed_in=True, name="ops", read_only=False)}
+_COOKIES = Header(
+    "Set-Cookie", "The cookies of the session and of its token for X-CSRF-Token.", "darkroom_session=...; HttpOnly"
+)
 
 
-@describe("Session", Answer(200, "Whose it is.", ShownSession, _EXAMPLES), problems=(RedisError,))
+@describe("Session", Answer(200, "The session.", SessionView, _EXAMPLES), problems=(RedisError,))
 async def session(request: Request) -> Response:
-    """Say whose session of the monitor it is, whether one is needed, and whether the monitor only shows."""
+    """Return the user of the session, whether a session is required, and whether it is read-only."""
     caller = await request.state["sessions"].caller(request, is_read_only=False)
     return json_response(_view(request, caller), headers=NO_STORE)
 
 
 @describe(
     "Session",
-    Answer(200, "The session has begun.", ShownSession, _EXAMPLES, headers=(_COOKIES,)),
+    Answer(200, "The session has started.", SessionView, _EXAMPLES, headers=(_COOKIES,)),
     problems=(WrongKey, MalformedForm, BodyTooLarge, BodyTooSlow, InvalidParameters, RedisError),
     body=Body(SignIn, SignIn("dk_...")),
 )
 async def sign_in(request: Request) -> Response:
-    """Begin a session of the monitor for an admin key.
+    """Sign in to the monitor with an admin key.
 
-    Its cookie stands for the key; what changes something must also have its token, from the other cookie, in the
-    header X-CSRF-Token.
+    The session cookie replaces the key. Requests that change something must also send the token of the other cookie in
+    the header X-CSRF-Token.
     """
     body = await read_body(request, SignIn)
     caller = request.state["sessions"].admin(body.key)
@@ -68,19 +70,19 @@ async def sign_in(request: Request) -> Response:
     return response
 
 
-@describe("Session", Answer(204, "It has ended.", headers=(_COOKIES,)), problems=(WrongToken, RedisError))
+@describe("Session", Answer(204, "The session has ended.", headers=(_COOKIES,)), problems=(WrongToken, RedisError))
 async def sign_out(request: Request) -> Response:
-    """End the session; there need not be one."""
+    """Sign out. Without a session, nothing happens."""
     sessions, response = request.state["sessions"], Response(status_code=204)
-    await sessions.caller(request, is_read_only=False)  # a page elsewhere does not end it
+    await sessions.caller(request, is_read_only=False)  # pages of other origins cannot sign users out
     await sessions.close(request, response)
     return response
 
 
-def _view(request: Request, caller: Caller | None) -> ShownSession:
+def _view(request: Request, caller: Caller | None) -> SessionView:
     settings = request.state["settings"]
     needs_key = bool(settings.api_keys)
-    return ShownSession(
+    return SessionView(
         needs_key=needs_key,
         signed_in=caller is not None or not needs_key,
         name=None if caller is None else caller.name,

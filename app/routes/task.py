@@ -1,4 +1,4 @@
-"""`GET /task-status/{id}` and `GET /task-result/{id}`, and what can be done to a task."""
+"""The routes of a single task: status, result, record, cancel, retry, delete and webhook."""
 
 from contextlib import suppress
 
@@ -27,8 +27,8 @@ from app.routes.results import (
     REDIRECT,
     UNCHANGED,
     prefers_picture,
+    require_success,
     send_picture,
-    succeeded,
 )
 from app.state import Request, get_own_task, get_own_task_id
 from app.tasks import views
@@ -45,19 +45,19 @@ from worker.webhooks.messages import Attempt, State
 
 @describe(
     "Tasks",
-    Answer(200, "How the task is.", TaskStatus, STATUSES, headers=(APPLIED,)),
+    Answer(200, "The status of the task.", TaskStatus, STATUSES, headers=(APPLIED,)),
     problems=(TaskNotFound,),
     headers=(PREFER,),
 )
 async def task_status(request: Request) -> Response:
-    """Say how the task is, to a client that prefers to wait as soon as it has ended."""
-    task, headers = await _awaited(request)
+    """Return the status of a task. With `Prefer: wait=N`, wait until it has ended."""
+    task, headers = await _wait_for(request)
     return json_response(views.task_status(task), headers=headers)
 
 
 @describe("Tasks", Answer(200, "The record.", TaskRecord, RECORDS), problems=(TaskNotFound,))
 async def record(request: Request) -> Response:
-    """Show all there is to know of a task."""
+    """Return the full record of a task."""
     task = await get_own_task(request)
     position = await request.state["tasks"].position(task.id) if task.status is Status.PENDING else None
     return json_response(task_record(task, position, await webhook(request, task)))
@@ -67,7 +67,7 @@ async def record(request: Request) -> Response:
     "Results",
     Answer(
         200,
-        "Where the result lies or, if `Accept` would rather have a picture, the result.",
+        "The path of the result or, if `Accept` prefers an image, the result.",
         TaskResult,
         {"one": TaskResult(TASK_ID, results(DONE)), "variants": TaskResult(TASK_ID, results(DONE_TWICE))},
         media_types=PICTURES,
@@ -88,17 +88,17 @@ async def record(request: Request) -> Response:
     headers=(PREFER, *CONDITIONS),
 )
 async def task_result(request: Request) -> Response:
-    """Name the picture, or send it to a client that would rather have an image than JSON."""
-    task, headers = await _awaited(request)
-    succeeded(task)
+    """Return the path of the result, or the result itself if `Accept` prefers an image to JSON."""
+    task, headers = await _wait_for(request)
+    require_success(task)
     if prefers_picture(request, task):
         return await send_picture(request, task, headers)
     headers = {"Vary": "Accept", **headers}
     return json_response(TaskResult(task.id, results(task)), headers=headers)
 
 
-async def _awaited(request: Request) -> tuple[Task, dict[str, str]]:
-    """Return the task, waited for as long as the client prefers, and the headers that say so."""
+async def _wait_for(request: Request) -> tuple[Task, dict[str, str]]:
+    """Wait for the task as the client prefers; return it and the `Preference-Applied` header."""
     wait = wait_s(request.headers)
     if wait is None:
         return await get_own_task(request), {}
@@ -108,42 +108,42 @@ async def _awaited(request: Request) -> tuple[Task, dict[str, str]]:
 
 @describe(
     "Tasks",
-    Answer(200, "The task was waiting, and is revoked.", TaskStatus, {"revoked": STATUSES["revoked"]}),
-    Answer(202, "The task runs, and will stop.", TaskStatus, {"running": STATUSES["running"]}),
+    Answer(200, "The task was waiting and is now REVOKED.", TaskStatus, {"revoked": STATUSES["revoked"]}),
+    Answer(202, "The task is running and will stop at its next step.", TaskStatus, {"running": STATUSES["running"]}),
     problems=(TaskNotFound, WrongState),
 )
 async def cancel(request: Request) -> Response:
-    """Revoke a waiting task at once; a running one stops before its next operation, if it has one left."""
+    """Cancel a task. A waiting task ends at once, a running one before its next operation, if there is one."""
     task = await request.state["tasks"].cancel(await get_own_task_id(request))
     return json_response(views.task_status(task), 200 if task.is_finished else 202)
 
 
 @describe(
     "Tasks",
-    Answer(202, "The task waits again.", TaskStatus, {"waiting": STATUSES["waiting"]}, headers=(LOCATION,)),
+    Answer(202, "The task is queued again.", TaskStatus, {"waiting": STATUSES["waiting"]}, headers=(LOCATION,)),
     problems=(TaskNotFound, WrongState, UploadGone, QueueFull, OwnerQueueFull, StorageUnavailable),
 )
 async def retry(request: Request) -> Response:
-    """Queue a failed or revoked task again; 410 when its upload is gone and cannot be fetched from a URL again."""
+    """Retry a failed or revoked task; 410 if its upload was deleted and cannot be fetched by URL again."""
     state = request.state
     task = await retry_task(state["tasks"], state["storage"], state["caller"], await get_own_task(request))
     return json_response(views.task_status(task), 202, {"Location": f"/task-status/{task.id}"})
 
 
-@describe("Tasks", Answer(204, "All of it is gone."), problems=(TaskNotFound, TaskRunning, StorageUnavailable))
+@describe("Tasks", Answer(204, "The task is deleted."), problems=(TaskNotFound, TaskRunning, StorageUnavailable))
 async def delete(request: Request) -> Response:
-    """Remove a task that does not run: its record, its upload and its result."""
+    """Delete a task that is not running, with its record, upload and results."""
     tasks, task = request.state["tasks"], await get_own_task(request)
     if task.status is Status.PENDING:
-        with suppress(WrongState):  # it is running or ended by now
-            await tasks.cancel(task.id)  # no worker begins it now
+        with suppress(WrongState):  # it has started or ended meanwhile
+            await tasks.cancel(task.id)  # so that no worker starts it now
     if not await remove(task.id, tasks, request.state["storage"]):
         raise TaskRunning(task.id)
     return Response(status_code=204)
 
 
 async def webhook(request: Request, task: Task) -> Webhook | UnsetType:
-    """Return the last message of a task that has a `callback_url`, and its attempts, for the task's record."""
+    """Return the webhook of a task with a `callback_url`, with its last message and attempts."""
     if task.callback_url is None:
         return UNSET
     message = await request.state["webhooks"].get(task.message_id) if task.message_id is not None else None
@@ -160,7 +160,7 @@ async def webhook(request: Request, task: Task) -> Webhook | UnsetType:
 
 
 class Resent(Struct, frozen=True):
-    """Which message is sent again."""
+    """The message that is sent again."""
 
     task_id: TaskId
     webhook_id: str
@@ -168,11 +168,11 @@ class Resent(Struct, frozen=True):
 
 @describe(
     "Tasks",
-    Answer(202, "It is on its way.", Resent, {"resent": Resent(TASK_ID, MESSAGE_ID)}, headers=(LOCATION,)),
+    Answer(202, "The message is queued.", Resent, {"resent": Resent(TASK_ID, MESSAGE_ID)}, headers=(LOCATION,)),
     problems=(TaskNotFound, NoWebhook),
 )
 async def resend(request: Request) -> Response:
-    """Send the last webhook of a task again, with the same id and the whole schedule; 409 if there is none."""
+    """Send the last webhook of a task again, with the same id and a new schedule of attempts; 409 if there is none."""
     task = await get_own_task(request)
     message = await request.state["webhooks"].get(task.message_id) if task.message_id is not None else None
     if message is None:

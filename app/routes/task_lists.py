@@ -1,4 +1,4 @@
-"""`GET /tasks`, the tasks, newest first, page by page; and `POST /tasks/retry`, which queues a page of them again."""
+"""`GET /tasks` lists tasks in pages, newest first; `POST /tasks/retry` retries a page of them."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -33,7 +33,7 @@ else:
 
 
 def _milliseconds(text: str) -> int:
-    """Read an RFC 3339 time; raises `ValueError`, also for one that does not say its zone."""
+    """Parse an RFC 3339 time; raise `ValueError`, also for a time without a zone."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(text)
@@ -50,17 +50,24 @@ Time = Annotated[
 
 
 class TasksQuery(msgspec.Struct, frozen=True):
-    """Which tasks, and how many at once."""
+    """The query of a listing."""
 
     status: Annotated[
-        tuple[Status, ...], Meta(min_length=1, description="Those in any of these states, with commas.")
+        tuple[Status, ...], Meta(min_length=1, description="Only tasks in these states, comma-separated.")
     ] = ()
-    operation: Annotated[OperationName, Meta(description="Those with this operation.")] | None = None
-    owner: Annotated[str, Meta(pattern=NAME, description="Those made with the key of this name.")] | None = None
-    since: Annotated[Time, Meta(description="Those of this time or later.")] | None = None
-    before: Annotated[Time, Meta(description="Those before this time.")] | None = None
-    limit: Annotated[int, Meta(ge=1, le=200, description="Most tasks on a page.")] = 50
-    cursor: Annotated[str, Meta(pattern=CURSOR, description="Where to go on: from the page before.")] | None = None
+    operation: Annotated[OperationName, Meta(description="Only tasks with this operation.")] | None = None
+    owner: (
+        Annotated[str, Meta(pattern=NAME, description="Only tasks created with the API key of this name.")] | None
+    ) = None
+    since: Annotated[Time, Meta(description="Only tasks of this time or later.")] | None = None
+    before: Annotated[Time, Meta(description="Only tasks before this time.")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200, description="Maximum number of tasks on a page.")] = 50
+    cursor: (
+        Annotated[
+            str, Meta(pattern=CURSOR, description="The position of the page, from the `next` of the previous page.")
+        ]
+        | None
+    ) = None
 
     @property
     def selection(self) -> Selection:
@@ -74,7 +81,7 @@ class TasksQuery(msgspec.Struct, frozen=True):
 
 
 RETRIED = {Status.FAILURE, Status.REVOKED}
-"""Those that can be queued again."""
+"""The states of tasks that can be retried."""
 
 
 def _check_retried(statuses: tuple[Status, ...]) -> None:
@@ -83,33 +90,36 @@ def _check_retried(statuses: tuple[Status, ...]) -> None:
 
 
 class RetryQuery(TasksQuery, frozen=True, kw_only=True):
-    """Which tasks are to be queued again; only those that ended without a result can be."""
+    """The query of a bulk retry, which applies only to tasks that ended without a result."""
 
     status: Annotated[
         tuple[Annotated[Status, Meta(extra_json_schema={"enum": sorted(RETRIED)})], ...],
         Meta(
             min_length=1,
-            description="Those in any of these states, with commas.",
+            description="Only tasks in these states, comma-separated.",
             extra={"allowed": "FAILURE, REVOKED or FAILURE,REVOKED", "check": _check_retried},
         ),
     ]
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """What became of the tasks of a page."""
+    """The outcome of a bulk retry of one page."""
 
     retried: int
-    upload_gone: Annotated[int, Meta(description="Cannot be tried again: their uploads are gone.")]
-    moved_on: Annotated[int, Meta(description="Somebody else has queued or removed them meanwhile.")]
-    queue_full: Annotated[int, Meta(description="Found no room.")]
-    next: Annotated[str, Meta(description="Path and query to POST to for the next page; null after the last.")] | None
+    upload_gone: Annotated[int, Meta(description="Tasks that cannot be retried because their uploads were deleted.")]
+    moved_on: Annotated[int, Meta(description="Tasks that another request has retried or deleted meanwhile.")]
+    queue_full: Annotated[int, Meta(description="Tasks for which the queue had no room.")]
+    next: (
+        Annotated[str, Meta(description="Path and query of the POST request for the next page; null on the last page.")]
+        | None
+    )
 
 
 class TaskPage(msgspec.Struct, frozen=True):
-    """Some tasks, the newest first."""
+    """A page of tasks, newest first."""
 
     tasks: list[TaskRecord]
-    next: Annotated[str, Meta(description="Path and query of the next page; null after the last.")] | None
+    next: Annotated[str, Meta(description="Path and query of the next page; null on the last page.")] | None
 
 
 @describe(
@@ -126,47 +136,48 @@ class TaskPage(msgspec.Struct, frozen=True):
     query=TasksQuery,
 )
 async def list_tasks(request: Request) -> Response:
-    """List the caller's tasks by their creation, the newest first; with one `status` alone, by when they came into it.
+    """List the tasks of the caller, newest first by creation or, with a single `status`, by entry into that state.
 
-    A page may hold fewer than `limit`, and none, with more to come: `next`, also as a link (RFC 8288), says where.
+    A page can have fewer tasks than `limit`, even none, although more follow. `next`, also sent as a `Link` header
+    (RFC 8288), is null only on the last page.
     """
-    found, following = await _page(request, _own(read_query(request, TasksQuery), request.state["caller"]))
+    tasks, following = await _page(request, _own(read_query(request, TasksQuery), request.state["caller"]))
     headers = {} if following is None else {"Link": f'<{following}>; rel="next"'}
-    return json_response(TaskPage([task_record(task) for task in found.tasks], following), headers=headers)
+    return json_response(TaskPage([task_record(task) for task in tasks.tasks], following), headers=headers)
 
 
 @describe(
     "Tasks",
-    Answer(200, "How many of the page's tasks came to what.", Retried, {"page": Retried(48, 2, 0, 0, None)}),
+    Answer(200, "The number of tasks by outcome.", Retried, {"page": Retried(48, 2, 0, 0, None)}),
     problems=(QueueFull, StorageUnavailable),
     query=RetryQuery,
 )
 async def retry_tasks(request: Request) -> Response:
-    """Queue the failed or revoked tasks of a page again; `next` is the request for those of the page after it.
+    """Retry the failed or revoked tasks of a page; `next` is the request for the following page.
 
-    Tasks that cannot be queued again are counted, and stay as they are. 429 when the queue is full before it begins.
+    Tasks that cannot be retried are counted and not changed. 429 if the queue is full at the start.
     """
     query = _own(read_query(request, RetryQuery), request.state["caller"])
     await check_capacity(request.state["redis"], request.state["settings"].queue_limit)
-    found, following = await _page(request, query)
+    tasks, following = await _page(request, query)
     return json_response(
         Retried(
-            **await retry_all(request.state["tasks"], request.state["storage"], request.state["caller"], found.tasks),
+            **await retry_all(request.state["tasks"], request.state["storage"], request.state["caller"], tasks.tasks),
             next=following,
         )
     )
 
 
 async def _page(request: Request, query: TasksQuery) -> tuple[Page, str | None]:
-    """Return a page of tasks, and the path and query by which this very request goes on to the next."""
-    found = await page(request.state["redis"], query.selection, query.limit, query.cursor)
-    if found.next_cursor is None:
-        return found, None
-    return found, f"{request.url.path}?{urlencode({**request.query_params, 'cursor': found.next_cursor})}"
+    """Return a page of tasks, and the path and query of the same request for the next page."""
+    tasks = await page(request.state["redis"], query.selection, query.limit, query.cursor)
+    if tasks.next_cursor is None:
+        return tasks, None
+    return tasks, f"{request.url.path}?{urlencode({**request.query_params, 'cursor': tasks.next_cursor})}"
 
 
 def _own(query: TasksQuery, caller: Caller) -> TasksQuery:
-    """Narrow a query to the tasks that are the caller's to see; raise `AdminOnly` if it is for others."""
+    """Restrict a query to the tasks that the caller may see; raise `AdminOnly` if it asks for others."""
     if caller.is_admin:
         return query
     if query.owner not in (None, caller.name):

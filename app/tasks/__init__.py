@@ -1,1 +1,1 @@
-"""What clients see of tasks: views, events, presets, bulk retries, metrics. May import `http`."""
+"""Tasks for clients: views, events, presets, bulk retries, metrics. May import `http`."""

@@ -1,4 +1,4 @@
-"""Queue ended tasks again: one, or those of a page."""
+"""Retry failed and revoked tasks: one, or those of a page."""
 
 import asyncio
 from enum import StrEnum
@@ -16,17 +16,17 @@ CONCURRENT_RETRIES = 20
 
 
 class Outcome(StrEnum):
-    """What became of one task of a page."""
+    """The outcome for one task of a page."""
 
     RETRIED = "retried"
     UPLOAD_GONE = "upload_gone"
     MOVED_ON = "moved_on"
-    """Another request has queued or removed it meanwhile."""
+    """Another request has retried or deleted the task meanwhile."""
     QUEUE_FULL = "queue_full"
 
 
 async def retry_task(tasks: Tasks, storage: Storage, caller: Caller, task: Task) -> Task:
-    """Queue a failed or revoked task again; raise `UploadGone`, `WrongState` or `QueueFull`."""
+    """Retry a failed or revoked task, or raise `UploadGone`, `WrongState` or `QueueFull`."""
     fetch = task.spec.source is None or not await _is_stored(storage, task)
     if fetch and task.spec.url is None:
         raise UploadGone
@@ -34,7 +34,7 @@ async def retry_task(tasks: Tasks, storage: Storage, caller: Caller, task: Task)
 
 
 async def retry_all(tasks: Tasks, storage: Storage, caller: Caller, page: list[Task]) -> dict[Outcome, int]:
-    """Retry each task of a page, and return how many came to each outcome."""
+    """Retry each task of a page; return the number of tasks by outcome."""
     attempt = partial(_attempt, tasks, storage, caller)
     counts = dict.fromkeys(Outcome, 0)
     for start in range(0, len(page), CONCURRENT_RETRIES):

@@ -19,16 +19,16 @@ logger = logging.getLogger(__name__)
 
 READ_AT_ONCE = 1000
 READ_WAIT_MS = 1000
-"""How long the reader waits for the first event; it then looks whether the process is to stop."""
+"""Maximum time that the reader waits for an event, before it checks whether the process is stopping."""
 
 RECONNECT_PAUSE_S = 0.5
 
 MAX_UNREAD_EVENTS = 1000
-"""Events kept for a slow subscriber before it is dropped; a browser comes back by itself and says where it was."""
+"""Events buffered for a slow subscriber before it is disconnected; browsers reconnect with `Last-Event-ID`."""
 
 
 Topic = tuple[str, str]
-"""What a client subscribes to."""
+"""The tasks whose events a client receives."""
 
 EVERYTHING: Topic = ("everything", "")
 
@@ -43,7 +43,7 @@ def of_owner(name: str) -> Topic:
 
 
 class Subscriber:
-    """The events that one client has not received yet."""
+    """The events that a client has not received yet."""
 
     def __init__(self) -> None:
         self._unread: deque[Event] = deque()
@@ -64,7 +64,7 @@ class Subscriber:
         self._wake.set()
 
     async def next(self) -> Event | None:
-        """Wait for the next event; None when there will be no more."""
+        """Wait for the next event; return None when there are no more."""
         while not self._unread:
             if self.is_dropped:
                 return None
@@ -74,10 +74,10 @@ class Subscriber:
 
 
 class EventHub:
-    """Distributes events to subscribers; reads the stream only while there are any."""
+    """Distributes events to subscribers; reads the Redis stream only while there are subscribers."""
 
     def __init__(self, redis: Redis) -> None:
-        """`redis` is a client of its own, whose answers may take longer than `READ_WAIT_MS`."""
+        """`redis` must be a separate client with a read timeout longer than `READ_WAIT_MS`."""
         self._redis = redis
         self._subscribers: dict[Topic, set[Subscriber]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class EventHub:
 
     @asynccontextmanager
     async def subscribe(self, topic: Topic) -> AsyncIterator[Subscriber]:
-        """Receive every event of a topic from now on. Raises redis-py's errors when Redis is unavailable."""
+        """Receive all events of a topic from now on. Raises redis-py's errors when Redis is unavailable."""
         subscriber = Subscriber()
         self._subscribers[topic].add(subscriber)
         try:
@@ -109,14 +109,14 @@ class EventHub:
         async with self._starting:
             if self._reader is None:
                 self._last_id = await newest_id(self._redis)
-                self._reader = asyncio.create_task(self._read(), context=Context())  # of no request
+                self._reader = asyncio.create_task(self._read(), context=Context())  # not a request's
 
     async def _read(self) -> None:
         while not AppStatus.should_exit:  # set when the server stops
             try:
                 events = await following(self._redis, self._last_id, READ_AT_ONCE, READ_WAIT_MS)
             except (RedisError, OSError) as exc:
-                logger.warning("events wait for Redis: %s", exc)
+                logger.warning("Redis is not available; events are delayed: %s", exc)
                 await asyncio.sleep(RECONNECT_PAUSE_S)
                 continue
             for event in events:
@@ -135,7 +135,7 @@ def _topics(event: Event) -> list[Topic]:
 
 
 async def wait_for_end(task_id: str, tasks: Tasks, events: EventHub, timeout_s: float) -> Task:
-    """Return the task as soon as it has ended, or in its state after `timeout_s`; raise `TaskNotFound`."""
+    """Wait until the task has ended, at most `timeout_s`, and return it; raise `TaskNotFound`."""
     async with events.subscribe(of_task(task_id)) as subscriber:
         task = await tasks.get(task_id)
         if task.is_finished:

@@ -1,6 +1,6 @@
-"""What Prometheus reads: the totals that Redis holds for all processes, and how things are now.
+"""Prometheus metrics: the counters in Redis for all processes, and the current state.
 
-Names and units by https://prometheus.io/docs/practices/naming/.
+Names and units follow https://prometheus.io/docs/practices/naming/.
 """
 
 import math
@@ -27,10 +27,10 @@ STATES: list[Labels] = [(state,) for state in messages.State]
 
 
 class Snapshot(Collector):
-    """All metrics at one moment; nothing is kept from one scrape to the next."""
+    """The metrics of one scrape; nothing is stored between scrapes."""
 
     def __init__(self, totals: Counts, now: Now, workers: list[Worker], refusals: list[str]) -> None:
-        """`refusals` are the reasons that there are, which begin at 0."""
+        """`refusals` are all problem types, so that each has a series from the start."""
         self._totals = totals
         self._now = now
         self._workers = workers
@@ -42,60 +42,66 @@ class Snapshot(Collector):
         yield from self._queue_gauges()
         yield from self._worker_gauges()
         rss = psutil.Process().memory_info().rss
-        yield GaugeMetricFamily("darkroom_api_resident_memory_bytes", "Memory of the API that was asked.", rss)
+        yield GaugeMetricFamily(
+            "darkroom_api_resident_memory_bytes", "Resident memory of the API process that answers the scrape.", rss
+        )
 
     def _counters(self) -> Iterator[Metric]:
-        yield self._counter("tasks", "Tasks by their end.", counters.TASKS, ("status", "error_code"), EVERY_END)
+        yield self._counter("tasks", "Ended tasks by state.", counters.TASKS, ("status", "error_code"), EVERY_END)
         reasons: list[Labels] = [(reason,) for reason in self._refusals]
         yield self._counter("refusals", "Requests answered with an error.", counters.REFUSALS, ("reason",), reasons)
         yield self._counter(
-            "webhooks", "Attempts to deliver webhooks, by what came of it.", counters.WEBHOOKS, ("result",), STATES
+            "webhooks", "Attempts to deliver webhooks, by outcome.", counters.WEBHOOKS, ("result",), STATES
         )
-        yield self._counter("upload_bytes", "Bytes of uploads accepted or fetched.", counters.BYTES_IN, (), [()])
-        yield self._counter("result_bytes", "Bytes of results made.", counters.BYTES_OUT, (), [()])
+        yield self._counter(
+            "upload_bytes", "Bytes of uploads, received or fetched by URL.", counters.BYTES_IN, (), [()]
+        )
+        yield self._counter("result_bytes", "Bytes of results.", counters.BYTES_OUT, (), [()])
 
     def _counter(
         self, name: str, help_text: str, field: str, names: Labels, known: list[Labels] | None = None
     ) -> Metric:
         family = CounterMetricFamily(f"darkroom_{name}", help_text, labels=names)
-        found = {
+        values = {
             (*labels, *[""] * (len(names) - len(labels))): by for labels, by in self._totals.by_labels(field).items()
         }
-        for labels, value in (dict.fromkeys(known or [], 0) | found).items():
+        for labels, value in (dict.fromkeys(known or [], 0) | values).items():
             family.add_metric(labels, value)
         return family
 
     def _histograms(self) -> Iterator[Metric]:
-        yield self._histogram("waiting", "Time that ended tasks had waited.", counters.WAITING, [()])
-        yield self._histogram("running", "Time that ended tasks had run.", counters.RUNNING, [()])
+        yield self._histogram("waiting", "Waiting time of ended tasks.", counters.WAITING, [()])
+        yield self._histogram("running", "Running time of ended tasks.", counters.RUNNING, [()])
         done = sorted({labels[:1] for labels in self._totals.by_labels(counters.OPERATION)})
-        yield self._histogram("operation", "Time that operations took.", counters.OPERATION, done, ("operation",))
+        yield self._histogram("operation", "Duration of operations.", counters.OPERATION, done, ("operation",))
 
     def _histogram(self, name: str, help_text: str, field: str, series: Iterable[Labels], names: Labels = ()) -> Metric:
         family = HistogramMetricFamily(f"darkroom_{name}_seconds", help_text, labels=names)
         for labels in series:
-            found = self._totals.histogram(field, *labels)
-            buckets = [(_le(bound), upto) for bound, upto in found.cumulative()]
-            family.add_metric(labels, buckets, found.sum_s)
+            histogram = self._totals.histogram(field, *labels)
+            buckets = [(_le(bound), upto) for bound, upto in histogram.cumulative()]
+            family.add_metric(labels, buckets, histogram.sum_s)
         return family
 
     def _queue_gauges(self) -> Iterator[Metric]:
         tasks, age_ms = self._now.tasks, self._now.oldest_waiting_ms or 0
-        yield GaugeMetricFamily("darkroom_waiting_tasks", "Tasks that wait.", tasks[Status.PENDING])
-        yield GaugeMetricFamily("darkroom_running_tasks", "Tasks that run.", tasks[Status.STARTED])
-        yield GaugeMetricFamily(
-            "darkroom_oldest_waiting_seconds", "How long the oldest waiting task has waited.", age_ms / 1000
-        )
+        yield GaugeMetricFamily("darkroom_waiting_tasks", "Waiting tasks.", tasks[Status.PENDING])
+        yield GaugeMetricFamily("darkroom_running_tasks", "Running tasks.", tasks[Status.STARTED])
+        yield GaugeMetricFamily("darkroom_oldest_waiting_seconds", "Age of the oldest waiting task.", age_ms / 1000)
         is_paused = self._now.paused_ms is not None
         yield GaugeMetricFamily("darkroom_queue_paused", "1 while the queue is paused, else 0.", int(is_paused))
 
     def _worker_gauges(self) -> Iterator[Metric]:
-        """Yield what the living workers say; one that is gone leaves no series behind."""
+        """Yield the metrics of the workers that are alive; others have no series."""
         alive = [worker for worker in self._workers if not worker.is_gone]
-        yield GaugeMetricFamily("darkroom_workers", "Workers alive.", len(alive))
-        slots = GaugeMetricFamily("darkroom_worker_slots", "Pictures that it processes at once.", labels=["worker"])
-        running = GaugeMetricFamily("darkroom_worker_running_tasks", "Tasks that it works on.", labels=["worker"])
-        memory = GaugeMetricFamily("darkroom_worker_resident_memory_bytes", "Its memory.", labels=["worker"])
+        yield GaugeMetricFamily("darkroom_workers", "Workers that are alive.", len(alive))
+        slots = GaugeMetricFamily(
+            "darkroom_worker_slots", "Images that the worker processes at the same time.", labels=["worker"]
+        )
+        running = GaugeMetricFamily("darkroom_worker_running_tasks", "Running tasks of the worker.", labels=["worker"])
+        memory = GaugeMetricFamily(
+            "darkroom_worker_resident_memory_bytes", "Resident memory of the worker.", labels=["worker"]
+        )
         for worker in alive:
             if worker.beat is not None:
                 slots.add_metric([worker.name], worker.beat.slots)
@@ -105,5 +111,5 @@ class Snapshot(Collector):
 
 
 def _le(bound: float) -> str:
-    """Write a bucket's bound as OpenMetrics has it."""
+    """Format the bound of a bucket as in OpenMetrics."""
     return "+Inf" if bound == math.inf else str(float(bound))

@@ -1,6 +1,6 @@
 """Presets from a TOML file: `preset=thumbnail` instead of operations and their parameters.
 
-Each table is a form: the same fields with the same checks, in TOML's own numbers, lists and tables; beside them a
+Each table has the fields of the form, with the same checks, as TOML numbers, lists and tables, and an optional
 `description`.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from app.tasks.views import ShownVariant, Step, WholeOutput, plan_view
+from app.tasks.views import Step, VariantView, WholeOutput, plan_view
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import VARIANT_NAME, InvalidParameters, parse_plan
 from worker.imaging.plan import Plan
@@ -21,67 +21,67 @@ from worker.validation.fields import Problem, shorten
 
 
 class Preset(Struct, frozen=True):
-    """One table of the file."""
+    """A table of the file."""
 
     description: str | None
     fields: Mapping[str, str]
-    """Those of the form that it stands for."""
+    """The form fields that the preset stands for."""
     plan: Plan
 
 
-class ShownPreset(Struct, frozen=True):
-    """A preset's name, its description if it has one, and how it was understood: with every default."""
+class PresetView(Struct, frozen=True):
+    """The name and the description of a preset, and its operations and output including defaults."""
 
     preset: str
     description: str | UnsetType = UNSET
-    variants: dict[str, ShownVariant] | UnsetType = UNSET
+    variants: dict[str, VariantView] | UnsetType = UNSET
     operations: list[Step] | UnsetType = UNSET
     output: WholeOutput | UnsetType = UNSET
 
 
 class Presets(Struct, frozen=True):
-    """The file's presets by name."""
+    """The presets by name."""
 
     by_name: Mapping[str, Preset]
-    is_only: bool
-    """Whether a request must name one."""
+    is_required: bool
+    """Whether requests must use a preset."""
 
-    def form_fields(self, given: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the fields that a request means: those of the preset that it names, or its own."""
-        if "preset" not in given and not self.is_only:
-            return given
+    def form_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the fields of the preset that a request names, or else its own fields."""
+        if "preset" not in fields and not self.is_required:
+            return fields
         message = (
-            "cannot be combined with preset" if "preset" in given else "is not accepted by this server; use a preset"
+            "cannot be combined with preset" if "preset" in fields else "is not accepted by this server; use a preset"
         )
-        problems = [Problem(name, message) for name in given if name != "preset"]
-        preset = self.by_name.get(given.get("preset", ""))
+        problems = [Problem(name, message) for name in fields if name != "preset"]
+        preset = self.by_name.get(fields.get("preset", ""))
         if preset is None:
-            problems.append(self._unknown(given.get("preset")))
+            problems.append(self._unknown(fields.get("preset")))
         if preset is None or problems:
             raise InvalidParameters(problems)
         return preset.fields
 
     def _unknown(self, name: str | None) -> Problem:
-        choices = f"choose one of {', '.join(self.by_name)}" if self.by_name else "this server has none"
+        choices = f"choose one of {', '.join(self.by_name)}" if self.by_name else "this server has no presets"
         return Problem(
-            "preset", f"is missing; {choices}" if name is None else f"{shorten(name)} is not a preset; {choices}"
+            "preset", f"is missing; {choices}" if name is None else f"unknown preset {shorten(name)}; {choices}"
         )
 
-    def view(self) -> list[ShownPreset]:
-        """Return each as JSON shows it."""
+    def view(self) -> list[PresetView]:
+        """Return the presets as JSON views."""
         return [
-            ShownPreset(name, UNSET if preset.description is None else preset.description, **plan_view(preset.plan))
+            PresetView(name, UNSET if preset.description is None else preset.description, **plan_view(preset.plan))
             for name, preset in self.by_name.items()
         ]
 
 
-def read_presets(path: str | None, settings: Settings, *, is_only: bool) -> Presets:
-    """Read the presets in the file at `path`, if there is one; raise `InvalidSettings` with every problem of each.
+def read_presets(path: str | None, settings: Settings, *, is_required: bool) -> Presets:
+    """Read the presets from the file at `path`, if it is set; raise `InvalidSettings` naming every problem.
 
-    `settings` has the upload formats for which they are checked, and the limits.
+    The presets are checked for the upload formats and the limits of `settings`.
     """
     if path is None:
-        return Presets({}, is_only=False)
+        return Presets({}, is_required=False)
     try:
         tables = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as exc:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
@@ -89,14 +89,14 @@ def read_presets(path: str | None, settings: Settings, *, is_only: bool) -> Pres
     problems: list[str] = []
     by_name = {name: preset for name, table in tables.items() if (preset := _preset(name, table, settings, problems))}
     if not tables:
-        problems.append("has no preset; give each a table such as [thumbnail]")
+        problems.append("must have at least one table such as [thumbnail]")
     if problems:
         raise InvalidSettings(f"PRESETS_FILE: {path}: {'; '.join(problems)}")
-    return Presets(by_name, is_only)
+    return Presets(by_name, is_required)
 
 
 def _preset(name: str, table: Any, settings: Settings, problems: list[str]) -> Preset | None:
-    """Check one table for every format that may be uploaded; add what is wrong to `problems`, each with its field."""
+    """Check a table for each input format; add its problems, with their fields, to `problems`."""
     if not VARIANT_NAME.fullmatch(name):
         problems.append(
             f"[{name}] is not a valid name; use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"
@@ -108,13 +108,13 @@ def _preset(name: str, table: Any, settings: Settings, problems: list[str]) -> P
     if not isinstance(description, str | None):
         problems.append(f"[{name}] description: must be text; got {shorten(description)}")
     fields = {field: _text(value) for field, value in msgspec.to_builtins(table).items()}
-    plan, found = _parsed(fields, settings)
-    problems += [f"[{name}] {problem}" for problem in found]
+    plan, plan_problems = _parse_preset(fields, settings)
+    problems += [f"[{name}] {problem}" for problem in plan_problems]
     return None if plan is None else Preset(description, fields, plan)
 
 
-def _parsed(fields: Mapping[str, str], settings: Settings) -> tuple[Plan | None, list[str]]:
-    """Return the plan, which is the same for every format, and what is wrong with it for which uploads."""
+def _parse_preset(fields: Mapping[str, str], settings: Settings) -> tuple[Plan | None, list[str]]:
+    """Return the plan, which is the same for each input format, and its problems with the formats concerned."""
     plan, affected = None, dict[Problem, list[InputFormat]]()
     for source in settings.input_formats:
         try:
@@ -134,5 +134,5 @@ def _names(formats: list[InputFormat]) -> str:
 
 
 def _text(value: Any) -> str:
-    """Write a value as a form has it."""
+    """Convert a TOML value to the text of a form field."""
     return msgspec.json.encode(value).decode() if isinstance(value, bool | list | dict) else str(value)

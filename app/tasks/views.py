@@ -1,4 +1,4 @@
-"""A task as JSON shows it. Fields that are not there at all are UNSET; what is not known, or not yet, is null."""
+"""JSON views of tasks. A field that does not apply is omitted (UNSET); an unknown value is null."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,96 +14,101 @@ from worker.webhooks.messages import EVENT_TYPES, State
 TaskId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-"""By RFC 3339."""
+"""A time in the format of RFC 3339."""
 
 Results = str | dict[str, str]
 
-# Structs of these would leave out what is as by default.
+# As structs, these would omit default values.
 Step = Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/components/schemas/Step"})]
 WholeOutput = Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/components/schemas/Output"})]
 
 
 class TaskStatus(Struct, frozen=True):
-    """How a task is."""
+    """The status of a task."""
 
     task_id: TaskId
     status: Status
     result: (
-        Annotated[Results, Meta(description="Of a SUCCESS: its path on this server, or each variant's by its name.")]
+        Annotated[
+            Results,
+            Meta(description="If SUCCESS: the path of the result; for several variants, one for each name."),
+        ]
         | UnsetType
     ) = UNSET
-    error: Annotated[str, Meta(description="Of a FAILURE: why, in a sentence.")] | UnsetType = UNSET
+    error: Annotated[str, Meta(description="If FAILURE: the reason.")] | UnsetType = UNSET
 
 
 class TaskResult(Struct, frozen=True):
-    """Where the result of a task lies."""
+    """The result of a task."""
 
     task_id: TaskId
     processed_image: Annotated[
-        Results, Meta(description="The result's path on this server, or each variant's by its name.")
+        Results, Meta(description="The path of the result; for several variants, one for each name.")
     ]
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """What a task was made of; its picture's size is null where the file's first bytes do not tell it."""
+    """The uploaded image. Its width and height are null if the head of the file does not contain them."""
 
     name: str
-    url: Annotated[str, Meta(description="Where it comes from, if it was not sent.")] | UnsetType = UNSET
+    url: Annotated[str, Meta(description="The URL, if the image was fetched.")] | UnsetType = UNSET
     format: str | None
     bytes: int | None
     width: int | None
     height: int | None
 
 
-class ShownVariant(Struct, frozen=True):
-    """One result as it was asked for and understood: with every default."""
+class VariantView(Struct, frozen=True):
+    """The operations and the output of a result, including defaults."""
 
     operations: list[Step]
     output: WholeOutput
 
 
 class StoredOutput(OutputRecord, frozen=True, omit_defaults=True, kw_only=True):
-    """A result; a report has no size and no frames."""
+    """A result. A JSON report has no width, height and frames."""
 
-    variant: Annotated[str, Meta(description="Its name, where there are several.")] | UnsetType = UNSET
+    variant: Annotated[str, Meta(description="The name of the variant, if there are several.")] | UnsetType = UNSET
 
 
 class DeliveryAttempt(Struct, frozen=True):
-    """One try to deliver a webhook."""
+    """An attempt to deliver a webhook."""
 
     at: Time
     duration_ms: int
     status: Annotated[int, Meta(description="The receiver's status code.")] | UnsetType = UNSET
-    error: Annotated[str, Meta(description="Why there is no status.")] | UnsetType = UNSET
+    error: Annotated[str, Meta(description="The error, if there is no status.")] | UnsetType = UNSET
 
 
 class Webhook(Struct, frozen=True):
-    """The webhook of a task and, once the task has ended, its deliveries."""
+    """The webhook of a task and, after the task has ended, its delivery attempts."""
 
     url: str
-    id: Annotated[str, Meta(description="The webhook-id of every attempt.")] | UnsetType = UNSET
+    id: Annotated[str, Meta(description="The webhook-id header of all attempts.")] | UnsetType = UNSET
     state: State | UnsetType = UNSET
     attempts: list[DeliveryAttempt] | UnsetType = UNSET
     next_attempt_at: Time | UnsetType = UNSET
 
 
 class TaskEvent(Struct, frozen=True, kw_only=True):
-    """What happened to a task: it came into a state, or an operation or an output is done."""
+    """An event of a task: a new state, a completed operation or a stored output."""
 
     task_id: TaskId
     status: Status | UnsetType = UNSET
     attempt: int | UnsetType = UNSET
-    position: Annotated[int, Meta(description="Its place in the queue when it began to wait.")] | UnsetType = UNSET
+    position: Annotated[int, Meta(description="The position in the queue when the task was queued.")] | UnsetType = (
+        UNSET
+    )
     result: Results | UnsetType = UNSET
     error: str | UnsetType = UNSET
     progress: Annotated[float, Meta(description="From 0 to 1.")] | UnsetType = UNSET
     operation: str | UnsetType = UNSET
-    path: Annotated[str, Meta(description="Where an output lies.")] | UnsetType = UNSET
+    path: Annotated[str, Meta(description="The path of the output.")] | UnsetType = UNSET
     variant: str | UnsetType = UNSET
 
 
 class WebhookEvent(Struct, frozen=True):
-    """What a webhook carries: the end of a task. `worker.webhooks.messages` writes it."""
+    """The payload of a webhook, as `worker.webhooks.messages` sends it when a task ends."""
 
     type: Literal[tuple(EVENT_TYPES.values())]  # type: ignore[valid-type]
     timestamp: Time
@@ -111,33 +116,33 @@ class WebhookEvent(Struct, frozen=True):
 
 
 class TaskRecord(Struct, frozen=True, kw_only=True):
-    """All there is to know of a task. What is not known, or not yet, is null."""
+    """The full record of a task. Unknown values are null."""
 
     task_id: TaskId
     status: Status
     result: Results | UnsetType = UNSET
     error: str | UnsetType = UNSET
-    error_code: Annotated[ErrorCode, Meta(description="Of a FAILURE: why, for programs.")] | None
-    owner: Annotated[str, Meta(description="The name of the key that it was made with.")] | None
+    error_code: Annotated[ErrorCode, Meta(description="If FAILURE: the reason as a code.")] | None
+    owner: Annotated[str, Meta(description="The name of the API key that created the task.")] | None
     file: Upload
-    variants: dict[str, ShownVariant] | UnsetType = UNSET
+    variants: dict[str, VariantView] | UnsetType = UNSET
     operations: list[Step] | UnsetType = UNSET
     output: WholeOutput | UnsetType = UNSET
     created_at: Time
-    queued_at: Annotated[Time, Meta(description="When it began to wait last.")]
+    queued_at: Annotated[Time, Meta(description="When the task was queued last.")]
     started_at: Time | None
     ended_at: Time | None
     waited_s: float
-    ran_s: Annotated[float, Meta(description="How long its last attempt has run, or did.")] | None
-    attempts: Annotated[int, Meta(description="How often it was begun.")]
-    worker: Annotated[str, Meta(description="Who began it last.")] | None
-    request_id: Annotated[str, Meta(description="The X-Request-ID of the request that made it.")] | None
+    ran_s: Annotated[float, Meta(description="Duration of the last attempt in seconds.")] | None
+    attempts: Annotated[int, Meta(description="Number of attempts.")]
+    worker: Annotated[str, Meta(description="The worker of the last attempt.")] | None
+    request_id: Annotated[str, Meta(description="The X-Request-ID of the request that created the task.")] | None
     progress: Annotated[float, Meta(description="From 0 to 1.")]
     outputs: list[StoredOutput]
-    position: Annotated[int, Meta(description="Its place in the queue, from 1. Not in lists.")] | UnsetType | None = (
-        UNSET
-    )
-    webhook: Annotated[Webhook, Meta(description="Only if it has a callback_url. Not in lists.")] | UnsetType = UNSET
+    position: (
+        Annotated[int, Meta(description="The position in the queue, from 1. Not in lists.")] | UnsetType | None
+    ) = UNSET
+    webhook: Annotated[Webhook, Meta(description="Only with a callback_url. Not in lists.")] | UnsetType = UNSET
 
 
 def task_status(task: Task) -> TaskStatus:
@@ -153,14 +158,14 @@ def _error(task: Task) -> str | UnsetType:
 
 
 def results(task: Task) -> Results:
-    """Return the path of the result, or of each variant's by its name."""
+    """Return the path of the result; for several variants, one for each name."""
     return task.result_paths if task.spec.plan.is_named else task.result_paths[""]
 
 
 def task_record(
     task: Task, position: int | UnsetType | None = UNSET, webhook: Webhook | UnsetType = UNSET
 ) -> TaskRecord:
-    """Return all there is to know of a task; its place in the queue and its webhook are known elsewhere."""
+    """Return the full record of a task; the caller provides its position in the queue and its webhook."""
     return TaskRecord(
         task_id=task.id,
         status=task.status,
@@ -180,7 +185,7 @@ def task_record(
         worker=task.worker,
         request_id=task.spec.request_id or None,
         progress=0 if task.status is Status.PENDING else task.progress,
-        outputs=[_stored(name, output) for name, output in task.outputs.items()],
+        outputs=[_stored_output(name, output) for name, output in task.outputs.items()],
         position=position,
         webhook=webhook,
     )
@@ -203,20 +208,20 @@ def _upload(spec: Spec) -> Upload:
     )
 
 
-def _stored(name: str, output: OutputRecord) -> StoredOutput:
+def _stored_output(name: str, output: OutputRecord) -> StoredOutput:
     return StoredOutput(**msgspec.structs.asdict(output), variant=name or UNSET)
 
 
 def plan_view(plan: Plan) -> dict[str, Any]:
-    """Return what was asked for, as it was understood: with every default."""
+    """Return the operations and outputs of a plan, including defaults."""
     if plan.is_named:
         return {"variants": {name: _variant(variant) for name, variant in plan.variants.items()}}
     return msgspec.structs.asdict(_variant(plan.variants[""]))
 
 
-def _variant(variant: Variant) -> ShownVariant:
+def _variant(variant: Variant) -> VariantView:
     steps = [
         {"operation": step.__struct_config__.tag, **msgspec.to_builtins(msgspec.structs.asdict(step))}
         for step in variant.operations
     ]
-    return ShownVariant(steps, msgspec.to_builtins(msgspec.structs.asdict(variant.output)))
+    return VariantView(steps, msgspec.to_builtins(msgspec.structs.asdict(variant.output)))

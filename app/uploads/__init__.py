@@ -1,1 +1,1 @@
-"""From a form to a queued task: receiving files, uploads by URL, idempotency. May import `http`, `auth` and `tasks`."""
+"""Receive uploads and create tasks; idempotency. May import `http`, `auth` and `tasks`."""

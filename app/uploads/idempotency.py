@@ -1,8 +1,8 @@
-"""`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a request that is sent again makes no second task.
+"""`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a repeated request creates no second task.
 
-What is kept under a key is the task of the request that was accepted, from which the answer follows byte for byte; a
-`Prefer` holds for the sending that has it, so that one can wait on. Errors are not kept: one can mend and send again.
-A key may come unquoted too, as most clients send it; the draft has the string of a structured field (RFC 9651).
+A key is stored with the task of the accepted request, from which the response follows byte for byte. `Prefer` applies
+to each request separately. Errors are not stored, so that the client can correct the request and send it again. The key
+may be quoted (a string of RFC 9651, as in the draft) or not, as most clients send it.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ MAX_KEY_LENGTH = 255
 _QUOTED = re.compile(rf'"((?:[ !#-\[\]-~]|\\["\\]){{1,{MAX_KEY_LENGTH}}})"')
 """RFC 9651, 3.3.3."""
 _BARE = re.compile(rf"[!#-+\--:<-\[\]-~]{{1,{MAX_KEY_LENGTH}}}")
-"""Visible ASCII without quotation marks, backslashes, commas and semicolons: a UUID or a token."""
+"""An unquoted key: visible ASCII without quotation marks, backslashes, commas and semicolons."""
 
 KEY = Header(
     "Idempotency-Key",
-    "Makes the request safe to send again: the same form under the same key gets the first answer again and makes no "
-    "second task. A UUID, in quotation marks or without; 1 to 255 characters of ASCII "
+    "Makes the request safe to repeat: the same form with the same key gets the first response and creates no "
+    "second task. A UUID, with or without quotation marks; 1 to 255 ASCII characters "
     "(draft-ietf-httpapi-idempotency-key-header-07).",
     '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
     {"type": "string", "pattern": f"^({_QUOTED.pattern}|{_BARE.pattern})$"},
@@ -35,14 +35,14 @@ KEY = Header(
 
 
 class IdempotencyRecord(msgspec.Struct, frozen=True):
-    """What is stored under a key: the answer to a repeated request follows from the id of the task."""
+    """The value stored for a key. The response to a repeated request follows from the task id."""
 
     fingerprint: str
     task_id: str
 
 
 class FingerprintingReader(FormReader):
-    """A form's reader that notes what it gives out: fields, file names and the digests of what they hold."""
+    """A form parser that also computes a fingerprint of the fields, the file names and their content."""
 
     def __init__(self, content_type: str | None, body: AsyncIterator[bytes]) -> None:
         super().__init__(content_type, body)
@@ -66,12 +66,12 @@ class FingerprintingReader(FormReader):
 
     @property
     def fingerprint(self) -> str:
-        """The same for every form with the same parts: in any order, with any boundary."""
+        """Digest of the form; it does not depend on the order of the parts and the boundary."""
         return hashlib.sha256(b"\n".join(sorted(self._read))).hexdigest()
 
 
 def parse_key(values: list[str]) -> str | None:
-    """Return the key in the lines of the header, None where there are none; raise `InvalidKey`."""
+    """Return the key in the values of the header, or None without the header; raise `InvalidKey`."""
     if not values:
         return None
     text = ", ".join(values)

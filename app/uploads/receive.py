@@ -1,4 +1,4 @@
-"""From a request's form to a stored upload: the size limit, the type by the file's own bytes, the name made safe."""
+"""Receive the files of a form: check their size and format, sanitize their names and store them."""
 
 import asyncio
 import unicodedata
@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from app.api_settings import Settings
 from app.http.exceptions import UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.http.multipart import FormReader, Part
-from app.http.negotiation import list_header
+from app.http.negotiation import bounded_header
 from app.state import Request
 from worker.errors import PictureError
 from worker.imaging.decoding import HEAD_BYTES, check_header
@@ -30,13 +30,13 @@ T = TypeVar("T")
 AnyReader = TypeVar("AnyReader", bound=FormReader)
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
-"""What a form may have beside its file before it is refused by its Content-Length alone."""
+"""Allowance for the rest of the form when `Content-Length` alone decides that an upload is too large."""
 
 MAX_SHOWN_NAME = 200
-"""Characters of a client's file name that its task's record keeps."""
+"""Maximum length in characters of a client's file name in the task record."""
 
 MAX_NAME_BYTES = 100
-"""Bytes of a result's name in UTF-8, without its extension; file systems take 255 for all of it."""
+"""Maximum length of a result's name without extension, in bytes of UTF-8; file systems allow 255 in total."""
 
 
 class Upload(Struct, frozen=True):
@@ -44,50 +44,50 @@ class Upload(Struct, frozen=True):
 
     format: InputFormat
     stem: str
-    """The client's file name without its extension, safe in paths and URLs."""
+    """The client's file name without its extension, sanitized for paths and URLs."""
     name: str
-    """The client's file name, as far as anybody reads."""
+    """The client's file name, shortened."""
     bytes: int
     size: Size | None
-    """Of the upright picture, where the first bytes tell it."""
+    """Size of the upright image in pixels, if the head of the file contains it."""
 
 
 class Form(Struct, frozen=True):
-    """A form as received.
+    """A received form.
 
-    `problems` holds what is wrong already; `upload` is None only if one of them is its own, or the form has a `url`.
+    `upload` is None only if `problems` contains an entry for the file, or if the form has a `url`.
     """
 
     fields: dict[str, str]
     upload: Upload | None
     overlay: Upload | None
-    """The picture to lay over the other."""
+    """The overlay image."""
     problems: list[Problem]
 
     @property
     def bytes(self) -> int:
-        """Of its files."""
+        """Size of all files in bytes."""
         return sum(upload.bytes for upload in (self.upload, self.overlay) if upload is not None)
 
 
 def form_reader(request: Request, kind: type[AnyReader]) -> AnyReader:
-    """Return the reader of the request's form; raises `UploadTooLarge` and `MalformedForm` for what its headers say."""
+    """Return a parser for the form; raise `UploadTooLarge` or `MalformedForm` if the headers already show it."""
     settings = request.state["settings"]
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
         raise UploadTooLarge(settings.max_upload_bytes)
-    return kind(list_header(request.headers, "content-type"), request.stream())
+    return kind(bounded_header(request.headers, "content-type"), request.stream())
 
 
 @asynccontextmanager
-async def received_form(request: Request, task_id: str, reader: FormReader) -> AsyncIterator[Form]:
-    """Store the form's files as the task's uploads and give its fields; they are removed again if the block raises.
+async def receive_form(request: Request, task_id: str, reader: FormReader) -> AsyncIterator[Form]:
+    """Store the files of the form as the task's uploads and yield the form; delete them if the block raises.
 
     Raises `MalformedForm`, `UploadTooLarge`, `UploadTooSlow` and `UnsupportedImage`.
     """
     settings, storage, tasks = request.state["settings"], request.state["storage"], request.state["tasks"]
     paths = {"file": upload_path(task_id), "overlay": overlay_path(task_id)}
-    # Should this process die, the sweep finds what it left. Sent before the first byte is stored, waited for after.
+    # If this process dies, the sweep deletes the files. Sent before the first byte is stored, awaited after.
     noted, is_noted = asyncio.create_task(tasks.note_upload(task_id)), False
     try:
         async with request.state["upload_slots"]:
@@ -96,8 +96,8 @@ async def received_form(request: Request, task_id: str, reader: FormReader) -> A
         is_noted = True
         yield form
     except RedisError as exc:
-        # The note stays for the sweep: Redis would only keep the client waiting longer. So do files of which the task
-        # may have been made although no answer came: it needs them, or the sweep removes them.
+        # The sweep deletes the files later, because another command to Redis would only delay the response. A task
+        # that was created although its reply was lost needs its files.
         if not (is_noted and isinstance(exc, (RedisConnectionError, RedisTimeoutError))):
             await asyncio.gather(*map(storage.delete, paths.values()))
         raise
@@ -109,7 +109,7 @@ async def received_form(request: Request, task_id: str, reader: FormReader) -> A
 
 
 async def read_through(request: Request, reader: FormReader) -> None:
-    """Read a form and keep nothing of it, within the limits of one that is kept."""
+    """Read a form without storing its files, within the same limits."""
     settings = request.state["settings"]
     async with request.state["upload_slots"]:
         await _in_time(_drain_all(reader, settings.max_upload_bytes), settings.upload_timeout_s)
@@ -135,21 +135,21 @@ async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str
     async for part in reader.parts():
         if part.file_name is None:
             if part.name in fields:
-                problems.append(Problem(part.name, "is given more than once"))
+                problems.append(Problem(part.name, "must be given only once"))
             fields[part.name] = await part.text()
             continue
         try:
             if part.name not in paths:
-                raise _FileProblem("give no file here; the field for the picture is 'file'")  # noqa: TRY301
+                raise _FileProblem("must not be a file; send the image in the field 'file'")  # noqa: TRY301
             if part.name in uploads:
-                raise _FileProblem("give one file only")  # noqa: TRY301
+                raise _FileProblem("must be only one file")  # noqa: TRY301
             uploads[part.name] = await _store_file(part, storage, paths[part.name], settings)
         except _FileProblem as exc:
             problems.append(Problem(part.name, str(exc)))
             await _drain(part, settings.max_upload_bytes)
     has_file = "file" in uploads or any(problem.field == "file" for problem in problems)
     if "url" in fields and (has_file or "file" in fields):
-        problems.append(Problem("url", "does not go with a file; give one of the two"))
+        problems.append(Problem("url", "cannot be combined with file; send one of the two"))
     if not has_file and ("url" not in fields or "file" in fields):
         problems.append(_no_file(fields.pop("file", None)))
     if "overlay" in fields:
@@ -158,33 +158,33 @@ async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str
     return Form(fields, uploads.get("file"), uploads.get("overlay"), problems)
 
 
-_IS_TEXT = "is text, not a file; with curl: -F file=@picture.jpg"
+_IS_TEXT = "must be a file, not text; with curl: -F file=@photo.jpg"
 
 
 class _FileProblem(Exception):
-    """What is wrong with a file; the rest of the form is still looked at, so that one answer names every problem."""
+    """A problem with a file. The rest of the form is still read, so that one response names all problems."""
 
 
 async def _drain(part: Part, max_bytes: int) -> None:
-    async for _ in _limited(part.chunks(), max_bytes):
+    async for _ in _limit(part.chunks(), max_bytes):
         pass
 
 
 def _no_file(text: str | None) -> Problem:
     if text is None:
-        return Problem("file", "is missing; send the picture in the form field 'file', or its address in 'url'")
+        return Problem("file", "is missing; send the image in the form field 'file', or its address in 'url'")
     return Problem("file", _IS_TEXT)
 
 
 async def _store_file(part: Part, storage: Storage, path: str, settings: Settings) -> Upload:
-    chunks = _limited(part.chunks(), settings.max_upload_bytes)
+    chunks = _limit(part.chunks(), settings.max_upload_bytes)
     head = b""
     async for chunk in chunks:
         head += chunk
         if len(head) >= HEAD_BYTES:
             break
     if not head:
-        raise _FileProblem("is empty")
+        raise _FileProblem("must not be empty")
     image_format = sniff(head, settings.input_formats)
     if image_format is None:
         raise UnsupportedImage(settings.input_formats)
@@ -199,7 +199,7 @@ async def _store_file(part: Part, storage: Storage, path: str, settings: Setting
 
 
 class _Counted:
-    """Chunks on their way, and their bytes."""
+    """An asynchronous iterator over chunks that counts their bytes."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self.bytes = 0
@@ -211,7 +211,7 @@ class _Counted:
             yield chunk
 
 
-async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+async def _limit(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
     left = max_bytes
     async for chunk in chunks:
         left -= len(chunk)
@@ -221,29 +221,31 @@ async def _limited(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterato
 
 
 def safe_stem(file_name: str) -> str:
-    """Make a client's file name safe as a path segment and in a URL, and keep it recognizable.
+    """Convert a client's file name to a safe path segment for files and URLs.
 
-    Letters, marks and digits of every script stay, with `.`, `-` and `_`; whatever else becomes `_`. Directories and
-    the extension go, the length is bounded, and a name of which nothing is left is `image`.
+    Letters, marks and digits of every script stay, as do `.`, `-` and `_`; other characters become `_`. Directories and
+    the extension are removed, the length is limited, and an empty name becomes `image`.
     """
     name = unicodedata.normalize("NFC", file_name).replace("\\", "/").rpartition("/")[2]
     stem, dot, _ = name.rpartition(".")
-    kept = "".join(
+    stem = "".join(
         letter if letter in ".-_" or unicodedata.category(letter)[0] in "LMN" else "_"
         for letter in (stem if dot and stem else name)
     )
-    kept = kept.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("._")
-    return kept or "image"
+    stem = stem.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("._")
+    return stem or "image"
 
 
 ADDRESSES = ("url", "callback_url")
 
 
 def address_problems(fields: Mapping[str, str], settings: Settings) -> list[Problem]:
-    """Return a problem for each of `ADDRESSES` to which no connection is made."""
+    """Return a problem for each field of `ADDRESSES` whose URL is not allowed."""
     problems = []
     if "callback_url" in fields and not settings.webhook_secrets:
-        problems.append(Problem("callback_url", "is refused: this server has no WEBHOOK_SECRETS; leave it out"))
+        problems.append(
+            Problem("callback_url", "is not available on this server, which has no WEBHOOK_SECRETS; omit it")
+        )
     for name in ADDRESSES:
         try:
             if name in fields:
@@ -254,5 +256,5 @@ def address_problems(fields: Mapping[str, str], settings: Settings) -> list[Prob
 
 
 def file_name(url: str) -> str:
-    """Return the name that a browser would give what lies there: the path's last part."""
+    """Return the file name of a URL: the last segment of its path, as browsers use for downloads."""
     return unquote(urlsplit(url).path.rpartition("/")[2])

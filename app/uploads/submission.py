@@ -1,4 +1,4 @@
-"""From a request to a queued task: the form is validated, its files are stored, and the task is created."""
+"""Validate the form, store the upload and enqueue a task."""
 
 import msgspec
 
@@ -16,7 +16,7 @@ from app.uploads.receive import (
     file_name,
     form_reader,
     read_through,
-    received_form,
+    receive_form,
     safe_stem,
 )
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
@@ -27,9 +27,9 @@ from worker.telemetry.counters import BYTES_IN
 
 
 async def submit(request: Request) -> str:
-    """Create the task that a request asks for, and return its id.
+    """Create the task of a request and return its id.
 
-    A request that repeats an earlier one under its `Idempotency-Key` gets the id of that one's task. Raises
+    A request that repeats an earlier one with its `Idempotency-Key` gets the id of the existing task. Raises
     `InvalidKey`, `KeyInUse` while the earlier request is being received, `KeyReused` if it was another request,
     `InvalidParameters`, `QueueFull` and what `received_form` raises.
     """
@@ -39,13 +39,13 @@ async def submit(request: Request) -> str:
     claim = Claim(request.state["redis"], f"idempotency:{request.state['caller'].name or ''}:{key}")
     stored = await claim.take()
     if stored is not None:
-        return await _repeated(request, msgspec.json.decode(stored, type=IdempotencyRecord))
+        return await _existing_task(request, msgspec.json.decode(stored, type=IdempotencyRecord))
     async with claim.renewed():
         return await _create(request, form_reader(request, FingerprintingReader), claim)
 
 
-async def _repeated(request: Request, earlier: IdempotencyRecord) -> str:
-    """Read a form, and return the id of the task that an earlier request with the same form created."""
+async def _existing_task(request: Request, earlier: IdempotencyRecord) -> str:
+    """Read the form; return the task id of the earlier request if both have the same form, or raise `KeyReused`."""
     reader = form_reader(request, FingerprintingReader)
     await read_through(request, reader)
     if reader.fingerprint != earlier.fingerprint:
@@ -54,24 +54,24 @@ async def _repeated(request: Request, earlier: IdempotencyRecord) -> str:
 
 
 async def _create(request: Request, reader: FormReader, claim: Claim | None = None) -> str:
-    """Receive the form and create its task, in one step with the record under the claimed key if there is one."""
+    """Receive the form and create its task, together with the record of the claimed idempotency key."""
     tasks, settings, owner = request.state["tasks"], request.state["settings"], request.state["caller"].owner
     tasks.capacity.check(owner)
     task_id = new_task_id()
     logs.task_id.set(task_id)
-    async with received_form(request, task_id, reader) as form:
+    async with receive_form(request, task_id, reader) as form:
         spec = _spec(form, settings, request.state["presets"])
-        kept = None
+        entry = None
         if claim is not None and isinstance(reader, FingerprintingReader):
             record = IdempotencyRecord(reader.fingerprint, task_id)
-            kept = claim.entry_for(msgspec.json.encode(record), settings.idempotency_ttl_s)
-        await tasks.create(task_id, spec, kept, form.fields.get("callback_url"), owner)
+            entry = claim.entry_for(msgspec.json.encode(record), settings.idempotency_ttl_s)
+        await tasks.create(task_id, spec, entry, form.fields.get("callback_url"), owner)
     tasks.stats.count(BYTES_IN, by=form.bytes)
     return task_id
 
 
 def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
-    """Check the whole form; raise `InvalidParameters` with all its problems at once."""
+    """Validate the form; raise `InvalidParameters` with all problems."""
     fields, upload, overlay = dict(form.fields), form.upload, form.overlay
     problems = [*form.problems, *address_problems(fields, settings)]
     url, _ = (fields.pop(name, None) for name in ADDRESSES)

@@ -41,17 +41,17 @@ def test_entries_say_name_hash_and_rights() -> None:
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        (HASH, "entry 1 has no name"),
-        (f"{HASH}:web", "entry 1 has no name"),
-        ("dk_" + "x" * 43, "entry 1 has no name"),
-        (f"we b:{HASH}", "entry 1 has no name"),
-        (f"web:{HASH},", "entry 2 has no name"),
-        ("web:dk_" + "x" * 43, "entry 1 (web) has no hash of 64 hexadecimal digits"),
-        (f"web:{HASH.upper()}", "entry 1 (web) has no hash"),
-        (f"web:{HASH}:root", "entry 1 (web) has something after its hash"),
-        (f"web:{HASH}:limit=0", "entry 1 (web) has something after its hash"),
-        (f"web:{HASH},ci:{HASH}", "entry 2 (ci) has the same key as one before it"),
-        (f"web:{HASH[1:]},c i", "digits after its name; entry 2 has no name"),
+        (HASH, "entry 1 must begin with a name"),
+        (f"{HASH}:web", "entry 1 must begin with a name"),
+        ("dk_" + "x" * 43, "entry 1 must begin with a name"),
+        (f"we b:{HASH}", "entry 1 must begin with a name"),
+        (f"web:{HASH},", "entry 2 must begin with a name"),
+        ("web:dk_" + "x" * 43, "entry 1 (web) must have a hash of 64 hexadecimal digits"),
+        (f"web:{HASH.upper()}", "entry 1 (web) must have a hash"),
+        (f"web:{HASH}:root", "entry 1 (web) may have only admin and limit="),
+        (f"web:{HASH}:limit=0", "entry 1 (web) may have only admin and limit="),
+        (f"web:{HASH},ci:{HASH}", "entry 2 (ci) has the same key as an earlier entry"),
+        (f"web:{HASH[1:]},c i", "digits after its name; entry 2 must begin with a name"),
     ],
 )  # fmt: skip
 def test_an_entry_that_cannot_be_read_is_named_and_not_shown(entries: str, said: str) -> None:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 import worker.main
 from app.api_settings import Settings
-from app.routes import ROUTES
+from app.routes import make_routes
 from tests.conftest import Client
 from tests.test_readme import README, ROOT
 from worker.settings import read_settings
@@ -21,7 +21,7 @@ DEFAULTS = read_settings(Settings, {})
 
 
 def test_the_apis_probes_ask_its_own_routes_on_the_images_port() -> None:
-    paths = {route.path for route in ROUTES if isinstance(route, Route)}
+    paths = {route.path for route in make_routes() if isinstance(route, Route)}
     exposed = re.findall(r"^EXPOSE (\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     for probe in (API["livenessProbe"], API["readinessProbe"]):
         assert probe["httpGet"]["path"] in paths

@@ -34,7 +34,7 @@ async def test_a_service_that_asks_for_a_key_gets_one(service: Client, page: Pag
     await studio.result()
 
 
-async def test_a_catalogue_that_cannot_be_had_is_told(api: Client, page: Page, watch: Watch) -> None:
+async def test_a_catalog_that_cannot_be_had_is_told(api: Client, page: Page, watch: Watch) -> None:
     watch.allowed.append("ERR_FAILED")
 
     async def cut(route: Route) -> None:

@@ -35,7 +35,7 @@ async def strict(browser: Browser, redis: ArqRedis, settings: Settings) -> Async
 async def test_a_preset_stands_for_steps_and_file(service: Client, studio: Studio) -> None:
     await studio.take(CAT)
     await studio.page.get_by_label("Preset").select_option("thumbnail")
-    await expect(studio.page.get_by_text("A square for lists. · resize, webp")).to_be_visible()
+    await expect(studio.page.get_by_text("A square thumbnail. · resize, webp")).to_be_visible()
     await expect(studio.page.get_by_role("button", name="Add an operation")).to_be_hidden()
     await studio.result()
     picture = decoded(await studio.download())

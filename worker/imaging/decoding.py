@@ -32,12 +32,6 @@ from worker.operations.base import Operation
 from worker.pixels.geometry import DECODER_GAP, Box, Size, decoder_gap
 from worker.pixels.modes import normalize_mode
 
-# Pillow warns at 89 megapixels and refuses at twice that; ours is a setting, checked from the header in `open_image`.
-Image.MAX_IMAGE_PIXELS = None
-
-# Of oddities that it has got over. Each text is another one, and strangers' files would fill the log with them.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
 ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
 """Whose frames are an animation; those of TIFF and of phones' JPEGs are pictures of their own."""
 
@@ -76,8 +70,16 @@ class Decoded:
         return Scales(self.frames[0], self.box or (0, 0, *self.size))
 
 
+def configure_pillow() -> None:
+    """Set the limits and warnings of Pillow for this process; call it once at the start."""
+    # Pillow warns at 89 megapixels and fails at twice that; `open_image` checks MAX_PIXELS of the settings instead.
+    Image.MAX_IMAGE_PIXELS = None
+    # Pillow warns of harmless oddities with a different text for each file, which would fill the log.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
 @cache
-def _heif_is_known() -> None:
+def _register_heif() -> None:
     import pillow_heif  # noqa: PLC0415 - an extra, and 10 MB of memory
 
     # An embedded thumbnail, otherwise taken for smaller results, may show anything.
@@ -87,9 +89,9 @@ def _heif_is_known() -> None:
 def open_image(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
     """Read the header, or raise `PictureError`; nothing is decoded."""
     if source is InputFormat.HEIC:
-        _heif_is_known()
+        _register_heif()
     try:
-        image = _opened(data, source, limits)
+        image = _open(data, source, limits)
     except PictureError:
         raise
     except Exception as exc:  # decoders raise what they like on damaged data: OSError, SyntaxError, struct.error, ...
@@ -108,7 +110,7 @@ def _drop_non_bytes_metadata(image: Image.Image) -> None:
             del image.info[name]
 
 
-def _opened(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
+def _open(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
     """Let Pillow open a file, after a look at what it would take for granted."""
     match source:
         case InputFormat.GIF:
@@ -177,7 +179,7 @@ def decode_still(image: Image.Image, first_operations: Iterable[Operation | None
     with decode_errors_as_picture_errors():
         orientation = orientation_of(image)
         size = rotate_size(image.size, orientation)
-        draft = _drafted(image, size, orientation, tuple(first_operations))
+        draft = _draft(image, size, orientation, tuple(first_operations))
         image.load()
         reach, info = image.size, dict(image.info)
         set_upright(image, orientation)
@@ -190,7 +192,7 @@ def decode_still(image: Image.Image, first_operations: Iterable[Operation | None
         return Decoded((frame,), image.size if box is None else size, box, None, exif, info)
 
 
-def _drafted(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Operation | None]) -> Box | None:
+def _draft(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Operation | None]) -> Box | None:
     """Tell a JPEG's decoder what is needed; return the box of the picture in what it will give."""
     modes = {first.decode_mode if first is not None else None for first in firsts}
     scaled = [first.scaled_size(size) if first is not None else None for first in firsts]

@@ -82,7 +82,7 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
         frames, gif_options = gif_frames(frames)
         options |= gif_options
     exif = options.pop("exif", None) if target is OutputFormat.TIFF else None
-    save = partial(_saved, frames, target, options)
+    save = partial(_save, frames, target, options)
     return _within(output, target, save if exif is None else lambda: with_exif(save(), exif))
 
 
@@ -144,7 +144,7 @@ def _png_duration_ms(duration_ms: int) -> int:
     return next(each for each in rounded if Fraction(each, 1000).numerator < 2**16)
 
 
-def _saved(frames: Sequence[Image.Image], target: OutputFormat, options: dict[str, Any], **quality: int) -> bytes:
+def _save(frames: Sequence[Image.Image], target: OutputFormat, options: dict[str, Any], **quality: int) -> bytes:
     # Pillow lets other threads run while it encodes into a file, and not while it does into a Python buffer: on two
     # threads, 2 MP to grey went from 155 to 225 a second.
     first, *rest = frames
@@ -184,7 +184,7 @@ def _png_strategy(image: Image.Image) -> int:
     upper = (image.height - rows) // 2
     sample = image.crop((0, upper, image.width, upper + rows))
     runs, repeats = (
-        len(_saved([sample], OutputFormat.PNG, {"compress_type": each})) for each in (zlib.Z_RLE, zlib.Z_FILTERED)
+        len(_save([sample], OutputFormat.PNG, {"compress_type": each})) for each in (zlib.Z_RLE, zlib.Z_FILTERED)
     )
     return zlib.Z_RLE if runs <= repeats * 1.01 else zlib.Z_FILTERED
 
@@ -203,11 +203,11 @@ def _writable(image: Image.Image, output: Output, target: OutputFormat) -> Image
     """Bring a picture in a working mode to the closest mode that `target` can hold."""
     modes = WRITABLE_MODES[target]
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
-        image = _flattened(image, output.background)
+        image = _flatten(image, output.background)
     return convert_to_modes(image, modes, None)
 
 
-def _flattened(image: Image.Image, background: str) -> Image.Image:
+def _flatten(image: Image.Image, background: str) -> Image.Image:
     """Lay a picture with alpha on a color."""
     paper = Image.new("RGBA", image.size, rgba(background)[:3])
     paper.alpha_composite(image.convert("RGBA"))

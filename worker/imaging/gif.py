@@ -22,13 +22,13 @@ def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[s
     Opaque frames hold only what changes from one to the next.
     """
     if frames[0].mode != "RGBA":
-        return [frame if frame.mode == "L" else _indexed(frame, COLOURS) for frame in frames], {}
+        return [frame if frame.mode == "L" else _index(frame, COLOURS) for frame in frames], {}
     indexed = []
     for frame in frames:
         solid = frame.getchannel("A").point(lambda alpha: 255 if alpha >= SOLID else 0)
         opaque = Image.new("RGB", frame.size, _solid_color(frame, solid))
         opaque.paste(frame.convert("RGB"), mask=solid)
-        with_palette = _indexed(opaque, COLOURS - 1)
+        with_palette = _index(opaque, COLOURS - 1)
         with_palette.paste(TRANSPARENT, mask=solid.point(lambda value: 255 - value))
         indexed.append(with_palette)
     # Each frame is cleared before the next: what is transparent there would let it through.
@@ -45,7 +45,7 @@ def _solid_color(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
     return frame.getpixel((row[0] if row else 0, upper))[:3]  # type: ignore[index]
 
 
-def _indexed(image: Image.Image, colors: int) -> Image.Image:
+def _index(image: Image.Image, colors: int) -> Image.Image:
     """Reduce to at most so many colors: exactly if there are no more, else dithered."""
     palette = image.quantize(colors, Image.Quantize.MEDIANCUT)
     if image.getcolors(colors) is not None:

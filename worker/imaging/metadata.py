@@ -57,7 +57,7 @@ def metadata_options(
     try:
         exif = _read(info) if exif is None else exif
         is_whole = output.metadata == "keep"
-        chosen, xmp = (_described(exif, output), _xmp(info)) if is_whole else (_picked(exif, COPYRIGHT), b"")
+        chosen, xmp = (_description(exif, output), _xmp(info)) if is_whole else (_pick(exif, COPYRIGHT), b"")
         if xmp and target is OutputFormat.TIFF:
             chosen[Tag.XMLPacket] = xmp
         written = chosen.tobytes() if len(chosen) else b""
@@ -92,7 +92,7 @@ def _read(info: Mapping[Any, Any]) -> Image.Exif:
     return carrier.getexif()
 
 
-def _picked(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:
+def _pick(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:
     chosen = Image.Exif()
     for tag in tags:
         if tag in exif:
@@ -105,8 +105,8 @@ def _as_written(value: Any) -> Any:
     return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
 
-def _described(exif: Image.Exif, output: Output) -> Image.Exif:
-    chosen = _picked(exif, DESCRIPTIVE)
+def _description(exif: Image.Exif, output: Output) -> Image.Exif:
+    chosen = _pick(exif, DESCRIPTIVE)
     stale = {*STALE, Tag.ColorSpace} if output.colorspace == "srgb" else STALE
     for directory in DIRECTORIES:
         entries = {tag: _as_written(value) for tag, value in exif.get_ifd(directory).items() if tag not in stale}

@@ -113,9 +113,9 @@ class _Parser:
         if given is not None and not 1 <= len(given) <= MAX_VARIANTS:
             self._add("variants", f"has {len(given)} entries; give 1 to {MAX_VARIANTS}")
             given = None
-        return {name: self._named(name, variant) for name, variant in (given or {}).items()}
+        return {name: self._with_name(name, variant) for name, variant in (given or {}).items()}
 
-    def _named(self, name: str, variant: Any) -> Variant:
+    def _with_name(self, name: str, variant: Any) -> Variant:
         prefix = f"variants.{name[:32]}"
         if not VARIANT_NAME.fullmatch(name):
             self._add(prefix, "is no name for a variant; give 1 to 32 of a-z, 0-9, - and _, the first no sign")

@@ -100,7 +100,7 @@ def apply_operations(picture: Picture, operations: Sequence[Operation], work: Wo
     for number, operation in enumerate(operations, start=done):
         try:
             with work.step(operation):
-                picture = _stepped(picture, operation, work)
+                picture = _apply_operation(picture, operation, work)
         except PictureError as exc:
             raise ImpossibleStep(number, done + len(operations), exc) from exc
     return picture
@@ -116,13 +116,13 @@ def in_modes_of(operation: Operation, picture: Picture) -> Picture:
     return replace(picture, frames=frames, profile=None if mode == "CMYK" else picture.profile)
 
 
-def _stepped(picture: Picture, operation: Operation, work: Work) -> Picture:
+def _apply_operation(picture: Picture, operation: Operation, work: Work) -> Picture:
     check_pixels(operation.output_size(picture.size), len(picture.frames), work.limits.max_output_pixels)
     picture = in_modes_of(operation, picture)
     change = operation.prepare(picture.frames, work.assets)
-    return replace(picture, frames=[_changed(frame, change, work) for frame in picture.frames])
+    return replace(picture, frames=[_change_frame(frame, change, work) for frame in picture.frames])
 
 
-def _changed(frame: Image.Image, change: Callable[[Image.Image], Image.Image], work: Work) -> Image.Image:
+def _change_frame(frame: Image.Image, change: Callable[[Image.Image], Image.Image], work: Work) -> Image.Image:
     work.check_stop()
     return change(frame)

@@ -69,14 +69,14 @@ def render(  # noqa: PLR0913 - the plan, its inputs and its limits
     `should_stop` is called before each step and raises `Stopped`; a step cannot be interrupted. `on_step` follows
     each with the names of variant and operation, and its seconds. EXIF orientation is applied.
     """
-    work = Work(limits, Assets(_decoded_overlay(overlay, limits), font_path), should_stop, on_step)
+    work = Work(limits, Assets(_decode_overlay(overlay, limits), font_path), should_stop, on_step)
     work.check_stop()
     renderer = _Renderer(upload, plan, work)
-    made = {name: _named(name, renderer) for name in renderer.largest_first()}
+    made = {name: _render_variant(name, renderer) for name in renderer.largest_first()}
     return {name: made[name] for name in plan.variants}
 
 
-def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | None:
+def _decode_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | None:
     if overlay is None:
         return None
     try:
@@ -88,7 +88,7 @@ def _decoded_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | No
         raise PictureError(f"overlay: {exc}") from exc
 
 
-def _named(name: str, renderer: "_Renderer") -> Rendered:
+def _render_variant(name: str, renderer: "_Renderer") -> Rendered:
     try:
         return renderer.rendered(name)
     except PictureError as exc:
@@ -120,9 +120,9 @@ class _Renderer:
 
     def rendered(self, name: str) -> Rendered:
         self._work, variant = replace(self._work, variant=name), self._plan.variants[name]
-        decoded = self._decoded_for(variant)
+        decoded = self._frames_for(variant)
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
-        picture, steps = self._begun(variant, decoded)
+        picture, steps = self._first_step(variant, decoded)
         done = len(variant.operations) - len(steps)
         if variant.is_report:
             *steps, last = steps
@@ -134,9 +134,9 @@ class _Renderer:
             return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
         target = variant.output.target(self._upload.format)
         options = metadata.metadata_options(decoded.exif, decoded.info, variant.output, target)
-        return self._written(apply_operations(picture, steps, self._work, done), variant, options)
+        return self._encode(apply_operations(picture, steps, self._work, done), variant, options)
 
-    def _written(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
+    def _encode(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
         self._work.check_stop()
         target = variant.output.target(self._upload.format)
         data = encode(picture, variant.output, target, metadata_options)
@@ -144,7 +144,7 @@ class _Renderer:
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
         return Rendered(data, hashlib.sha256(data).hexdigest(), target.value, *picture.size, frames)
 
-    def _begun(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
+    def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
         """Do the first step, if it can do with a reduced picture and there is one; return what is left to do."""
         steps = list(variant.operations)
         picture = Picture(decoded.frames, decoded.timing, decoded.info.get("icc_profile"))
@@ -164,7 +164,7 @@ class _Renderer:
             decoded.scales.keep(result)
         return replace(picture, frames=[result]), steps
 
-    def _decoded_for(self, variant: Variant) -> Decoded:
+    def _frames_for(self, variant: Variant) -> Decoded:
         """Return the frames that a variant needs, decoded once for all that need the same."""
         frame = self._frame_of(variant)
         if frame not in self._decoded:

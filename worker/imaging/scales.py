@@ -20,7 +20,7 @@ class Scales:
         for image in reversed(self._results):
             if min(image.width / least[0], image.height / least[1]) >= decoder_gap(RESULT_GAP, least):
                 return image, (0, 0, *image.size)
-        return self._halved(least)
+        return self._halve(least)
 
     def keep(self, result: Image.Image) -> None:
         """Keep the whole picture as Lanczos made it; no more than half of the last one, so that all fit in memory."""
@@ -28,7 +28,7 @@ class Scales:
         if result.width * result.height * 2 <= last.width * last.height:
             self._results.append(result)
 
-    def _halved(self, least: Size) -> tuple[Image.Image, Box]:
+    def _halve(self, least: Size) -> tuple[Image.Image, Box]:
         """Return the picture halved as often as `least` allows; halves are kept."""
         gap = decoder_gap(REDUCING_GAP, least)
         number = 0

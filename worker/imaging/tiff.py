@@ -54,7 +54,7 @@ def check_directories(data: bytes, pages: int) -> Size:
         entries += count
         if entries > MAX_ENTRIES:
             raise PictureError(f"the file's directories have more than {MAX_ENTRIES:,} entries")
-        tile = _checked_tile(data, layout, start, count)
+        tile = _check_tile(data, layout, start, count)
         largest = max(largest, tile, key=lambda size: size[0] * size[1])
     return largest
 
@@ -81,7 +81,7 @@ def _directories(data: bytes, layout: _Layout) -> Iterator[tuple[int, int]]:
         (place,) = struct.unpack_from(layout.order + layout.first, data, end)
 
 
-def _checked_tile(data: bytes, layout: _Layout, start: int, count: int) -> Size:
+def _check_tile(data: bytes, layout: _Layout, start: int, count: int) -> Size:
     sides = dict.fromkeys(_TILE_SIDES, 0)
     size = struct.calcsize(f"<{layout.entry}")
     table = data[start : start + count * size]

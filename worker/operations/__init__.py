@@ -1,6 +1,6 @@
 """The operations: every module beside this one that defines an `Operation` is found, registered and served.
 
-To add one, add its file and its test; validation, the catalogue route and the result all follow from the class.
+To add one, add its file and its test; validation, the catalog route and the result all follow from the class.
 """
 
 import importlib

@@ -45,16 +45,16 @@ class Adjust(Operation, frozen=True, tag="adjust"):
     ] = 1.0
 
     def apply(self, image: Image.Image) -> Image.Image:
-        return image if self == Adjust() else apply_to_colors(image, self._adjusted)
+        return image if self == Adjust() else apply_to_colors(image, self._adjust)
 
-    def _adjusted(self, image: Image.Image) -> Image.Image:
+    def _adjust(self, image: Image.Image) -> Image.Image:
         scale, offset = self.brightness * self.contrast, 127.5 * (1 - self.contrast)
         if image.mode == "RGB" and (self.saturation != 1 or self.hue != 0):
             image = image.convert("RGB", self._matrix(scale, offset))
             scale, offset = 1.0, 0.0
         if (scale, offset, self.gamma) == (1, 0, 1):
             return image
-        table = [self._toned(scale * value + offset) for value in range(256)]
+        table = [self._tone(scale * value + offset) for value in range(256)]
         return image.point(table * len(image.getbands()))
 
     def _matrix(self, scale: float, offset: float) -> tuple[float, ...]:
@@ -67,6 +67,6 @@ class Adjust(Operation, frozen=True, tag="adjust"):
             matrix.append(offset)
         return tuple(matrix)
 
-    def _toned(self, value: float) -> int:
+    def _tone(self, value: float) -> int:
         share: float = (min(max(value, 0), 255) / 255) ** (1 / self.gamma)
         return round(255 * share)

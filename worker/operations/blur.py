@@ -5,7 +5,7 @@ from msgspec import Meta
 from PIL import Image, ImageFilter
 
 from worker.operations.base import Operation
-from worker.pixels.colors import premultiplied
+from worker.pixels.colors import apply_premultiplied
 
 
 class Blur(Operation, frozen=True, tag="blur"):
@@ -21,4 +21,4 @@ class Blur(Operation, frozen=True, tag="blur"):
     ] = 2.0
 
     def apply(self, image: Image.Image) -> Image.Image:
-        return premultiplied(image, lambda picture: picture.filter(ImageFilter.GaussianBlur(self.sigma)))
+        return apply_premultiplied(image, lambda picture: picture.filter(ImageFilter.GaussianBlur(self.sigma)))

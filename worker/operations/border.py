@@ -4,7 +4,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.canvas import framed
+from worker.pixels.canvas import place_on_canvas
 from worker.pixels.colors import Color
 from worker.pixels.geometry import Size
 
@@ -23,4 +23,4 @@ class Border(Operation, frozen=True, tag="border"):
         return size[0] + 2 * self.width, size[1] + 2 * self.width
 
     def apply(self, image: Image.Image) -> Image.Image:
-        return framed(image, self.output_size(image.size), (self.width, self.width), self.color)
+        return place_on_canvas(image, self.output_size(image.size), (self.width, self.width), self.color)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from worker.errors import PictureError
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.pixels.geometry import AspectRatio, CropPosition, Size, anchored, ratio_of
+from worker.pixels.geometry import AspectRatio, CropPosition, Size, anchor_offset, ratio_of
 from worker.pixels.smart import smart_offset
 from worker.validation.fields import Problem
 
@@ -83,7 +83,7 @@ class Crop(Operation, frozen=True, tag="crop"):
         if self.position == "smart":
             left, top = smart_offset(image, size)
             return round(left), round(top)
-        left, top = anchored(size, image.size, self.position)
+        left, top = anchor_offset(size, image.size, self.position)
         return int(left), int(top)
 
     @property

@@ -60,13 +60,13 @@ class Inspect(Operation, frozen=True, tag="inspect"):
             "icc_profile": _profile_name(source.icc_profile),
             "has_gps": has_gps(source.exif),
             "exif": camera_facts(source.exif),
-            **_looks(_reduced(image, SIDE).convert("RGBA"), self.colors),
+            **_looks(_thumbnail(image, SIDE).convert("RGBA"), self.colors),
         }
 
 
 def _looks(image: Image.Image, colors: int) -> dict[str, Any]:
     """Return colors and hashes of a small RGBA picture."""
-    found = clusters(_reduced(image, PALETTE_SIDE))
+    found = clusters(_thumbnail(image, PALETTE_SIDE))
     if not found:
         nothing = ("average_color", "dominant_color", "palette", "blurhash", "thumbhash", "phash")
         return dict.fromkeys(nothing)
@@ -95,7 +95,7 @@ def _profile_name(profile: bytes | None) -> str | None:
         return None
 
 
-def _reduced(image: Image.Image, side: int) -> Image.Image:
+def _thumbnail(image: Image.Image, side: int) -> Image.Image:
     size = _within(image.size, side)
     return image if size == image.size else image.resize(size, Image.Resampling.BOX)
 

@@ -45,9 +45,9 @@ class Median(Operation, frozen=True, tag="median"):
         return size
 
     def apply(self, image: Image.Image) -> Image.Image:
-        return on_visible_colors(image, self.size / 2, self._filtered)
+        return on_visible_colors(image, self.size / 2, self._filter)
 
-    def _filtered(self, image: Image.Image) -> Image.Image:
+    def _filter(self, image: Image.Image) -> Image.Image:
         return _median_of_nine(image) if self.size == 3 else image.filter(ImageFilter.MedianFilter(self.size))
 
 
@@ -68,12 +68,12 @@ def _strip_median(image: Image.Image) -> Image.Image:
     With each column of three sorted, the median of nine is the median of the highest low, the median middle and the
     lowest high.
     """
-    above, below = _shifted(image, 0, 1), _shifted(image, 0, -1)
+    above, below = _shift(image, 0, 1), _shift(image, 0, -1)
     low, high = darker(above, below), lighter(above, below)
     low, middle, high = darker(low, image), lighter(low, darker(image, high)), lighter(high, image)
-    highest_low = lighter(lighter(_shifted(low, 1, 0), low), _shifted(low, -1, 0))
-    lowest_high = darker(darker(_shifted(high, 1, 0), high), _shifted(high, -1, 0))
-    median_middle = _median(_shifted(middle, 1, 0), middle, _shifted(middle, -1, 0))
+    highest_low = lighter(lighter(_shift(low, 1, 0), low), _shift(low, -1, 0))
+    lowest_high = darker(darker(_shift(high, 1, 0), high), _shift(high, -1, 0))
+    median_middle = _median(_shift(middle, 1, 0), middle, _shift(middle, -1, 0))
     return _median(highest_low, median_middle, lowest_high)
 
 
@@ -81,7 +81,7 @@ def _median(one: Image.Image, other: Image.Image, third: Image.Image) -> Image.I
     return lighter(darker(one, other), darker(lighter(one, other), third))
 
 
-def _shifted(image: Image.Image, right: int, down: int) -> Image.Image:
+def _shift(image: Image.Image, right: int, down: int) -> Image.Image:
     """Return the picture moved by a pixel; the edge that this uncovers stays, doubled."""
     moved = image.copy()
     moved.paste(image, (right, down))

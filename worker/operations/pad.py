@@ -6,8 +6,8 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.canvas import Background, framed
-from worker.pixels.geometry import MAX_SIDE, AspectRatio, Position, Size, anchored, ratio_of
+from worker.pixels.canvas import Background, place_on_canvas
+from worker.pixels.geometry import MAX_SIDE, AspectRatio, Position, Size, anchor_offset, ratio_of
 from worker.validation.fields import Problem
 
 Pixels = Annotated[int, Meta(ge=0, le=MAX_SIDE, description="Pixels to add on this side.")]
@@ -59,6 +59,6 @@ class Pad(Operation, frozen=True, tag="pad"):
     def apply(self, image: Image.Image) -> Image.Image:
         size = self.output_size(image.size)
         if self.aspect_ratio is None:
-            return framed(image, size, (self.left, self.top), self.background)
-        left, top = anchored(image.size, size, self.position)
-        return framed(image, size, (floor(left), floor(top)), self.background)
+            return place_on_canvas(image, size, (self.left, self.top), self.background)
+        left, top = anchor_offset(image.size, size, self.position)
+        return place_on_canvas(image, size, (floor(left), floor(top)), self.background)

@@ -27,11 +27,11 @@ class Quantize(Operation, frozen=True, tag="quantize"):
     ] = True
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
-        shown = [seen for frame in frames if (seen := _seen(frame)) is not None]
+        shown = [seen for frame in frames if (seen := _visible(frame)) is not None]
         if not shown or self._suffice(shown):
-            return _unchanged
+            return _identity
         palette = _sample(shown).convert("RGB").quantize(self.colors, Image.Quantize.MEDIANCUT, kmeans=1)
-        return partial(self._reduced, palette=palette)
+        return partial(self._reduce, palette=palette)
 
     def _suffice(self, frames: list[Image.Image]) -> bool:
         """Whether all frames together have no more colors than there may be."""
@@ -43,8 +43,8 @@ class Quantize(Operation, frozen=True, tag="quantize"):
             found |= {color for _, color in counted}
         return len(found) <= self.colors
 
-    def _reduced(self, frame: Image.Image, palette: Image.Image) -> Image.Image:
-        seen = _seen(frame)
+    def _reduce(self, frame: Image.Image, palette: Image.Image) -> Image.Image:
+        seen = _visible(frame)
         if seen is None:
             return frame
         dither = Image.Dither.FLOYDSTEINBERG if self.dither else Image.Dither.NONE
@@ -55,11 +55,11 @@ class Quantize(Operation, frozen=True, tag="quantize"):
         return reduced
 
 
-def _unchanged(frame: Image.Image) -> Image.Image:
+def _identity(frame: Image.Image) -> Image.Image:
     return frame
 
 
-def _seen(frame: Image.Image) -> Image.Image | None:
+def _visible(frame: Image.Image) -> Image.Image | None:
     """Return the picture without alpha, its transparent pixels in the color of a visible one; None: it has none."""
     if frame.mode not in ALPHA_MODES:
         return frame

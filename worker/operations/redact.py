@@ -107,11 +107,11 @@ class Redact(Operation, frozen=True, tag="redact"):
         for box in self._within(image.size):
             # Pillow fills 16-bit pixels by one byte only; both bytes of an ink are the same.
             redacted.paste(
-                pixel_value(self.color, image.mode) if self.method == "fill" else self._blurred(redacted.crop(box)), box
+                pixel_value(self.color, image.mode) if self.method == "fill" else self._blur(redacted.crop(box)), box
             )
         return redacted
 
-    def _blurred(self, part: Image.Image) -> Image.Image:
+    def _blur(self, part: Image.Image) -> Image.Image:
         longer = max(part.size)
         block = longer / max(1, min(BLOCKS, longer // LEAST_BLOCK))
         blocks = part.resize((_count(part.width, block), _count(part.height, block)), Image.Resampling.BOX)

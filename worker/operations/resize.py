@@ -5,9 +5,9 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Assets, Operation
-from worker.pixels.canvas import framed
+from worker.pixels.canvas import place_on_canvas
 from worker.pixels.colors import Color
-from worker.pixels.geometry import MAX_SIDE, REDUCING_GAP, Box, CropPosition, Size, anchored, decoder_gap
+from worker.pixels.geometry import MAX_SIDE, REDUCING_GAP, Box, CropPosition, Size, anchor_offset, decoder_gap
 from worker.pixels.smart import smart_offset
 from worker.validation.fields import Problem
 
@@ -107,16 +107,16 @@ class Resize(Operation, frozen=True, tag="resize"):
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         first = frames[0]
-        kept = self._kept(first, (0, 0, *first.size), first.size)
-        return lambda image: self._made(image, kept, image.size)
+        kept = self._crop_box(first, (0, 0, *first.size), first.size)
+        return lambda image: self._resize_part(image, kept, image.size)
 
     def apply(self, image: Image.Image) -> Image.Image:
         return self.apply_reduced(image, (0, 0, *image.size), image.size)
 
     def apply_reduced(self, image: Image.Image, box: Box, size: Size) -> Image.Image:
-        return self._made(image, self._kept(image, box, size), size)
+        return self._resize_part(image, self._crop_box(image, box, size), size)
 
-    def _kept(self, image: Image.Image, box: Box, size: Size) -> Box:
+    def _crop_box(self, image: Image.Image, box: Box, size: Size) -> Box:
         """Return the part of `box`, which holds a picture of `size`, that comes into the result."""
         if self.fit != "cover":
             return box
@@ -127,34 +127,34 @@ class Resize(Operation, frozen=True, tag="resize"):
         if self.position == "smart":
             x, y = smart_offset(image, (width, height))
         else:
-            x, y = anchored((width, height), (right - left, lower - upper), self.position)
+            x, y = anchor_offset((width, height), (right - left, lower - upper), self.position)
             x, y = left + x, upper + y
         # A reduced image may reach over its box, and no edge may do so by a rounding.
         x, y = max(left, min(x, right - width)), max(upper, min(y, lower - height))
         return x, y, min(x + width, right), min(y + height, lower)
 
-    def _made(self, image: Image.Image, kept: Box, size: Size) -> Image.Image:
+    def _resize_part(self, image: Image.Image, kept: Box, size: Size) -> Image.Image:
         target = self.output_size(size)
         if self.fit == "contain":
-            return self._framed(self._resized(image, self._scaled_size(size), kept), target)
-        return self._resized(image, target, kept)
+            return self._pad(self._resample(image, self._scaled_size(size), kept), target)
+        return self._resample(image, target, kept)
 
-    def _resized(self, image: Image.Image, size: Size, box: Box) -> Image.Image:
+    def _resample(self, image: Image.Image, size: Size, box: Box) -> Image.Image:
         # Pillow cannot average 16-bit pixels ahead of the filter.
         gap = decoder_gap(REDUCING_GAP, size) if self.resample in REDUCING and image.mode != "I;16" else None
         return image.resize(size, Image.Resampling[self.resample.upper()], box, gap)
 
-    def _framed(self, image: Image.Image, size: Size) -> Image.Image:
-        left, upper = anchored(image.size, size, "center" if self.position == "smart" else self.position)
-        return framed(image, size, (int(left), int(upper)), self.background)
+    def _pad(self, image: Image.Image, size: Size) -> Image.Image:
+        left, upper = anchor_offset(image.size, size, "center" if self.position == "smart" else self.position)
+        return place_on_canvas(image, size, (int(left), int(upper)), self.background)
 
     def _box_size(self, size: Size) -> Size:
-        width, height = self._asked_size(size)
+        width, height = self._requested_size(size)
         if self.enlarge or self.fit not in ("fill", "cover"):
             return width, height
         return min(width, size[0]), min(height, size[1])
 
-    def _asked_size(self, size: Size) -> Size:
+    def _requested_size(self, size: Size) -> Size:
         if self.scale is not None:
             return _times(size, self.scale)
         if self.width is not None and self.height is not None:

@@ -7,7 +7,7 @@ from msgspec import Meta
 from PIL import Image
 
 from worker.operations.base import WORKING_MODES, Operation
-from worker.pixels.canvas import Background, able_to_show, canvas, framed, mixed
+from worker.pixels.canvas import Background, able_to_show, canvas, mix, place_on_canvas
 from worker.pixels.geometry import Size
 
 _TRANSPOSES = {
@@ -36,7 +36,7 @@ class Rotate(Operation, frozen=True, tag="rotate"):
     background: Background | None = None
 
     def output_size(self, size: Size) -> Size:
-        return _turned_size(size, self.angle) if self.expand else size
+        return _rotated_size(size, self.angle) if self.expand else size
 
     def apply(self, image: Image.Image) -> Image.Image:
         size = self.output_size(image.size)
@@ -45,16 +45,16 @@ class Rotate(Operation, frozen=True, tag="rotate"):
         if self.angle % 90 == 0:
             turned = image.transpose(_TRANSPOSES[int(self.angle % 360)])
             offset = (size[0] - turned.width) // 2, (size[1] - turned.height) // 2
-            return framed(turned, size, offset, self.background)
+            return place_on_canvas(turned, size, offset, self.background)
         image = able_to_show(image, self.background)
         matrix = _matrix(image.size, size, self.angle)
         paper = canvas(image, size, self.background)
         if image.mode == "I;16":
-            return _laid_on_16_bit(image, paper, matrix)
-        return _laid_on(image, paper, matrix)
+            return _composite_16_bit(image, paper, matrix)
+        return _composite(image, paper, matrix)
 
 
-def _turned_size(size: Size, angle: float) -> Size:
+def _rotated_size(size: Size, angle: float) -> Size:
     """Return the size that Pillow gives: whole pixels around the center that hold the turned picture."""
     (width, height), (cosine, sine) = size, _cosine_and_sine(angle)
     spans = abs(width * cosine) + abs(height * sine), abs(width * sine) + abs(height * cosine)
@@ -78,13 +78,13 @@ def _matrix(size: Size, turned: Size, angle: float) -> Matrix:
     )
 
 
-def _laid_on(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
+def _composite(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
     """Mix both by how much of each pixel the turned picture covers, so that its edges are smooth and have no fringe."""
-    turned = _edged(image).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
-    return mixed(turned, paper, _cover(image.size, paper.size, matrix))
+    turned = _repeat_edges(image).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    return mix(turned, paper, _cover(image.size, paper.size, matrix))
 
 
-def _laid_on_16_bit(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
+def _composite_16_bit(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
     # Pillow turns 16-bit pixels wrongly and cannot mix them by a mask: they go through floats, the edges through
     # a bilinear turn of the picture within its background, which needs no mask.
     ground = paper.getpixel((0, 0))
@@ -92,7 +92,7 @@ def _laid_on_16_bit(image: Image.Image, paper: Image.Image, matrix: Matrix) -> I
     floats = image.convert("F")
     within.paste(floats, (1, 1))
     laid = within.transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=ground)
-    turned = _edged(floats).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    turned = _repeat_edges(floats).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     whole = _cover(image.size, paper.size, matrix).point(lambda cover: 255 if cover == 255 else 0, "1")
     laid.paste(turned, (0, 0), whole)
     return laid.point(lambda value: value * 1 + 0.5).convert("I").convert("I;16")
@@ -105,7 +105,7 @@ def _cover(size: Size, turned: Size, matrix: Matrix) -> Image.Image:
     return cover.transform(turned, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
 
 
-def _edged(image: Image.Image) -> Image.Image:
+def _repeat_edges(image: Image.Image) -> Image.Image:
     """Repeat the outermost pixels once, for the samples between them and the edge."""
     edged = Image.new(image.mode, (image.width + 2, image.height + 2))
     for offset in product((0, 2, 1), (0, 2, 1)):

@@ -6,7 +6,7 @@ from PIL import Image, ImageChops
 
 from worker.errors import PictureError
 from worker.operations.base import Operation
-from worker.pixels.canvas import able_to_show, canvas, mixed
+from worker.pixels.canvas import able_to_show, canvas, mix
 from worker.pixels.colors import Color
 from worker.pixels.geometry import MAX_SIDE, Size
 
@@ -56,7 +56,7 @@ class RoundCorners(Operation, frozen=True, tag="round_corners"):
 
     def _cut(self, corner: Image.Image, cover: Image.Image) -> Image.Image:
         if self.background is not None:
-            return mixed(corner, canvas(corner, corner.size, self.background), cover)
+            return mix(corner, canvas(corner, corner.size, self.background), cover)
         corner.putalpha(ImageChops.multiply(corner.getchannel("A"), cover))
         return corner
 

@@ -8,7 +8,7 @@ from worker.errors import PictureError
 from worker.operations.base import Assets, Operation
 from worker.operations.rotate import Rotate
 from worker.pixels.colors import ALPHA_MODES, Color, promote_mode_for, rgba
-from worker.pixels.geometry import MAX_SIDE, Position, Size, anchored
+from worker.pixels.geometry import MAX_SIDE, Position, Size, anchor_offset
 from worker.pixels.lettering import LEAST_SIZE, Lettering
 from worker.validation.fields import Problem
 
@@ -118,39 +118,39 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         stamp = self._stamp(size, room, assets)
         stamp.putalpha(stamp.getchannel("A").point(lambda cover: round(cover * self.opacity)))
         if self.tile:
-            layer = _tiled(stamp, size, margin)
+            layer = _tile(stamp, size, margin)
             return lambda image: _laid(image, layer, 0, 0)
-        left, upper = anchored(stamp.size, room, self.position)
+        left, upper = anchor_offset(stamp.size, room, self.position)
         return lambda image: _laid(image, stamp, int(left) + margin, int(upper) + margin)
 
     def _stamp(self, size: Size, room: Room, assets: Assets) -> Image.Image:
         """Return what is to be laid over a picture of `size`: LA, or RGBA if it has colors."""
         if self.text is not None:
-            stamp = self._lettered(Lettering(self.text, assets.font_path), size, room)
+            stamp = self._draw_text(Lettering(self.text, assets.font_path), size, room)
         elif assets.overlay is not None:
-            stamp = self._scaled(assets.overlay, size, room)
+            stamp = self._scale(assets.overlay, size, room)
         else:
             raise PictureError("a watermark needs a text, or a second picture as overlay")
         return _cut(Rotate(angle=self.angle, background="transparent").apply(stamp), room)
 
-    def _lettered(self, lettering: Lettering, picture: Size, room: Room) -> Image.Image:
-        size = self.size or lettering.fitting_size(picture, room, self._turned)
-        width, height = self._turned(lettering.extent(size))
+    def _draw_text(self, lettering: Lettering, picture: Size, room: Room) -> Image.Image:
+        size = self.size or lettering.fitting_size(picture, room, self._turn)
+        width, height = self._turn(lettering.extent(size))
         if width > room[0] or height > room[1]:
             raise PictureError(
                 f"the text is {width} x {height} pixels and there is room for {room[0]} x {room[1]}; "
                 "choose a smaller size or leave it out"
             )
-        return lettering.drawn(size, self.color)
+        return lettering.draw_text(size, self.color)
 
-    def _scaled(self, overlay: Image.Image, picture: Size, room: Room) -> Image.Image:
+    def _scale(self, overlay: Image.Image, picture: Size, room: Room) -> Image.Image:
         overlay = overlay.convert("LA" if overlay.mode in ("L", "LA") else "RGBA")
-        turned = self._turned(overlay.size)
+        turned = self._turn(overlay.size)
         factor = min(self.scale * picture[0] / overlay.width, room[0] / turned[0], room[1] / turned[1])
         size = max(1, int(overlay.width * factor)), max(1, int(overlay.height * factor))
         return overlay.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
-    def _turned(self, size: Size) -> Size:
+    def _turn(self, size: Size) -> Size:
         return Rotate(angle=self.angle).output_size(size)
 
 
@@ -161,7 +161,7 @@ def _cut(stamp: Image.Image, room: Room) -> Image.Image:
     return stamp.crop((left, upper, left + width, upper + height))
 
 
-def _tiled(stamp: Image.Image, size: Size, margin: int) -> Image.Image:
+def _tile(stamp: Image.Image, size: Size, margin: int) -> Image.Image:
     """Return a picture of `size` full of stamps, `margin` between them and half of it at the upper and left edge."""
     layer = Image.new(stamp.mode, size)
     layer.paste(stamp, (margin // 2, margin // 2))

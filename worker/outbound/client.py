@@ -15,9 +15,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 import httpx2
 
-# It logs every URL at INFO, which may carry a secret.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
-
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -58,9 +55,6 @@ IPV6_UNICAST = IPv6Network("2000::/3")
 
 ISATAP = {0x0000_5EFE, 0x0200_5EFE}
 """What stands before an IPv4 address in the last 64 bits of an IPv6 one, behind any prefix (RFC 5214, 6.1)."""
-
-# A pool of its own: lookups that hang must not keep those for Redis and storage waiting.
-_LOOKUPS = ThreadPoolExecutor(8, thread_name_prefix="lookup")
 
 
 class Refused(Exception):
@@ -125,14 +119,20 @@ def _dialable(addresses: Iterable[str], host: str, allow: Sequence[Network]) -> 
     return found[:MAX_ADDRESSES]
 
 
-async def resolved(host: str, port: int) -> list[str]:
-    """Ask the system for a name's addresses, in the order in which it would try them."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(CONNECT_TIMEOUT_S):
-        found = await loop.run_in_executor(
-            _LOOKUPS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        )
-    return [str(entry[4][0]) for entry in found]
+def system_resolver() -> Resolver:
+    """Return a resolver that uses the operating system, which orders the addresses by preference."""
+    # A separate pool, so that hanging lookups do not delay those for Redis and storage.
+    pool = ThreadPoolExecutor(8, thread_name_prefix="lookup")
+
+    async def resolve(host: str, port: int) -> list[str]:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            entries = await loop.run_in_executor(
+                pool, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            )
+        return [str(entry[4][0]) for entry in entries]
+
+    return resolve
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -147,7 +147,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         _check_form(request.url, self._allow)
-        answer = await self._sent(request, await self._addresses(request.url))
+        answer = await self._send(request, await self._addresses(request.url))
         if not answer.has_redirect_location:
             return answer
         # httpx2 would read its body, whatever the length, before it goes on.
@@ -155,7 +155,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         location = [(name, value) for name, value in answer.headers.raw if name.lower() == b"location"]
         return httpx2.Response(answer.status_code, headers=location)  # as bytes: they need not be ASCII
 
-    async def _sent(self, request: httpx2.Request, addresses: Sequence[Address]) -> httpx2.Response:
+    async def _send(self, request: httpx2.Request, addresses: Sequence[Address]) -> httpx2.Response:
         *others, last = addresses
         for address in others:
             try:
@@ -190,13 +190,15 @@ def _dialling(request: httpx2.Request, address: Address) -> httpx2.Request:
     )
 
 
-def outbound_client(allow: Iterable[str], resolve: Resolver = resolved) -> httpx2.AsyncClient:
+def outbound_client(allow: Iterable[str], resolve: Resolver | None = None) -> httpx2.AsyncClient:
     """Make the client for all that goes out; `allow` are networks that are reached although they are not public.
 
     Beside httpx2's errors its calls raise `Refused`. It bounds connecting alone: callers set a deadline for the whole.
     """
+    # At INFO it logs all URLs, which may contain secrets.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     return httpx2.AsyncClient(
-        transport=GuardedTransport(networks(allow), resolve),
+        transport=GuardedTransport(networks(allow), resolve or system_resolver()),
         trust_env=False,  # proxies and ~/.netrc; the transport still takes SSL_CERT_FILE
         timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
         max_redirects=MAX_REDIRECTS,

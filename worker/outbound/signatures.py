@@ -22,7 +22,7 @@ def secret_key(secret: str) -> bytes:
     return key
 
 
-def signed_headers(message_id: str, body: bytes, at_s: int, secrets: Iterable[str]) -> Mapping[str, str]:
+def signature_headers(message_id: str, body: bytes, at_s: int, secrets: Iterable[str]) -> Mapping[str, str]:
     """Return the headers of an attempt at `at_s` (Unix seconds), with a signature for each secret."""
     content = f"{message_id}.{at_s}.".encode() + body
     digests = (hmac.digest(secret_key(secret), content, hashlib.sha256) for secret in secrets)

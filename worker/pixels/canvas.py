@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image
 
-from worker.pixels.colors import Color, pixel_value, premultiplied, promote_mode_for, rgba
+from worker.pixels.colors import Color, apply_premultiplied, pixel_value, promote_mode_for, rgba
 from worker.pixels.geometry import Size
 from worker.pixels.modes import convert_to_modes
 
@@ -44,7 +44,7 @@ def canvas(image: Image.Image, size: Size, background: str | None) -> Image.Imag
     return Image.new(image.mode, size, WHITE[image.mode] if background is None else pixel_value(background, image.mode))
 
 
-def framed(image: Image.Image, size: Size, offset: tuple[int, int], background: str | None) -> Image.Image:
+def place_on_canvas(image: Image.Image, size: Size, offset: tuple[int, int], background: str | None) -> Image.Image:
     """Lay the picture on a canvas of `size` with its upper left corner at `offset`; what reaches over is cut off."""
     if image.size == size:
         return image
@@ -54,9 +54,9 @@ def framed(image: Image.Image, size: Size, offset: tuple[int, int], background: 
     return framed
 
 
-def mixed(image: Image.Image, paper: Image.Image, cover: Image.Image) -> Image.Image:
+def mix(image: Image.Image, paper: Image.Image, cover: Image.Image) -> Image.Image:
     """Return the picture where `cover` is 255, `paper` of the same mode where it is 0, and mixtures between."""
-    return premultiplied(
+    return apply_premultiplied(
         image,
         lambda picture: Image.composite(
             picture, paper if paper.mode == picture.mode else paper.convert(picture.mode), cover

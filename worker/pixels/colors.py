@@ -79,7 +79,7 @@ def apply_to_colors(image: Image.Image, change: Callable[[Image.Image], Image.Im
     return changed
 
 
-def premultiplied(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def apply_premultiplied(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Apply `change`, which mixes neighbors, so that transparent pixels do not affect others.
 
     `change` meets L, RGB, La or RGBa; Pillow's own resize and rotate do this by themselves.
@@ -110,7 +110,7 @@ def on_visible_colors(image: Image.Image, reach: float, change: Callable[[Image.
     """
     if image.mode not in ALPHA_MODES:
         return change(image)
-    changed = change(_underpainted(image, reach))
+    changed = change(_with_underpaint(image, reach))
     changed.putalpha(image.getchannel("A"))
     return changed
 
@@ -121,7 +121,7 @@ def _visible_histogram(frame: Image.Image) -> list[int]:
     return frame.convert(frame.mode.removesuffix("A")).histogram(frame.getchannel("A"))
 
 
-def _underpainted(image: Image.Image, reach: float) -> Image.Image:
+def _with_underpaint(image: Image.Image, reach: float) -> Image.Image:
     colors = image.convert(image.mode.removesuffix("A"))
     alpha = image.getchannel("A")
     lowest, highest = alpha.getextrema()
@@ -129,7 +129,7 @@ def _underpainted(image: Image.Image, reach: float) -> Image.Image:
         return colors
     mean = tuple(round(value) for value in ImageStat.Stat(colors, alpha).mean)
     canvas = Image.new(colors.mode, image.size, mean)
-    near = premultiplied(image, lambda picture: picture.filter(ImageFilter.GaussianBlur(reach)))
+    near = apply_premultiplied(image, lambda picture: picture.filter(ImageFilter.GaussianBlur(reach)))
     canvas.paste(near.convert(colors.mode), mask=near.getchannel("A").point(_NEAR_ENOUGH))
     canvas.paste(colors, mask=alpha.point(ANY_ALPHA))
     return canvas

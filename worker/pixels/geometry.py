@@ -30,7 +30,7 @@ CropPosition = Annotated[
 ]
 
 
-def anchored(inner: tuple[float, float], outer: tuple[float, float], position: Compass) -> tuple[float, float]:
+def anchor_offset(inner: tuple[float, float], outer: tuple[float, float], position: Compass) -> tuple[float, float]:
     """Return the left and upper edge of a box of `inner` size at `position` in one of `outer` size."""
     over_x, over_y = outer[0] - inner[0], outer[1] - inner[1]
     left = 0.0 if "west" in position else over_x if "east" in position else over_x / 2

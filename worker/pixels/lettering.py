@@ -53,7 +53,7 @@ class Lettering:
         left, upper, right, lower = self._bounds(size)
         return right - left, lower - upper
 
-    def drawn(self, size: int, color: str) -> Image.Image:
+    def draw_text(self, size: int, color: str) -> Image.Image:
         """Return the text, with a thin outline in black or white, on transparent ground; LA if its color is grey."""
         red, green, blue, alpha = rgba(color)
         is_light = red * 299 + green * 587 + blue * 114 > 127_000

@@ -65,7 +65,7 @@ def normalize_mode(image: Image.Image) -> Image.Image:
     has_alpha = image.has_transparency_data
     match image.mode:
         case "I;16" if has_alpha:
-            return _keyed_out(image)
+            return _key_out(image)
         case "LA" | "RGBA" | "CMYK" | "I;16":
             return image
         case "L" | "RGB" if not has_alpha:
@@ -87,7 +87,7 @@ def normalize_mode(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if has_alpha else "RGB")
 
 
-def _keyed_out(image: Image.Image) -> Image.Image:
+def _key_out(image: Image.Image) -> Image.Image:
     """Return a 16-bit picture, in 8 bits, without the grey that its file calls transparent: no mode has both."""
     # Pillow compares no 16-bit pixels: those over and under the key are found in floats, clipped to L.
     floats, key = image.convert("F"), image.info["transparency"]

@@ -36,7 +36,7 @@ _CONTRAST = [round(value * CONTRAST) for value in range(256)]
 def smart_offset(image: Image.Image, size: tuple[float, float]) -> tuple[float, float]:
     """Return the left and upper edge, in pixels of `image`, of the box of `size` that is most worth keeping."""
     small = _small(image)
-    window = _scaled(size[0], image.width, small.width), _scaled(size[1], image.height, small.height)
+    window = _downscale(size[0], image.width, small.width), _downscale(size[1], image.height, small.height)
     inner = max(1, round(window[0] * INNER)), max(1, round(window[1] * INNER))
     rows = _rows(_scores(small))
     outer_means, inner_means = _means(rows, window), _means(rows, inner)
@@ -60,7 +60,7 @@ def _small(image: Image.Image) -> Image.Image:
     return image.reduce(factor)
 
 
-def _scaled(side: float, full: int, small: int) -> int:
+def _downscale(side: float, full: int, small: int) -> int:
     return min(small, max(1, round(side * small / full)))
 
 

@@ -57,23 +57,23 @@ class Fetcher:
             async with asyncio.timeout(timeout_s):
                 return await _store(self._outbound, url, self._storage, task.upload_path, self._settings)
         except TimeoutError as exc:
-            raise _failed(f"{host} did not send the picture within {timeout_s:g} s") from exc
+            raise _fetch_error(f"{host} did not send the picture within {timeout_s:g} s") from exc
         except Refused as exc:
-            raise _failed(f"the picture was not fetched: its address, or a redirect, {exc}") from exc
+            raise _fetch_error(f"the picture was not fetched: its address, or a redirect, {exc}") from exc
         except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
-            raise _failed(f"the picture could not be fetched from {host}: {str(exc) or 'no answer'}") from exc
+            raise _fetch_error(f"the picture could not be fetched from {host}: {str(exc) or 'no answer'}") from exc
         except PictureError as exc:
             raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
 
 
-def _failed(message: str) -> TaskFailed:
+def _fetch_error(message: str) -> TaskFailed:
     return TaskFailed(ErrorCode.FETCH, message)
 
 
 async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: str, settings: Settings) -> Fetched:
     async with client.stream("GET", url, follow_redirects=True, headers={"Accept": "image/*"}) as answer:
         if not answer.is_success:
-            raise _failed(f"{answer.url.host} answered {answer.status_code} {answer.reason_phrase}, no picture")
+            raise _fetch_error(f"{answer.url.host} answered {answer.status_code} {answer.reason_phrase}, no picture")
         body = _Body(answer, settings.max_upload_bytes)
         head = b""
         async for chunk in body.chunks:
@@ -83,7 +83,7 @@ async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: s
         source = sniff(head, settings.input_formats)
         if source is None:
             choices = ", ".join(known.value for known in settings.input_formats)
-            raise _failed(f"{answer.url.host} sent no picture that can be read; allowed: {choices}")
+            raise _fetch_error(f"{answer.url.host} sent no picture that can be read; allowed: {choices}")
         size = check_header(head, source, settings.limits, is_whole=len(head) < HEAD_BYTES)
         await storage.put(path, body.chunks, head)
         return Fetched(source, body.bytes, size)
@@ -98,9 +98,9 @@ class _Body:
         declared = answer.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > max_bytes:
             raise self._too_large()
-        self.chunks = self._limited(answer.aiter_raw())
+        self.chunks = self._limit(answer.aiter_raw())
 
-    async def _limited(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _limit(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             self.bytes += len(chunk)
             if self.bytes > self._max_bytes:
@@ -108,4 +108,4 @@ class _Body:
             yield chunk
 
     def _too_large(self) -> TaskFailed:
-        return _failed(f"the picture is too large to be fetched; it may have {self._max_bytes:,} bytes")
+        return _fetch_error(f"the picture is too large to be fetched; it may have {self._max_bytes:,} bytes")

@@ -80,13 +80,13 @@ class EventWorker(Worker):
             (self._fetching if task.fetch else self._in_slots).add(task.id)
             work = self.ctx["processor"].process(task, partial(self._leave_slot, task.id))
             self.tasks[task.id] = self.loop.create_task(work)
-            self.tasks[task.id].add_done_callback(partial(self._ended, task.id))
+            self.tasks[task.id].add_done_callback(partial(self._on_end, task.id))
 
     def _leave_slot(self, task_id: str) -> None:
         self._in_slots.discard(task_id)
         self._wake.set()
 
-    def _ended(self, task_id: str, run: asyncio.Task[None]) -> None:
+    def _on_end(self, task_id: str, run: asyncio.Task[None]) -> None:
         if task_id in self._fetching:
             self._fetching.discard(task_id)
             self._wake.set()

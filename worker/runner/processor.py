@@ -100,7 +100,7 @@ class Processor:
         with suppress(msgspec.DecodeError):
             logs.request_id.set(task.spec.request_id)
         try:
-            async with self._attended(task) as run:
+            async with self._attendance(task) as run:
                 await self._finish(task, run, on_rendered)
         except _StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
@@ -255,7 +255,7 @@ class Processor:
             await delete_files(self._storage, task.id)
 
     @asynccontextmanager
-    async def _attended(self, task: Task) -> AsyncIterator[Run]:
+    async def _attendance(self, task: Task) -> AsyncIterator[Run]:
         """Renew the task's lease, and tell its progress; if the worker dies, the lease lapses."""
         run = Run()
         self.stops[task.id] = run.stop

@@ -91,7 +91,7 @@ class Point(Struct, frozen=True):
     counts: Counts
 
 
-def combined(points: Sequence[Point]) -> Point:
+def combine(points: Sequence[Point]) -> Point:
     """Add up successive points."""
     total = Counts({})
     for point in points:

@@ -18,7 +18,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from worker.outbound.client import Refused
-from worker.outbound.signatures import signed_headers
+from worker.outbound.signatures import signature_headers
 from worker.settings import Settings
 from worker.tasks import queue
 from worker.tasks.model import OutputRecord, Status
@@ -221,7 +221,7 @@ class Courier:
     async def _post(self, message: Message, at_s: int) -> tuple[int, float | None]:
         """Send a message; return the response's status and its `Retry-After` in seconds. Its body is not read."""
         body = message.body
-        headers = {"Content-Type": "application/json", **signed_headers(message.id, body, at_s, self._secrets)}
+        headers = {"Content-Type": "application/json", **signature_headers(message.id, body, at_s, self._secrets)}
         if message.request_id:
             headers["X-Request-ID"] = message.request_id
         async with self._outbound.stream("POST", message.url, content=body, headers=headers) as answer:

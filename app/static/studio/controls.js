@@ -1,4 +1,4 @@
-/* One control for each kind of value that a JSON Schema of the catalogue can ask for. */
+/* One control for each kind of value that a JSON Schema of the catalog can ask for. */
 
 import { h } from "../shared/dom.js";
 import { keyStep, scaleOf } from "../shared/scale.js";

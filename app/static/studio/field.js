@@ -104,7 +104,7 @@ export class Field {
   }
 }
 
-/** Build the fields of a catalogue's `parameters`, with the values that were given before. */
+/** Build the fields of a catalog's `parameters`, with the values that were given before. */
 export function fieldsOf(parameters, values, onChange) {
   return Object.entries(parameters).map(([name, schema]) => new Field(name, schema, values[name], onChange));
 }

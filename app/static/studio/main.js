@@ -14,11 +14,11 @@ import { Strip } from "./strip.js";
 const STATUS = { waiting: "PENDING", working: "STARTED", done: "SUCCESS", failed: "FAILURE", stopped: "REVOKED", expired: "EXPIRED" };
 
 class Studio {
-  constructor(catalogue, presets) {
+  constructor(catalog, presets) {
     this._button = byId("develop");
-    this._recipe = new Recipe(catalogue, presets, () => this._label());
+    this._recipe = new Recipe(catalog, presets, () => this._label());
     this._intake = takeFiles((files) => this.take(files));
-    this._stage = new Stage(byId("stage"), catalogue.input, { choose: this._intake.choose, again: (picture) => this.develop([picture]) });
+    this._stage = new Stage(byId("stage"), catalog.input, { choose: this._intake.choose, again: (picture) => this.develop([picture]) });
     this._strip = new Strip(byId("pictures"), {
       select: (picture) => {
         this._stage.select(picture);
@@ -146,9 +146,9 @@ class Studio {
 
 async function begin() {
   try {
-    const catalogue = await withKey(() => request("/operations"));
-    const presets = catalogue.presets.length ? (await withKey(() => request("/presets"))).presets : [];
-    new Studio(catalogue, presets);
+    const catalog = await withKey(() => request("/operations"));
+    const presets = catalog.presets.length ? (await withKey(() => request("/presets"))).presets : [];
+    new Studio(catalog, presets);
   } catch (error) {
     const again = h(
       "button",

@@ -70,14 +70,14 @@ function told(preset) {
 const PLAIN_OUTPUT = 2;
 
 export class Recipe {
-  constructor(catalogue, presets, onChange) {
-    this._catalogue = catalogue;
+  constructor(catalog, presets, onChange) {
+    this._catalog = catalog;
     this._onChange = onChange;
     this.pipeline = new Pipeline(() => this._changed());
     this.overlay = new OverlayField(() => this._changed());
-    this.output = fieldsOf(catalogue.output, {}, () => this._changed());
-    this._picker = picker(catalogue.operations, (operation) => this._add(operation));
-    this._presets = new PresetChoice(presets, catalogue.only_presets, () => this._changed());
+    this.output = fieldsOf(catalog.output, {}, () => this._changed());
+    this._picker = picker(catalog.operations, (operation) => this._add(operation));
+    this._presets = new PresetChoice(presets, catalog.only_presets, () => this._changed());
     this.element = this._build();
     this._changed();
   }
@@ -146,7 +146,7 @@ export class Recipe {
   _isSingle() {
     const [step, ...others] = this.pipeline.steps;
     return (
-      step !== undefined && others.length === 0 && !Object.keys(step.operation.parameters).some((name) => name in this._catalogue.output)
+      step !== undefined && others.length === 0 && !Object.keys(step.operation.parameters).some((name) => name in this._catalog.output)
     );
   }
 

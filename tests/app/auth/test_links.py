@@ -77,7 +77,7 @@ async def test_a_link_that_was_changed_is_refused(by_name: Mapping[str, Client],
     ):
         answer = await by_name[caller].get(wrong)
         assert answer.status_code == 403, wrong
-        assert answer.json()["detail"] == "the link is not one of this server's, or was changed"
+        assert answer.json()["detail"] == "the signature of the link is not valid; request a new link"
 
 
 async def test_a_link_ends_when_it_says(redis: ArqRedis, by_name: Mapping[str, Client]) -> None:

@@ -43,17 +43,17 @@ async def post(api: Client, file: bytes | None, **fields: str) -> httpx2.Respons
 
 async def test_no_file(api: Client) -> None:
     assert problem_fields(await post(api, None, operation="grayscale")) == {
-        "file": "is missing; send the picture in the form field 'file', or its address in 'url'"
+        "file": "is missing; send the image in the form field 'file', or its address in 'url'"
     }
 
 
 async def test_text_instead_of_a_file(api: Client) -> None:
     answer = await api.post("/process-image/", files={"file": (None, "photo.jpg"), "operation": (None, "resize")})
-    assert problem_fields(answer) == {"file": "is text, not a file; with curl: -F file=@picture.jpg"}
+    assert problem_fields(answer) == {"file": "must be a file, not text; with curl: -F file=@photo.jpg"}
 
 
 async def test_empty_file(api: Client) -> None:
-    assert problem_fields(await post(api, b"", operation="grayscale")) == {"file": "is empty"}
+    assert problem_fields(await post(api, b"", operation="grayscale")) == {"file": "must not be empty"}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,10 @@ async def test_a_parameter_that_the_operation_does_not_have(api: Client) -> None
 
 @pytest.mark.parametrize(
     ("file", "message"),
-    [(None, "is missing; send the picture in the form field 'file', or its address in 'url'"), (b"", "is empty")],
+    [
+        (None, "is missing; send the image in the form field 'file', or its address in 'url'"),
+        (b"", "must not be empty"),
+    ],
 )
 async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, message: str) -> None:
     answer = await post(
@@ -140,7 +143,7 @@ async def test_a_field_given_twice(api: Client) -> None:
         "/process-image/",
         files=[("file", jpeg()), ("operation", (None, "resize")), ("width", (None, "5")), ("width", (None, "6"))],
     )
-    assert problem_fields(answer) == {"width": "is given more than once"}
+    assert problem_fields(answer) == {"width": "must be given only once"}
 
 
 async def test_two_files_and_a_file_in_another_field(api: Client) -> None:
@@ -151,8 +154,8 @@ async def test_two_files_and_a_file_in_another_field(api: Client) -> None:
         ("operation", (None, "reszie")),
     ]
     assert problem_fields(await api.post("/process-image/", files=parts)) == {
-        "file": "give one file only",
-        "image": "give no file here; the field for the picture is 'file'",
+        "file": "must be only one file",
+        "image": "must not be a file; send the image in the field 'file'",
         "operation": f"'reszie' is not an operation; give {ONE_OF}",
     }
 
@@ -170,11 +173,11 @@ async def test_no_multipart_at_all(api: Client, content_type: str | None) -> Non
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"--other\r\n\r\n", "the form does not keep to the boundary of its Content-Type"),
+        (b"--other\r\n\r\n", "the form does not match the boundary of its Content-Type"),
         (b"", "the form ends before its closing boundary"),
         (b'--xyz\r\nContent-Disposition: form-data; name="operation"\r\n\r\nresi', "ends before its closing boundary"),
         (b"--xyz\r\nContent-Type: text/plain\r\n\r\nx\r\n--xyz--\r\n", "has no name in its Content-Disposition"),
-        (b"--xyz\r\n" + b"A: b\r\n" * 50 + b"\r\nx\r\n--xyz--\r\n", "the form does not keep to the boundary"),
+        (b"--xyz\r\n" + b"A: b\r\n" * 50 + b"\r\nx\r\n--xyz--\r\n", "the form does not match the boundary"),
     ],
 )
 async def test_a_form_that_does_not_keep_to_its_boundary(api: Client, body: bytes, reason: str) -> None:
@@ -191,7 +194,7 @@ async def test_a_boundary_without_end(api: Client) -> None:
 
 async def test_a_field_without_end_and_fields_without_number(api: Client) -> None:
     long = await post(api, None, operation="x" * 70_000)
-    assert (long.status_code, long.json()["detail"]) == (400, "field 'operation' is longer than 65,536 bytes")
+    assert (long.status_code, long.json()["detail"]) == (400, "field 'operation' must have at most 65,536 bytes")
     many = await post(api, None, **{f"f{number}": "1" for number in range(101)})
     assert (many.status_code, many.json()["detail"]) == (400, "the form has more than 100 fields")
 

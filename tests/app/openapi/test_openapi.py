@@ -21,16 +21,16 @@ from app.http.problems import type_uri
 from app.openapi.document import document
 from app.openapi.rendering import Documents
 from app.openapi.schemas import FILE
-from app.routes import ROUTES
+from app.routes import make_routes
 from app.tasks.presets import Presets, read_presets
 from tests.app.tasks.test_presets import EXAMPLE
 from tests.conftest import PHOTO, Client
 from tests.support.callers import NOBODY, callers
 from worker.operations import OPERATIONS
 
-NONE = Presets({}, is_only=False)
+NONE = Presets({}, is_required=False)
 
-DOCUMENT: dict[str, Any] = msgspec.to_builtins(document(ROUTES, Settings(), NONE))
+DOCUMENT: dict[str, Any] = msgspec.to_builtins(document(make_routes(), Settings(), NONE))
 COMPONENTS = DOCUMENT["components"]
 FORM = DOCUMENT["paths"]["/process-image/"]["post"]["requestBody"]["content"]["multipart/form-data"]
 
@@ -55,7 +55,7 @@ async def test_openapi_json_is_openapi_3_1(api: Client) -> None:
     assert [str(error) for error in OpenAPIV31SpecValidator(answer.json()).iter_errors()] == []
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{min(route.methods)} {route.path}")
+@pytest.mark.parametrize("route", make_routes(), ids=lambda route: f"{min(route.methods)} {route.path}")
 def test_every_route_is_described(route: Route) -> None:
     """Describe a new one beside its handler with `app.http.description.describe`, or say `include_in_schema=False`."""
     if route.include_in_schema:
@@ -154,7 +154,7 @@ def test_presets_are_part_of_the_form(tmp_path: Path) -> None:
     for only in (False, True):
         settings = Settings(presets_file=str(file), only_presets=only)
         paths = document(
-            ROUTES, settings, read_presets(settings.presets_file, settings, is_only=settings.only_presets)
+            make_routes(), settings, read_presets(settings.presets_file, settings, is_required=settings.only_presets)
         )["paths"]
         form = paths["/process-image/"]["post"]["requestBody"]["content"]["multipart/form-data"]
         assert {"$ref": "#/components/schemas/PresetForm"} in form["schema"]["anyOf"]
@@ -191,7 +191,7 @@ async def test_a_document_is_sent_once(api: Client, path: str) -> None:
 
 
 def test_a_document_is_written_when_it_is_first_asked_for_and_kept() -> None:
-    documents = Documents(ROUTES, Settings(), NONE)
+    documents = Documents(make_routes(), Settings(), NONE)
     assert "openapi" not in vars(documents)
     assert documents.openapi is documents.openapi
     assert documents.page is documents.page

@@ -218,9 +218,9 @@ async def test_format_and_quality_choose_the_output(service: Client) -> None:
     assert len(coarse) < len(fine)
 
 
-async def test_the_catalogue_names_every_operation_with_its_bounds(api: Client) -> None:
-    catalogue = (await api.get("/operations")).json()
-    resize = next(entry for entry in catalogue["operations"] if entry["operation"] == "resize")
+async def test_the_catalog_names_every_operation_with_its_bounds(api: Client) -> None:
+    catalog = (await api.get("/operations")).json()
+    resize = next(entry for entry in catalog["operations"] if entry["operation"] == "resize")
     assert resize["parameters"]["width"] == {
         "description": "Width in pixels.",
         "type": "integer",
@@ -230,10 +230,10 @@ async def test_the_catalogue_names_every_operation_with_its_bounds(api: Client) 
     assert resize["parameters"]["fit"]["default"] == "fill"
     modules = Path(worker.operations.__file__).parent.glob("*.py")
     names = {module.stem for module in modules} - {"__init__", "base"}
-    assert {entry["operation"] for entry in catalogue["operations"]} == names
-    assert set(catalogue["output"]["format"]["enum"]) == {"keep", "jpeg", "png", "webp", "avif", "gif", "tiff"}
-    assert catalogue["input"] == ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "ico"]
-    assert {entry["operation"] for entry in catalogue["operations"] if entry["takes_overlay"]} == {"watermark"}
+    assert {entry["operation"] for entry in catalog["operations"]} == names
+    assert set(catalog["output"]["format"]["enum"]) == {"keep", "jpeg", "png", "webp", "avif", "gif", "tiff"}
+    assert catalog["input"] == ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "ico"]
+    assert {entry["operation"] for entry in catalog["operations"] if entry["takes_overlay"]} == {"watermark"}
 
 
 async def test_the_root_is_a_page_for_people(api: Client) -> None:

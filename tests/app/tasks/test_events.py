@@ -226,7 +226,9 @@ async def test_all_events_can_be_narrowed_to_states(service: Client) -> None:
 async def test_a_stream_that_cannot_be_is_refused(api: Client) -> None:
     task_id = await api.upload()
     wrong = await api.get("/events?status=DONE&since=3", headers={"Last-Event-ID": "x"})
-    assert problem_fields(wrong) == {"Last-Event-ID": "is no id of an event; give the last that was sent"}
+    assert problem_fields(wrong) == {
+        "Last-Event-ID": "must be the id of an event; send that of the last event received"
+    }
     wrong = await api.get("/events?status=DONE&since=3")
     assert set(problem_fields(wrong)) == {"status", "since"}
     assert problem_fields(await api.get(f"/tasks/{task_id}/events", headers={"Last-Event-ID": "1-2-3"}))

@@ -59,7 +59,7 @@ async def test_presets_are_listed_as_they_are_understood(api: Client) -> None:
     [resize] = listed["thumbnail"]["operations"]
     assert (resize["width"], resize["fit"], resize["position"]) == (200, "cover", "center")
     assert listed["thumbnail"]["output"]["format"] == "webp"
-    assert [entry.get("description") for entry in listed.values()] == ["A square for lists.", None, None]
+    assert [entry.get("description") for entry in listed.values()] == ["A square thumbnail.", None, None]
     assert listed["web"]["variants"]["large"]["output"]["quality"] == 50
 
 
@@ -73,14 +73,14 @@ async def test_without_a_file_there_are_none(redis: ArqRedis, settings: Settings
     async with serving(msgspec.structs.replace(settings, presets_file=None)) as url, Client(base_url=url) as api:
         assert (await api.get("/presets")).json() == {"presets": []}
         assert problem_fields(await send(api, preset="thumbnail")) == {
-            "preset": "'thumbnail' is not a preset; this server has none"
+            "preset": "unknown preset 'thumbnail'; this server has no presets"
         }
         assert (await send(api, operation="grayscale")).status_code == 202
 
 
 async def test_an_unknown_preset_is_422_and_names_those_there_are(api: Client, stored: Callable[[], list[str]]) -> None:
     answer = await send(api, preset="thumb")
-    assert problem_fields(answer) == {"preset": "'thumb' is not a preset; choose one of thumbnail, cover, web"}
+    assert problem_fields(answer) == {"preset": "unknown preset 'thumb'; choose one of thumbnail, cover, web"}
     assert stored() == []
 
 
@@ -120,7 +120,7 @@ def test_only_presets_without_a_file_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "has no preset; give each a table such as [thumbnail]"),
+        ("", "must have at least one table such as [thumbnail]"),
         ("[a", "Expected ']'"),
         ("[a]\n[a]", "Cannot declare ('a',) twice"),
         ("a = 5", "a: must be a table: [a]; got 5"),
@@ -161,7 +161,7 @@ def test_one_start_tells_of_every_error(settings: Settings) -> None:
         "[a]\noperation = 'blur'\nradius = -1\nformat = 'jpg'\n[b]\n[c]\noperation = 5"
     )
     with pytest.raises(InvalidSettings) as caught:
-        read_presets(settings.presets_file, settings, is_only=settings.only_presets)
+        read_presets(settings.presets_file, settings, is_required=settings.only_presets)
     assert all(
         f"[{place}: " in str(caught.value) for place in ("a] radius", "a] format", "b] operation", "c] operation")
     )
@@ -171,7 +171,7 @@ def test_formats_that_are_not_read_do_not_matter(settings: Settings) -> None:
     assert settings.presets_file is not None
     Path(settings.presets_file).write_text("[a]\noperation = 'grayscale'\nquality = 50")
     only = read_settings(Settings, {"INPUT_FORMATS": "jpeg,webp", "PRESETS_FILE": settings.presets_file})
-    assert list(read_presets(only.presets_file, only, is_only=only.only_presets).by_name) == ["a"]
+    assert list(read_presets(only.presets_file, only, is_required=only.only_presets).by_name) == ["a"]
 
 
 async def test_a_preset_may_lay_the_requests_second_picture_over(redis: ArqRedis, settings: Settings) -> None:

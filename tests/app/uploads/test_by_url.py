@@ -148,7 +148,7 @@ async def test_a_redirect_is_followed(service: Client, host: Receiver) -> None:
 
 async def test_a_form_has_a_file_or_a_url(api: Client, stored: Callable[[], list[str]]) -> None:
     assert (await refused(api))["file"] == (
-        "is missing; send the picture in the form field 'file', or its address in 'url'"
+        "is missing; send the image in the form field 'file', or its address in 'url'"
     )
     both: dict[str, Any] = {
         "file": ("a.jpg", PHOTO),
@@ -156,7 +156,7 @@ async def test_a_form_has_a_file_or_a_url(api: Client, stored: Callable[[], list
         "operation": (None, "grayscale"),
     }
     fields = problem_fields(await api.post("/process-image/", files=both))
-    assert fields == {"url": "does not go with a file; give one of the two"}
+    assert fields == {"url": "cannot be combined with file; send one of the two"}
     assert stored() == []
 
 

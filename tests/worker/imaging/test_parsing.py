@@ -250,9 +250,9 @@ async def test_an_overlay_that_is_none(api: Client) -> None:
     assert problems(await post(api, {"file": jpeg(), "overlay": jpeg()}, operation="grayscale")) == {
         "overlay": "is used by no operation; leave it out, or lay it over with watermark"
     }
-    assert problems(await post(api, {"file": jpeg(), "overlay": b""}, operation="watermark")) == {"overlay": "is empty"}
+    assert problems(await post(api, {"file": jpeg(), "overlay": b""}, operation="watermark")) == {"overlay": "must not be empty"}
     text = await post(api, {"file": jpeg()}, operation="watermark", overlay="logo.png")
-    assert problems(text) == {"overlay": "is text, not a file; with curl: -F file=@picture.jpg"}
+    assert problems(text) == {"overlay": "must be a file, not text; with curl: -F file=@photo.jpg"}
     assert (await post(api, {"file": jpeg(), "overlay": b"text"}, operation="watermark")).status_code == 415
 
 

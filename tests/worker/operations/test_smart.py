@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests.support.pictures import Size, drawing
 from worker.operations.base import WORKING_MODES
-from worker.pixels.geometry import Box, anchored
+from worker.pixels.geometry import Box, anchor_offset
 from worker.pixels.smart import smart_offset
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "photographs"
@@ -35,7 +35,7 @@ def test_the_face_the_eyes_and_the_cup_are_kept_where_the_middle_cuts_them(
 ) -> None:
     photograph = Image.open(PHOTOGRAPHS / f"{name}.jpg")
     size = min(photograph.width, photograph.height * ratio), min(photograph.height, photograph.width / ratio)
-    assert not contains(anchored(size, photograph.size, "center"), size, subject)
+    assert not contains(anchor_offset(size, photograph.size, "center"), size, subject)
     for scale in (1, 2.5):  # the copy that is looked at is another one
         larger = photograph.resize((round(photograph.width * scale), round(photograph.height * scale)))
         left, upper = smart_offset(larger, (size[0] * scale, size[1] * scale))

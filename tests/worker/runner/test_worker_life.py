@@ -48,7 +48,7 @@ async def test_arq_check_tells_within_seconds_whether_a_worker_lives(
     assert (await api.get("/readyz")).json()["checks"] == {
         "redis": "ok",
         "storage": "ok",
-        "worker": "no worker has reported itself lately",
+        "worker": "no worker has reported recently",
     }
     with process("-m", "worker", **environment(settings)) as worker:
         await eventually(lambda: is_checked(settings, 0), 10)

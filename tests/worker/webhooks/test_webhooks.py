@@ -574,7 +574,7 @@ async def test_without_secrets_a_callback_is_refused_and_the_setting_named(redis
     unsigned = msgspec.structs.replace(settings, webhook_secrets=())
     async with serving(unsigned) as url, Client(base_url=url) as client:
         message = await refused(client, "https://example.com/hook")
-    assert message == "is refused: this server has no WEBHOOK_SECRETS; leave it out"
+    assert message == "is not available on this server, which has no WEBHOOK_SECRETS; omit it"
     with pytest.raises(InvalidSettings, match=r"^WEBHOOK_SECRETS: must be set to deliver webhooks"):
         webhook_settings(unsigned)
 

@@ -1,4 +1,4 @@
-"""`GET /operations` and `GET /presets`: what can be asked for, from the operations' own definitions and by name."""
+"""`GET /operations` and `GET /presets`: the catalog of operations, output parameters, formats and presets."""
 
 import inspect
 from typing import Annotated
@@ -12,37 +12,37 @@ from app.http.responses import json_response
 from app.openapi.examples import DONE
 from app.openapi.schemas import Schema, parameters, takes_overlay
 from app.state import Request
-from app.tasks.presets import ShownPreset
+from app.tasks.presets import PresetView
 from app.tasks.views import plan_view
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 
 
 class OperationEntry(msgspec.Struct, frozen=True):
-    """What can be done to a picture."""
+    """An operation and its parameters."""
 
     operation: str
     description: str
-    parameters: Annotated[dict[str, Schema], Meta(description="Name -> JSON Schema.")]
-    takes_overlay: Annotated[bool, Meta(description="Whether it can lay a second picture over the first.")]
+    parameters: Annotated[dict[str, Schema], Meta(description="Parameter name -> JSON Schema.")]
+    takes_overlay: Annotated[bool, Meta(description="Whether the operation can use a second image.")]
 
 
-class Catalogue(msgspec.Struct, frozen=True):
-    """What can be asked for."""
+class Catalog(msgspec.Struct, frozen=True):
+    """The catalog."""
 
     operations: list[OperationEntry]
-    output: Annotated[dict[str, Schema], Meta(description="How results are written: name -> JSON Schema.")]
-    input: Annotated[list[str], Meta(description="The formats that are read.")]
-    presets: Annotated[list[str], Meta(description="The names of the server's presets.")]
-    only_presets: Annotated[bool, Meta(description="Whether an upload must name one.")]
+    output: Annotated[dict[str, Schema], Meta(description="Output parameters: name -> JSON Schema.")]
+    input: Annotated[list[str], Meta(description="The accepted input formats.")]
+    presets: Annotated[list[str], Meta(description="The names of the presets.")]
+    only_presets: Annotated[bool, Meta(description="Whether uploads must use a preset.")]
 
 
 class PresetList(msgspec.Struct, frozen=True):
-    presets: list[ShownPreset]
+    presets: list[PresetView]
 
 
-def _catalogue() -> Catalogue:
-    return Catalogue(
+def _catalog() -> Catalog:
+    return Catalog(
         operations=[
             OperationEntry(
                 name,
@@ -59,41 +59,41 @@ def _catalogue() -> Catalogue:
     )
 
 
-CATALOGUE = _catalogue()
-"""Without what the settings say: the formats that are read, and the presets."""
+CATALOGUE = _catalog()
+"""The part of the catalog that does not depend on the settings."""
 
 
 @describe(
-    "Catalogue",
+    "Catalog",
     Answer(
         200,
-        "The catalogue.",
-        Catalogue,
+        "The catalog.",
+        Catalog,
         {"one": msgspec.structs.replace(CATALOGUE, operations=CATALOGUE.operations[:1], input=["jpeg", "png"])},
     ),
 )
 async def operations(request: Request) -> Response:
-    """List the operations and the form of outputs, each parameter with its bounds, and the formats that are read."""
+    """List the operations and the output parameters with their bounds, the input formats and the presets."""
     settings, presets = request.state["settings"], request.state["presets"]
     return json_response(
         msgspec.structs.replace(
             CATALOGUE,
             input=[known.value for known in settings.input_formats],
             presets=list(presets.by_name),
-            only_presets=presets.is_only,
+            only_presets=presets.is_required,
         )
     )
 
 
 @describe(
-    "Catalogue",
+    "Catalog",
     Answer(
         200,
         "The presets.",
         PresetList,
-        {"one": PresetList([ShownPreset("thumbnail", "A square for lists.", **plan_view(DONE.spec.plan))])},
+        {"one": PresetList([PresetView("thumbnail", "A square thumbnail.", **plan_view(DONE.spec.plan))])},
     ),
 )
 async def presets(request: Request) -> Response:
-    """List the presets, each as it is understood."""
+    """List the presets with their operations and output, including defaults."""
     return json_response(PresetList(request.state["presets"].view()))
