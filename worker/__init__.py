@@ -1,1 +1,1 @@
-"""The engine: operations, tasks, storage and the worker that runs them. Knows nothing of HTTP."""
+"""The engine: operations, tasks, storage and the worker process. It does not import `app`."""

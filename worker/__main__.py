@@ -1,4 +1,4 @@
-"""`python -m worker`: one worker process."""
+"""`python -m worker` runs a worker process."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ def main() -> None:
     except InvalidSettings as exc:
         sys.exit(f"darkroom: {exc}")
     logs.configure(settings.log_format)
-    # arq logs each job twice at INFO; `worker.runner.processor` says the same once, with the task's id first.
+    # arq logs each job twice at INFO; `worker.runner.processor` logs it once, with the task id first.
     logging.getLogger("arq").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

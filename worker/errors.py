@@ -1,31 +1,31 @@
-"""What is wrong with a picture, and why a task fails."""
+"""Errors of images and tasks."""
 
 from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Why a task failed, for programs; its `error` is the sentence for people."""
+    """The reason for a failure as a code; the task's `error` is the message."""
 
     PICTURE = "picture"
-    """The picture cannot be read, or not be processed as asked."""
+    """The image cannot be read, or not be processed as requested."""
     FETCH = "fetch"
-    """There is no picture to be had at its URL."""
+    """The image cannot be fetched from its URL."""
     UPLOAD_GONE = "upload_gone"
     TIMEOUT = "timeout"
     QUEUE_TIMEOUT = "queue_timeout"
-    """No worker came to it in time."""
+    """The task waited longer than QUEUE_TIMEOUT_S."""
     WORKER_DIED = "worker_died"
     UNSUPPORTED_TASK = "unsupported_task"
-    """Another version of Darkroom accepted it."""
+    """The task was created by an incompatible version of Darkroom."""
     INTERNAL = "internal"
 
 
 class PictureError(Exception):
-    """The picture cannot be processed; the text is a sentence for the person who sent it."""
+    """The image cannot be processed; the message is for the client."""
 
 
 class TaskFailed(Exception):
-    """The task ends as FAILURE with this sentence for its client."""
+    """The task ends as FAILURE with this message for the client."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -33,9 +33,9 @@ class TaskFailed(Exception):
 
 
 class TaskStopped(Exception):
-    """The task was cancelled while it ran."""
+    """The task was cancelled while it was running."""
 
 
 class DamagedPicture(PictureError):
     def __init__(self) -> None:
-        super().__init__("the picture data is damaged or ends too early")
+        super().__init__("the image data is damaged or truncated")

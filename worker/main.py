@@ -1,6 +1,6 @@
-"""The worker process: arq's `WorkerSettings`, and the event-driven runner behind `python -m worker`.
+"""The worker process: the settings of arq's worker classes, and the event-driven runner of `python -m worker`.
 
-`arq worker.main.WorkerSettings` works too: arq's own loop, which polls twice a second and ends when Redis goes away.
+`arq worker.main.WorkerSettings` works as well; arq's own loop polls twice a second and exits when Redis is unavailable.
 """
 
 import asyncio
@@ -43,18 +43,18 @@ logger = logging.getLogger(__name__)
 
 
 async def process_task(ctx: dict[str, Any], task_id: str) -> None:
-    """The arq function, for arq's own loop: its name and argument are what `worker.tasks.queue.job_for` writes."""
+    """Process a task. This is the arq function that `worker.tasks.queue.job_for` calls in arq's own loop."""
     await ctx["processor"].begin_and_process(task_id)
 
 
 async def sweep_all(ctx: dict[str, Any]) -> None:
-    """The arq cron job, once a minute."""
+    """Sample and clean up the queue. This is an arq cron job that runs once a minute."""
     await sample(ctx["redis"], ctx["tasks"].stats)
     await sweep(ctx["tasks"], ctx["storage"])
 
 
 def worker_settings(settings: Settings) -> dict[str, Any]:
-    """Return arq's worker settings; every key is a parameter of `arq.worker.Worker`, which drops others unsaid."""
+    """Return the parameters of `arq.worker.Worker`, which silently ignores unknown ones."""
 
     def stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -81,7 +81,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "cron_jobs": [cron(sweep_all, second=0, unique=True)],
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
-        "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # what `arq --check` reads
+        "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # for `arq --check`
         "redis_pool": connect(settings.redis_url),
         "max_jobs": settings.worker_threads,
         "job_timeout": NEVER_S,
@@ -96,7 +96,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
 
 
 def fetch_settings(settings: Settings) -> dict[str, Any]:
-    """Return the settings of a worker for arq's own loop that takes the tasks with a `url`: a loop has one queue."""
+    """Return the settings of an arq worker for the fetch queue; arq's own loop reads one queue only."""
     health_key = FETCH_QUEUE + health_check_key_suffix
     return {**worker_settings(settings), "queue_name": FETCH_QUEUE, "cron_jobs": [], "health_check_key": health_key}
 
@@ -109,14 +109,14 @@ ARQ_SETTINGS: dict[str, Callable[[Settings], dict[str, Any]]] = {
 
 
 def __getattr__(name: str) -> dict[str, Any]:
-    # They are made when arq asks for them, so that importing this module reads no environment.
+    # They are created on access, so that importing this module does not read the environment.
     if name in ARQ_SETTINGS:
         return ARQ_SETTINGS[name](read_settings(Settings))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT, through any absence of Redis."""
+    """Process tasks until SIGTERM or SIGINT; outages of Redis do not end the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

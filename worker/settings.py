@@ -1,4 +1,4 @@
-"""The engine's settings, read once from the environment."""
+"""The settings of the worker, read once from the environment."""
 
 import os
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def _default_storage_url() -> str:
 
 
 def _usable_cores() -> int:
-    # The affinity mask sees `taskset` and cpusets, which os.cpu_count() does not; macOS has none.
+    # Unlike os.cpu_count(), the affinity mask respects `taskset` and cpusets; macOS has none.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -139,10 +139,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise InvalidSettings("INPUT_FORMATS: heic needs the package pillow-heif: pip install '.[heif]'")
         try:
             keys = [secret_key(secret) for secret in self.webhook_secrets]
-        except ValueError as exc:  # not what was given: it may be a secret
+        except ValueError as exc:  # without the value, which may be a secret
             raise InvalidSettings(f"WEBHOOK_SECRETS: {exc}") from None
         if len(keys) > 2:
-            raise InvalidSettings("WEBHOOK_SECRETS: give one secret, or two while one takes over from the other")
+            raise InvalidSettings("WEBHOOK_SECRETS: must be one secret, or two during a rotation")
         if self.font_path is not None and not Path(self.font_path).is_file():
             raise InvalidSettings(f"FONT_PATH: {self.font_path!r} is not a file")
 
@@ -152,7 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def read_settings(kind: type[AnySettings], environ: Mapping[str, str] = os.environ) -> AnySettings:
-    """Build `kind` from environment variables; raise `InvalidSettings` naming each wrong one."""
+    """Build `kind` from environment variables; raise `InvalidSettings` naming each invalid one."""
     texts = {name: environ[name.upper()] for name in kind.__struct_fields__ if environ.get(name.upper())}
     values, problems = convert_fields(kind, texts)
     if problems:

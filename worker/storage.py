@@ -1,6 +1,7 @@
-"""Uploads and results behind one URL: a local directory, S3, Google Cloud Storage or Azure, by obstore.
+"""Storage of uploads and results in a local directory, S3, Google Cloud Storage or Azure, with obstore.
 
-Nothing half-written is ever visible: obstore writes aside and moves (local) or completes a multipart upload (S3).
+Partially written objects are never visible: obstore renames a temporary file (local) or completes a multipart upload
+(S3).
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -13,30 +14,30 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
-if TYPE_CHECKING:  # obstore has these in its stubs only
+if TYPE_CHECKING:  # obstore defines these only in its stubs
     from obstore import Attributes, BytesStream, ObjectMeta
     from obstore.store import ObjectStore
 
 PART_BYTES = 5 * 1024 * 1024
-"""Bytes held before they are written on; the smallest part that S3 takes in a multipart upload."""
+"""Size of the write buffer in bytes: the minimum part size of S3 multipart uploads."""
 
 
 CHUNK_BYTES = 256 * 1024
-"""Bytes in one chunk of a download, and in one write of a result to a local file.
+"""Size in bytes of a chunk of a download, and of a write to a local file.
 
-Linux finds memory for a file sooner in small pieces: 3 MB in one write took 4 to 6 ms of CPU time, in these 0.7.
+Linux allocates page cache faster in small pieces: 3 MB in one write took 4 to 6 ms of CPU time, in these pieces 0.7.
 """
 
 
 class StorageUnavailable(Exception):
-    """The storage did not do what it was asked; the task or the request is not at fault."""
+    """The storage failed; the request or the task is not the cause."""
 
 
 class Storage:
-    """Objects by path. Every method raises `StorageUnavailable`; reading an absent path raises `FileNotFoundError`."""
+    """Objects by path. All methods may raise `StorageUnavailable`, and reading a missing path `FileNotFoundError`."""
 
     def __init__(self, url: str) -> None:
-        # `automatic_cleanup` removes a directory with its last file.
+        # `automatic_cleanup` deletes empty directories.
         local = {"mkdir": True, "automatic_cleanup": True} if url.startswith("file:") else {}
         try:
             with _obstore_errors():
@@ -45,23 +46,25 @@ class Storage:
             raise StorageUnavailable(f"STORAGE_URL {url}: {exc}") from exc
 
     async def put(self, path: str, chunks: AsyncIterator[bytes], head: bytes = b"") -> None:
-        """Store `head` and what `chunks` yields: at once if it is little, else as it comes; nothing if that raises."""
-        held = [head]
+        """Store `head` and `chunks` as one object, streaming large ones; store nothing if `chunks` raises."""
+        chunks_read = [head]
         size = len(head)
         async for chunk in chunks:
-            held.append(chunk)
+            chunks_read.append(chunk)
             size += len(chunk)
             if size >= PART_BYTES:
                 break
         else:
-            await self._put_whole(path, held)
+            await self._put_whole(path, chunks_read)
             return
         with _obstore_errors(), _nowhere_to_write():
-            # One part in flight: more would let a slow storage pile a fast upload up in memory.
-            await obstore.put_async(self._store, path, _chain(held, chunks), chunk_size=PART_BYTES, max_concurrency=1)
+            # One part in flight: with more, a fast upload to a slow storage would fill the memory.
+            await obstore.put_async(
+                self._store, path, _chain(chunks_read, chunks), chunk_size=PART_BYTES, max_concurrency=1
+            )
 
     async def put_bytes(self, path: str, data: bytes, media_type: str | None = None) -> None:
-        """Store `data`; with its type where the store keeps one, which a local directory does not."""
+        """Store `data`, with its media type if the store supports one (a local directory does not)."""
         view = memoryview(data)
         chunks = [view[first : first + CHUNK_BYTES] for first in range(0, len(data), CHUNK_BYTES)]
         attributes: Attributes = {}
@@ -72,7 +75,7 @@ class Storage:
     async def _put_whole(
         self, path: str, chunks: Sequence[bytes | memoryview], attributes: "Attributes | None" = None
     ) -> None:
-        """Store chunks as one object; each is one write to a local file."""
+        """Store chunks as one object, with one write per chunk to a local file."""
         with _obstore_errors(), _nowhere_to_write():
             await obstore.put_async(self._store, path, chunks, attributes=attributes, use_multipart=False)
 
@@ -82,7 +85,7 @@ class Storage:
             return bytes(await result.bytes_async())
 
     async def stream(self, path: str, first: int, last: int) -> "BytesStream":
-        """Open the bytes from `first` to `last`, both included as in HTTP, in chunks of `CHUNK_BYTES` or more."""
+        """Read the bytes from `first` to `last`, both inclusive as in HTTP, in chunks of at least `CHUNK_BYTES`."""
         with _obstore_errors():
             result = await obstore.get_async(self._store, path, options={"range": (first, last + 1)})
             return result.stream(CHUNK_BYTES)
@@ -90,7 +93,7 @@ class Storage:
     async def signed_url(self, path: str, life_s: int) -> str:
         """Return a signed URL of the object store, valid for GET for `life_s` seconds.
 
-        It is computed from the credentials, 0.15 ms for S3, without checking that the object exists.
+        It is computed from the credentials (0.15 ms for S3) without checking that the object exists.
         """
         if not isinstance(self._store, (S3Store, GCSStore, AzureStore)):
             raise TypeError(f"{self._store!r} cannot sign URLs")
@@ -102,23 +105,23 @@ class Storage:
             return await obstore.head_async(self._store, path)
 
     async def delete(self, path: str) -> None:
-        """Remove an object, if it exists."""
+        """Delete an object if it exists."""
         with suppress(FileNotFoundError), _obstore_errors():
             await obstore.delete_async(self._store, path)
 
     async def delete_under(self, prefix: str) -> None:
-        """Remove every object whose path begins with the segments of `prefix`; others may remove them meanwhile."""
+        """Delete all objects under the directory `prefix`; other processes may delete them at the same time."""
         with _obstore_errors():
             async for listed in obstore.list(self._store, prefix):
                 paths = [meta["path"] for meta in listed]
                 try:
                     await obstore.delete_async(self._store, paths)
-                except FileNotFoundError:  # from a local directory: one is gone, and those after it were not removed
+                except FileNotFoundError:  # in a local directory, a missing file ends the deletion of the others
                     for path in paths:
                         await self.delete(path)
 
     async def check(self) -> None:
-        """Write and remove a small object."""
+        """Write and delete a small object."""
         path = f"readiness/{uuid4()}"
         await self.put_bytes(path, b"ready")
         await self.delete(path)
@@ -143,7 +146,7 @@ def _obstore_errors() -> Iterator[None]:
 
 @contextmanager
 def _nowhere_to_write() -> Iterator[None]:
-    """Raise `StorageUnavailable` for not found while writing: it is the bucket that does not exist."""
+    """Raise `StorageUnavailable` if writing reports not found, because the bucket does not exist."""
     try:
         yield
     except FileNotFoundError as exc:

@@ -41,7 +41,7 @@ async def test_filters_narrow_the_table_and_stand_in_the_address(service: Client
     assert set(await monitor.shown()) == {broken, sepia, grey}
     await monitor.choose("Failed")
     await expect(monitor.rows).to_have_count(1)
-    await expect(monitor.row(broken)).to_contain_text("the picture data is damaged or ends too early")
+    await expect(monitor.row(broken)).to_contain_text("the image data is damaged or truncated")
     await monitor.page.reload()
     await expect(monitor.rows).to_have_count(1)
     await monitor.page.get_by_role("checkbox", name="Done").set_checked(True, force=True)
@@ -185,7 +185,7 @@ async def test_a_failed_tasks_page_says_why_and_follows_its_retry(
     await service.ended(task_id)
     await storage.put_bytes(f"uploads/{task_id}", jpeg())
     await monitor.open(f"/monitor#task-{task_id}")
-    await expect(monitor.drawer.get_by_text("the picture data is damaged or ends too early")).to_be_visible()
+    await expect(monitor.drawer.get_by_text("the image data is damaged or truncated")).to_be_visible()
     await monitor.drawer.get_by_role("button", name="Retry").click()
     await expect(monitor.drawer.locator(".drawer-head .badge")).to_have_text("Done")
     await expect(monitor.drawer.locator(".timeline li")).to_have_count(8)

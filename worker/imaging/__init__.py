@@ -1,1 +1,1 @@
-"""From bytes to pixels and back: plan, decode, render, encode. May import `operations`, `pixels` and `validation`."""
+"""Plan, decode, render and encode images. May import `operations`, `pixels` and `validation`."""

@@ -1,4 +1,4 @@
-"""Decode a file to upright pixels, with limits checked first and at a reduced scale where that suffices."""
+"""Decode a file to upright frames, after checking limits, and at a reduced scale where that is sufficient."""
 
 import math
 import warnings
@@ -33,40 +33,40 @@ from worker.pixels.geometry import DECODER_GAP, Box, Size, decoder_gap
 from worker.pixels.modes import normalize_mode
 
 ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
-"""Whose frames are an animation; those of TIFF and of phones' JPEGs are pictures of their own."""
+"""Formats whose frames are an animation; those of TIFF and of multi-picture JPEGs are separate images."""
 
 HEAD_BYTES = 64 * 1024
-"""How much of a file is looked at before any of it is stored: a header with its color profile and Exif data."""
+"""Size of the head of a file that is checked before storing it: header, color profile and Exif data."""
 
 
 class _UnreadableHeader(PictureError):
     def __init__(self, source: InputFormat) -> None:
-        super().__init__(f"the file begins like a {source.value} picture but its header cannot be read")
+        super().__init__(f"the file looks like {source.value}, but its header cannot be read")
 
 
 class _UnsupportedVariant(PictureError):
-    """The file is in a variant of its format that is not read."""
+    """The file uses an unsupported variant of its format."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture in a working mode, upright, perhaps decoded at a reduced scale."""
+    """A decoded image in a working mode, upright, possibly at a reduced scale."""
 
     frames: Sequence[Image.Image]
     size: Size
-    """What it has in full."""
+    """Size in pixels at full scale."""
     box: Box | None
-    """Where the picture lies in a reduced frame, whose last row and column may reach over it; None if not reduced."""
+    """Box of the image within a reduced frame, whose last row and column may extend beyond it; None if not reduced."""
     timing: Timing | None
-    """None for a still."""
+    """None for a still image."""
     exif: Image.Exif | None
-    """Of a TIFF, where they are part of the directory; those of other formats are in `info`."""
+    """Exif data of a TIFF, which are part of its directory; other formats have them in `info`."""
     info: dict[Any, Any]
-    """What Pillow found in the file beside pixels, which the frames no longer have: it writes some of it unasked."""
+    """The `info` of Pillow's image. It is removed from the frames, because Pillow writes some of it by default."""
 
     @cached_property
     def scales(self) -> Scales:
-        """The first frame, at sizes that variants share."""
+        """The first frame at several scales, which variants share."""
         return Scales(self.frames[0], self.box or (0, 0, *self.size))
 
 
@@ -82,19 +82,19 @@ def configure_pillow() -> None:
 def _register_heif() -> None:
     import pillow_heif  # noqa: PLC0415 - an extra, and 10 MB of memory
 
-    # An embedded thumbnail, otherwise taken for smaller results, may show anything.
+    # pillow-heif would use embedded thumbnails for small results, but they may differ from the image.
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def open_image(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
-    """Read the header, or raise `PictureError`; nothing is decoded."""
+    """Open an image by its header, without decoding pixels, or raise `PictureError`."""
     if source is InputFormat.HEIC:
         _register_heif()
     try:
         image = _open(data, source, limits)
     except PictureError:
         raise
-    except Exception as exc:  # decoders raise what they like on damaged data: OSError, SyntaxError, struct.error, ...
+    except Exception as exc:  # damaged data may raise any error: OSError, SyntaxError, struct.error, ...
         raise _UnreadableHeader(source) from exc
     if 0 in image.size:
         raise PictureError("the picture has no pixels")
@@ -104,14 +104,14 @@ def open_image(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
 
 
 def _drop_non_bytes_metadata(image: Image.Image) -> None:
-    """Leave out what should be bytes: a TIFF may have numbers there."""
+    """Remove metadata that must be bytes and is not; a TIFF may have numbers instead."""
     for name in ("icc_profile", "xmp"):
         if not isinstance(image.info.get(name, b""), bytes):
             del image.info[name]
 
 
 def _open(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
-    """Let Pillow open a file, after a look at what it would take for granted."""
+    """Open a file with Pillow, after checks that Pillow does not make."""
     match source:
         case InputFormat.GIF:
             return BoundedGif(data, lambda size: check_pixels(size, 1, limits.max_pixels))
@@ -127,7 +127,7 @@ def _open(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
 
 
 def check_checksums(data: bytes, source: InputFormat) -> None:
-    """Raise `DamagedPicture` when a PNG, or the PNG in an icon, does not match its checksums; other formats have none.
+    """Raise `DamagedPicture` if a PNG, or the PNG in an icon, does not match its checksums.
 
     `open_image` must have accepted the file.
     """
@@ -137,12 +137,12 @@ def check_checksums(data: bytes, source: InputFormat) -> None:
 
 
 def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: bool) -> Size | None:
-    """Return the upright size, or raise `PictureError`, when the first bytes of a file already tell.
+    """Return the upright size from the head of a file, or raise `PictureError`.
 
-    None when they do not: unless `head` is the whole file, its header may go on past it.
+    Returns None if the head does not contain it. Unless `is_whole`, the header may continue after `head`.
     """
     try:
-        if source is InputFormat.ICO:  # to open one is to decode it
+        if source is InputFormat.ICO:  # opening one decodes it
             size = _icon_size(head)
             check_pixels(size, 1, limits.max_pixels)
             return size
@@ -153,7 +153,7 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
         if is_whole:
             raise
         return None
-    # Asked for Exif data that it does not have in its header, a PNG would be decoded.
+    # Pillow decodes a PNG to look for Exif data that are not in its header.
     if source is InputFormat.PNG and "exif" not in image.info:
         return image.size
     try:
@@ -175,7 +175,7 @@ def upright_size(image: Image.Image) -> Size:
 
 
 def decode_still(image: Image.Image, first_operations: Iterable[Operation | None]) -> Decoded:
-    """Decode the frame at which an opened picture stands, a JPEG no further than all of `first_operations` need."""
+    """Decode the current frame of an image; a JPEG only at the scale that all of `first_operations` need."""
     with decode_errors_as_picture_errors():
         orientation = orientation_of(image)
         size = rotate_size(image.size, orientation)
@@ -186,14 +186,14 @@ def decode_still(image: Image.Image, first_operations: Iterable[Operation | None
         box = None if draft is None or image.size == size else rotate_box(draft, reach, orientation)
         frame = normalize_mode(image)
         if getattr(image, "is_animated", False) or image.format == "TIFF":
-            frame = frame.copy()  # as a file, it would be written from its first frame, or with all its tags
+            frame = frame.copy()  # saving the file object would start at its first frame, or write all its tags
         frame.info = {}
         exif = image.getexif() if image.format == "TIFF" else None
         return Decoded((frame,), image.size if box is None else size, box, None, exif, info)
 
 
 def _draft(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Operation | None]) -> Box | None:
-    """Tell a JPEG's decoder what is needed; return the box of the picture in what it will give."""
+    """Configure the scale of the JPEG decoder; return the box of the image in its output."""
     modes = {first.decode_mode if first is not None else None for first in firsts}
     scaled = [first.scaled_size(size) if first is not None else None for first in firsts]
     least = None
@@ -202,15 +202,15 @@ def _draft(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Op
         width, height = max(each[0] for each in sizes), max(each[1] for each in sizes)
         gap = decoder_gap(DECODER_GAP, (width, height))
         least = math.ceil(width * gap), math.ceil(height * gap)
-    # For other formats, or without reason, it does nothing.
+    # It does nothing for other formats, or if no reduction is possible.
     draft = image.draft(modes.pop() if len(modes) == 1 else None, least and rotate_size(least, orientation))
     return draft and draft[1]
 
 
 def decode_animation(image: Image.Image, limits: Limits) -> Decoded:
-    """Decode all frames of an opened animation, each as it is seen: with what it leaves of those before it.
+    """Decode all frames of an animation, each as displayed, including what remains of earlier frames.
 
-    A format that counts its frames in the header is refused by that; GIF as soon as the limit is passed.
+    The limit of frames is checked by the header if it has their number, and during decoding for GIF.
     """
     if image.format != "GIF":
         _check_frames(image, getattr(image, "n_frames", 1), limits)
@@ -222,7 +222,7 @@ def decode_animation(image: Image.Image, limits: Limits) -> Decoded:
         for frame in _each_frame(image):
             _check_frames(image, len(frames) + 1, limits)
             durations.append(float(frame.info.get("duration", 0)))
-            # A GIF's frame may reach over the screen, and Pillow makes that larger; browsers cut it off, as this does.
+            # For a GIF frame that extends beyond the screen, Pillow enlarges the screen; browsers crop, as this does.
             upright = frame.crop((0, 0, *size))
             set_upright(upright, orientation)
             frames.append(normalize_mode(upright))
@@ -239,26 +239,26 @@ def decode_animation(image: Image.Image, limits: Limits) -> Decoded:
 def seek(image: Image.Image, frame: int, limits: Limits) -> None:
     """Seek to a frame, or raise `PictureError` if the image does not have it."""
     if frame >= limits.max_frames:
-        raise PictureError(f"frame {frame} is too far; {limits.max_frames} frames are allowed")
-    # An animation's earlier frames are decoded on the way.
+        raise PictureError(f"frame must be below {limits.max_frames}, the maximum number of frames; got {frame}")
+    # Seeking in an animation decodes the frames before.
     check_pixels(image.size, frame + 1, limits.max_pixels)
     if image.format == "TIFF":
-        image.info.pop("icc_profile", None)  # else a page that has none would have that of the page before
+        image.info.pop("icc_profile", None)  # otherwise a page without one would have that of the page before
     try:
         image.seek(frame)
     except EOFError as exc:
-        raise PictureError(f"the picture has no frame {frame}; the first is 0") from exc
+        raise PictureError(f"the image has no frame {frame}; the first is 0") from exc
     except PictureError:
         raise
     except Exception as exc:  # see `open_image`
         raise DamagedPicture from exc
     _drop_non_bytes_metadata(image)
-    check_pixels(image.size, 1, limits.max_pixels)  # pages may differ
+    check_pixels(image.size, 1, limits.max_pixels)  # pages may differ in size
 
 
 @contextmanager
 def decode_errors_as_picture_errors() -> Iterator[None]:
-    """Make one sentence of whatever a decoder raises."""
+    """Convert any error of a decoder to a `PictureError`."""
     try:
         yield
     except PictureError:
@@ -268,9 +268,9 @@ def decode_errors_as_picture_errors() -> Iterator[None]:
 
 
 def _each_frame(image: Image.Image) -> Iterator[Image.Image]:
-    """Yield the image at each of its frames, except a PNG's default image that is not part of the animation.
+    """Yield the image at each of its frames, except for a PNG's default image that is not part of the animation.
 
-    Every format but GIF declares its number of frames: a file that ends sooner is damaged.
+    All formats but GIF declare the number of frames; a file that ends earlier is damaged.
     """
     first = 1 if image.info.get("default_image") else 0
     declared = 0 if image.format == "GIF" else getattr(image, "n_frames", 1)
@@ -292,9 +292,9 @@ def _check_frames(image: Image.Image, frames: int, limits: Limits) -> None:
 
 
 def _loops(image: Image.Image) -> int:
-    """Return how often an animation is shown, 0 for infinitely."""
+    """Return how often an animation is played, 0 for infinitely."""
     if image.format == "GIF":
-        # It counts repetitions, as browsers and gif2webp read it; without a word on them it is shown once.
+        # GIF counts repetitions, as browsers and gif2webp read it; without that block it is played once.
         repetitions: int | None = image.info.get("loop")
         return 1 if repetitions is None else repetitions and repetitions + 1
-    return int(image.info.get("loop", 0))  # AVIF has no word on it
+    return int(image.info.get("loop", 0))  # AVIF has no such field

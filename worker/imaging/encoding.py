@@ -1,4 +1,4 @@
-"""From pixels to a file's bytes: color modes, profiles, and encoder settings."""
+"""Encode images: color modes, profiles and encoder settings."""
 
 import math
 import os
@@ -34,7 +34,7 @@ DEFAULT_EFFORT_OPTIONS: dict[OutputFormat, dict[str, object]] = {
     OutputFormat.WEBP: {"method": 4},
     OutputFormat.AVIF: {"speed": 7},
 }
-"""The benchmark holds bytes against thumbor's at equal PSNR: AVIF's speed 8 took 1.3 % more, 6 takes twice the time."""
+"""Compared at equal PSNR, speed 8 of AVIF needs 1.3 % more bytes, and speed 6 takes twice the time."""
 
 EFFORT_OPTIONS: dict[OutputFormat, Callable[[int], dict[str, object]]] = {
     OutputFormat.PNG: lambda effort: {"compress_level": effort},
@@ -43,25 +43,25 @@ EFFORT_OPTIONS: dict[OutputFormat, Callable[[int], dict[str, object]]] = {
 }
 
 PROGRESSIVE_PIXELS = 640 * 480
-"""Up to here a JPEG is progressive unless asked otherwise: 5 % smaller, for 3 ms more at 512 x 384, 200 at 12 MP."""
+"""Pixels up to which a JPEG is progressive by default: 5 % smaller, but 3 ms slower at 512 x 384, 200 ms at 12 MP."""
 
 LONGEST_FRAMES_MS = {OutputFormat.GIF: 655_350, OutputFormat.WEBP: 2**24 - 1, OutputFormat.PNG: 65_535_000}
-"""The longest duration of a frame that the format can hold."""
+"""Maximum duration of a frame in ms."""
 
 MOST_LOOPS = 65_535
-"""What GIF and WebP hold."""
+"""Maximum number of loops of GIF and WebP."""
 
 SAMPLE_SHARE = 16
-"""One part in how many of a PNG is tried to see how to compress the whole."""
+"""Fraction (1 in N rows) of a PNG that is compressed to choose the strategy for the whole image."""
 
 SMALL_PIXELS = 256 * 256
-"""Up to here a PNG takes a few milliseconds whatever it shows, and a sample says little."""
+"""Pixels up to which a PNG takes a few milliseconds in any case, and a sample is not representative."""
 
 
 def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dict[str, Any]) -> bytes:
-    """Write a picture; its ICC profile goes with it where it fits the colors, `metadata` are options for saving.
+    """Encode an image, with its ICC profile if it matches the color mode; `metadata` are options of `Image.save`.
 
-    Raises `PictureError` when the format cannot hold the picture, or `max_bytes` not the file.
+    Raises `PictureError` if the format cannot hold the image, or if the file cannot be as small as `max_bytes`.
     """
     _check_sides(picture.frames[0], target)
     profile, frames = picture.profile, picture.frames
@@ -69,7 +69,7 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
         profile, frames = None, [to_srgb(frame, profile) for frame in frames]
     frames = [_writable(frame, output, target) for frame in frames]
     for frame in frames:
-        frame.info = {}  # Pillow writes some of it unasked, such as the profile that a conversion left there
+        frame.info = {}  # Pillow writes some of it by default, such as the profile of a conversion
     is_fitting = profile is not None and fits(profile, frames[0].mode)
     if target is OutputFormat.PNG and picture.timing is None:
         frames = [_compact(frames[0])]
@@ -87,13 +87,14 @@ def encode(picture: Picture, output: Output, target: OutputFormat, metadata: dic
 
 
 def _within(output: Output, target: OutputFormat, save: Callable[..., bytes]) -> bytes:
-    """Save once, or, where a size is asked for, with the best quality that keeps to it."""
+    """Save once or, with `max_bytes`, with the best quality that fits."""
     max_bytes = output.max_bytes
     if target.default_quality is None or output.lossless:
         data = save()
         if max_bytes is not None and len(data) > max_bytes:
             raise PictureError(
-                f"the result has {len(data):,} bytes; max_bytes is {max_bytes:,}, and there is no quality to lower"
+                f"the result must have at most {max_bytes:,} bytes (max_bytes), and has no quality to lower; "
+                f"got {len(data):,} bytes"
             )
         return data
     if max_bytes is None:
@@ -110,24 +111,24 @@ def _encoder_options(frames: Sequence[Image.Image], output: Output, target: Outp
         case OutputFormat.JPEG:
             pixels = frames[0].width * frames[0].height
             options["progressive"] = pixels <= PROGRESSIVE_PIXELS if output.progressive is None else output.progressive
-        case OutputFormat.PNG if frames[0].mode not in ("1", "P"):  # whose rows are not filtered
+        case OutputFormat.PNG if frames[0].mode not in ("1", "P"):  # their rows are not filtered
             options["compress_type"] = _png_strategy(frames[0])
         case OutputFormat.WEBP:
             options["lossless"] = output.lossless
         case OutputFormat.AVIF:
-            options["max_threads"] = 1  # a worker has a thread for each core already
+            options["max_threads"] = 1  # the worker already has a thread for each core
         case OutputFormat.TIFF:
             options["compression"] = "tiff_adobe_deflate"
     return options
 
 
 def _animation_options(timing: Timing, target: OutputFormat) -> dict[str, Any]:
-    """Say how an animation runs, as far as the format's numbers reach; AVIF has no word for how often."""
+    """Return the options for durations and loops, within the limits of the format; AVIF has no number of loops."""
     longest_ms = LONGEST_FRAMES_MS.get(target, math.inf)
     durations = [round(min(duration, longest_ms)) for duration in timing.durations_ms]
     match target:
         case OutputFormat.GIF:
-            # In hundredths of a second, and it counts the repetitions: without them it is shown once.
+            # GIF has hundredths of a second, and counts repetitions: without them the animation is played once.
             options: dict[str, Any] = {"duration": [round(duration, -1) for duration in durations]}
             repetitions = min(timing.loops - 1, MOST_LOOPS) if timing.loops else 0
             return options if timing.loops == 1 else {**options, "loop": repetitions}
@@ -139,17 +140,17 @@ def _animation_options(timing: Timing, target: OutputFormat) -> dict[str, Any]:
 
 
 def _png_duration_ms(duration_ms: int) -> int:
-    """Return the closest duration that a PNG can hold: a fraction of a second of two 16-bit numbers."""
+    """Return the closest duration that PNG can express: a fraction of a second of two 16-bit numbers."""
     rounded = (round(duration_ms / unit) * unit for unit in (1, 10, 100, 1000))
     return next(each for each in rounded if Fraction(each, 1000).numerator < 2**16)
 
 
 def _save(frames: Sequence[Image.Image], target: OutputFormat, options: dict[str, Any], **quality: int) -> bytes:
-    # Pillow lets other threads run while it encodes into a file, and not while it does into a Python buffer: on two
-    # threads, 2 MP to grey went from 155 to 225 a second.
+    # Pillow releases the GIL while it encodes to a file, but not to a Python buffer: with two threads, converting
+    # 2 MP to grayscale went from 155 to 225 images per second.
     first, *rest = frames
     several = {"save_all": True, "append_images": rest} if rest else {}
-    # libtiff closes the file that it is given.
+    # libtiff closes the file.
     with BytesIO() if target is OutputFormat.TIFF else _memory_file() as file:
         first.save(file, target.pillow_name, **several, **options, **quality)
         file.seek(0)
@@ -163,20 +164,20 @@ def _memory_file() -> IO[bytes]:
 
 
 def _compact(image: Image.Image) -> Image.Image:
-    """Return the same pixels with a palette, or in single bits, where that is enough: a half to a sixth of the size."""
-    # A palette has three bytes for each color, and saves up to two for each pixel before compression.
+    """Return the same pixels with a palette or in mode 1 if that is lossless: half to a sixth of the file size."""
+    # A palette costs three bytes per color, and saves up to two per pixel before compression.
     worthwhile = min(COLOURS, image.width * image.height // 4)
     if image.mode == "RGB" and image.getcolors(worthwhile) is not None:
-        return image.quantize(COLOURS, Image.Quantize.MEDIANCUT)  # exact, as there are no more
+        return image.quantize(COLOURS, Image.Quantize.MEDIANCUT)  # exact, because there are no more colors
     if image.mode == "L" and not any(image.histogram()[1:255]):
         return image.convert("1")
     return image
 
 
 def _png_strategy(image: Image.Image) -> int:
-    """Choose zlib's strategy, Pillow's own or by trying rows from the middle runs only, where that is as small.
+    """Choose zlib's strategy: RLE if it compresses rows from the middle as well as Pillow's default does.
 
-    In photographs the search for repeats finds nothing and takes three quarters of the time.
+    In photographs, searching for repeated strings finds nothing and takes three quarters of the time.
     """
     if image.width * image.height <= SMALL_PIXELS:
         return zlib.Z_FILTERED
@@ -190,17 +191,17 @@ def _png_strategy(image: Image.Image) -> int:
 
 
 def _holds(target: OutputFormat, profile: bytes | None, mode: str, output: Output) -> bool:
-    """Whether a picture of this mode, written in the format `target`, can go with its profile.
+    """Return whether an image of this mode keeps its ICC profile in the format `target`.
 
-    GIF holds none, and grey or CMYK that has to become RGB has no more use for its own.
+    GIF has no profiles, and a profile for gray or CMYK does not apply after a conversion to RGB.
     """
     if profile is None or not fits(profile, mode):
-        return True  # nothing to convert by
+        return True  # no profile to convert with
     return target is not OutputFormat.GIF and fits(profile, _writable(Image.new(mode, (1, 1)), output, target).mode)
 
 
 def _writable(image: Image.Image, output: Output, target: OutputFormat) -> Image.Image:
-    """Bring a picture in a working mode to the closest mode that `target` can hold."""
+    """Convert an image in a working mode to the closest mode of the format `target`."""
     modes = WRITABLE_MODES[target]
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
         image = _flatten(image, output.background)
@@ -208,7 +209,7 @@ def _writable(image: Image.Image, output: Output, target: OutputFormat) -> Image
 
 
 def _flatten(image: Image.Image, background: str) -> Image.Image:
-    """Lay a picture with alpha on a color."""
+    """Composite an image with alpha over a color."""
     paper = Image.new("RGBA", image.size, rgba(background)[:3])
     paper.alpha_composite(image.convert("RGBA"))
     return paper.convert("RGB")
@@ -218,15 +219,15 @@ def _check_sides(image: Image.Image, target: OutputFormat) -> None:
     if max(image.size) > target.max_side:
         raise PictureError(
             f"the result would be {image.width} x {image.height} pixels; "
-            f"{target.value} holds at most {target.max_side} on a side"
+            f"{target.value} allows at most {target.max_side} per side"
         )
 
 
 def best_that_fits(save: Callable[[int], bytes], best: int, max_bytes: int) -> bytes:
     """Return `save(quality)` for the highest quality from 1 to `best` that gives at most `max_bytes`.
 
-    By halving: at most eight files are written. Guesses by the sizes so far took seven on average, but up to twelve for
-    photographs, and 43 where a file's size leaps. Raises `PictureError` when not even quality 1 fits.
+    It uses bisection, which writes at most eight files. Interpolation took seven on average, but up to twelve for
+    photographs, and 43 where file sizes jump. Raises `PictureError` if quality 1 does not fit.
     """
     data = save(best)
     if len(data) <= max_bytes:
@@ -242,6 +243,6 @@ def best_that_fits(save: Callable[[int], bytes], best: int, max_bytes: int) -> b
             too_large, too_large_bytes = guess, len(data)
     if not fitting:
         raise PictureError(
-            f"the result has {too_large_bytes:,} bytes at the lowest quality; max_bytes is {max_bytes:,}"
+            f"the result must have at most {max_bytes:,} bytes (max_bytes); got {too_large_bytes:,} bytes at quality 1"
         )
     return fitting

@@ -1,4 +1,4 @@
-"""The image formats that come in and go out: their names, marks and limits, in two tables."""
+"""The input and output formats: names, signatures and limits."""
 
 import re
 from collections.abc import Collection
@@ -6,26 +6,26 @@ from enum import Enum
 
 
 class OutputFormat(Enum):
-    """A format that results may have: its name, its files' extension, its largest side, its options.
+    """An output format: its name, file extension, maximum side and options.
 
-    `options` are those fields of `worker.imaging.plan.Output` that not every format has.
+    `options` are the fields of `worker.imaging.plan.Output` that not all formats have.
     """
 
     JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "metadata"}
     PNG = "png", "png", 2**31 - 1, None, True, {"effort", "metadata"}
     WEBP = "webp", "webp", 16_383, 80, True, {"quality", "lossless", "effort", "metadata"}
-    # libavif writes longer sides, but reads none over 32,768.
+    # libavif writes longer sides, but cannot read more than 32,768.
     AVIF = "avif", "avif", 32_768, 65, True, {"quality", "effort", "metadata"}
     GIF = "gif", "gif", 65_535, None, True, set[str]()
     TIFF = "tiff", "tif", 2**31 - 1, None, False, {"metadata"}
 
     extension: str
     max_side: int
-    """Largest width or height in pixels that the encoder takes."""
+    """Maximum width and height in pixels."""
     default_quality: int | None
-    """None where the format has no quality."""
+    """Default quality; None if the format has none."""
     is_animated: bool
-    """Whether it can hold an animation; TIFF's pages are none."""
+    """Whether the format supports animations; the pages of a TIFF are not an animation."""
     options: frozenset[str]
 
     def __new__(  # noqa: PLR0913 - a row of the table
@@ -50,9 +50,9 @@ class OutputFormat(Enum):
 
 
 class InputFormat(Enum):
-    """A format that is read: its name, Pillow's, its first bytes, and the format of results when none is asked for."""
+    """An input format: its name, Pillow's name, its signature, and the default format of results."""
 
-    # Phones' MPO files are JPEGs with more pictures behind the first.
+    # MPO files of phones are JPEGs with further images after the first.
     JPEG = "jpeg", "JPEG", rb"\xff\xd8\xff", OutputFormat.JPEG
     PNG = "png", "PNG", rb"\x89PNG\r\n\x1a\n", OutputFormat.PNG
     WEBP = "webp", "WEBP", rb"RIFF....WEBP", OutputFormat.WEBP
@@ -60,7 +60,7 @@ class InputFormat(Enum):
     AVIF = "avif", "AVIF", rb"....ftyp(?:....){0,12}?avi[fs]", OutputFormat.AVIF
     GIF = "gif", "GIF", rb"GIF8[79]a", OutputFormat.GIF
     TIFF = "tiff", "TIFF", rb"II[*+]\0|MM\0[*+]", OutputFormat.TIFF
-    # Two bytes are common in text: the size of one of the known headers must follow.
+    # Two bytes also occur in text: the size of a known header must follow.
     BMP = "bmp", "BMP", rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", OutputFormat.PNG
     ICO = "ico", "ICO", rb"\x00\x00\x01\x00[^\x00]\x00", OutputFormat.PNG
     HEIC = "heic", "HEIF", rb"....ftyp(?:....){0,12}?he(?:ic|ix|im|is|vc|vx)", OutputFormat.JPEG
@@ -68,7 +68,7 @@ class InputFormat(Enum):
     pillow_name: str
     mark: re.Pattern[bytes]
     default_output: OutputFormat
-    """What `format=keep` gives: itself where it is written too."""
+    """The output format of `format=keep`."""
 
     def __new__(cls, name: str, pillow_name: str, mark: bytes, default_output: OutputFormat) -> "InputFormat":
         member = object.__new__(cls)
@@ -80,5 +80,5 @@ class InputFormat(Enum):
 
 
 def sniff(head: bytes, allowed: Collection[InputFormat] = tuple(InputFormat)) -> InputFormat | None:
-    """Return the format by the first bytes of a file, or None if it is not one of `allowed`."""
+    """Detect the format by the first bytes of a file; return None if it is not one of `allowed`."""
     return next((known for known in InputFormat if known in allowed and known.mark.match(head)), None)

@@ -1,4 +1,4 @@
-"""Pictures with a palette, as GIF has them."""
+"""Convert images to palettes for GIF, and read GIFs within limits."""
 
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -10,16 +10,16 @@ from worker.pixels.geometry import Size
 
 COLOURS = 256
 TRANSPARENT = COLOURS - 1
-"""The place in the palette that stands for nothing, in pictures with alpha."""
+"""The transparent palette index of images with alpha."""
 
 SOLID = 128
-"""The least alpha that is seen: GIF knows no half."""
+"""Minimum alpha of an opaque pixel; GIF has no partial transparency."""
 
 
 def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[str, Any]]:
-    """Return frames in L or P, and Pillow's options for them; colors are exact where a frame has few enough.
+    """Return frames in L or P, and options of `Image.save`; colors are exact in frames with up to 256 colors.
 
-    Opaque frames hold only what changes from one to the next.
+    Opaque frames contain only the changes from one to the next.
     """
     if frames[0].mode != "RGBA":
         return [frame if frame.mode == "L" else _index(frame, COLOURS) for frame in frames], {}
@@ -31,12 +31,12 @@ def gif_frames(frames: Sequence[Image.Image]) -> tuple[list[Image.Image], dict[s
         with_palette = _index(opaque, COLOURS - 1)
         with_palette.paste(TRANSPARENT, mask=solid.point(lambda value: 255 - value))
         indexed.append(with_palette)
-    # Each frame is cleared before the next: what is transparent there would let it through.
+    # Each frame is cleared before the next one, which would show it through transparent pixels.
     return indexed, {"transparency": TRANSPARENT, "disposal": 2}
 
 
 def _solid_color(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
-    """Return a color that is seen, to lie under what is not: another one would take a place in the palette."""
+    """Return a visible color for the transparent pixels, so that they need no further palette entry."""
     box = solid.getbbox()
     if box is None:
         return (0, 0, 0)
@@ -46,7 +46,7 @@ def _solid_color(frame: Image.Image, solid: Image.Image) -> tuple[int, ...]:
 
 
 def _index(image: Image.Image, colors: int) -> Image.Image:
-    """Reduce to at most so many colors: exactly if there are no more, else dithered."""
+    """Reduce to at most `colors` colors: exactly if there are no more, otherwise with dithering."""
     palette = image.quantize(colors, Image.Quantize.MEDIANCUT)
     if image.getcolors(colors) is not None:
         return palette
@@ -54,7 +54,7 @@ def _index(image: Image.Image, colors: int) -> Image.Image:
 
 
 class BoundedGif(GifImagePlugin.GifImageFile):
-    """A GIF whose screen is shown to `check`, which may raise, before any room is made for it."""
+    """A GIF whose screen size is passed to `check`, which may raise, before memory is allocated."""
 
     def __init__(self, data: bytes, check: Callable[[Size], None]) -> None:
         self._check = check

@@ -1,4 +1,4 @@
-"""PNG's chunks: the checks that Pillow leaves out."""
+"""Checks that Pillow does not make: pixel limits, PNG checksums, icon sizes, JPEG scans."""
 
 import re
 import struct
@@ -14,7 +14,7 @@ from worker.pixels.geometry import Size
 
 
 class Limits(Struct, frozen=True):
-    """What a picture may have; pixels are counted over all frames that are decoded or written."""
+    """The limits of an image; pixels are summed over all frames that are decoded or encoded."""
 
     max_pixels: int
     max_frames: int
@@ -24,7 +24,7 @@ class Limits(Struct, frozen=True):
 class TooManyPixels(PictureError):
     def __init__(self, size: Size, frames: int, max_pixels: int) -> None:
         what = f"{size[0]} x {size[1]} pixels" + (f" in {frames} frames" if frames > 1 else "")
-        super().__init__(f"{what} are too many; a picture may have {max_pixels:,} pixels in all")
+        super().__init__(f"{what} are too many; an image may have {max_pixels:,} pixels in total")
 
 
 def check_pixels(size: Size, frames: int, max_pixels: int) -> None:
@@ -35,13 +35,13 @@ def check_pixels(size: Size, frames: int, max_pixels: int) -> None:
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
 
 _PIXELS = (b"IDAT", b"fdAT")
-"""The only chunks whose checksums Pillow does not compare."""
+"""The chunks whose checksums Pillow does not verify."""
 
 
 def check_pixel_chunks(data: bytes) -> None:
-    """Raise `DamagedPicture` when the pixel data of a PNG does not match its checksums (PNG 3rd edition, 5.3).
+    """Raise `DamagedPicture` if the pixel data of a PNG does not match its checksums (PNG 3rd edition, 5.3).
 
-    zlib's own checksum does not suffice: Pillow stops inflating at the last row, before it.
+    zlib's checksum is not sufficient, because Pillow stops at the last row, before it.
     """
     for kind, start, end in _chunks(data):
         if kind in _PIXELS and zlib.crc32(memoryview(data)[start - 4 : end]) != struct.unpack_from(">I", data, end)[0]:
@@ -49,7 +49,7 @@ def check_pixel_chunks(data: bytes) -> None:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the type of each whole chunk up to IEND, and where its data begin and end."""
+    """Yield the type of each complete chunk up to IEND, and the start and end of its data."""
     start = len(PNG_MARK) + 8
     while start <= len(data):
         length, kind = struct.unpack_from(">I4s", data, start - 8)
@@ -60,33 +60,32 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def icon_picture(data: bytes) -> bytes:
-    """Return the file from where its largest picture begins; that is a PNG, or a BMP without its first header."""
+    """Return the icon file from the start of its largest image: a PNG, or a BMP without its file header."""
     return data[IcoImagePlugin.IcoFile(BytesIO(data)).entry[0].offset :]
 
 
 def icon_size(data: bytes) -> Size:
-    """Return the size of the picture that Pillow will decode, by that picture's own header.
+    """Return the size of the image that Pillow decodes from an icon, by the header of that image.
 
-    The file's directory, which has a byte for each side, may call a picture small that is not. Raises whatever Pillow
-    raises on damaged data.
+    The directory of the file has one byte per side and may be wrong. Raises the errors of Pillow on damaged data.
     """
     picture = icon_picture(data)
     if picture.startswith(PNG_MARK):
         return PngImagePlugin.PngImageFile(BytesIO(picture)).size
     width, height = BmpImagePlugin.DibImageFile(BytesIO(picture)).size
-    return width, height // 2  # below the colors lies the mask
+    return width, height // 2  # the mask follows the colors
 
 
 MAX_SCANS = 200
-"""Encoders write ten for a progressive picture, optimizers up to some sixty. One takes 40 ms on 64 megapixels."""
+"""Maximum number of scans. Encoders write ten, optimizers up to about sixty; each takes 40 ms for 64 megapixels."""
 
-# The marker with the only lengths that it may have, for one to four components (ITU-T T.81, B.2.3): of 50 MB of
-# other data, one in 5,000 holds one of these by chance.
+# The SOS marker with its possible lengths, for one to four components (ITU-T T.81, B.2.3): one in 5,000 random files of
+# 50 MB contains one by chance.
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 
 
 def check_scans(data: bytes) -> None:
-    """Raise `PictureError` when the pictures of a file have more scans in all than any has that is meant to be seen."""
+    """Raise `PictureError` if the images of a file have more than `MAX_SCANS` scans in total."""
     scans = sum(1 for _ in _SCAN.finditer(data))
     if scans > MAX_SCANS:
-        raise PictureError(f"the picture is in {scans:,} scans; at most {MAX_SCANS} are read")
+        raise PictureError(f"the JPEG must have at most {MAX_SCANS} scans; got {scans:,}")

@@ -1,4 +1,4 @@
-"""Exif and XMP: what of them goes with a result."""
+"""Select the Exif and XMP data of a result."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,36 +19,35 @@ DESCRIPTIVE = (
     *COPYRIGHT, Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.HostComputer, Tag.XPTitle,
     Tag.XPComment, Tag.XPAuthor, Tag.XPKeywords, Tag.XPSubject, Tag.Rating,
 )  # fmt: skip
-"""What the main directory says of the picture; the rest says how its pixels lay in its file, which is no longer so."""
+"""Tags of the main directory that are kept; the others describe the layout of the old file."""
 
 MAX_EXIF_BYTES = 1024 * 1024
-"""Cameras write some 20 KB and JPEG holds 64; Pillow takes 0.3 s to read a megabyte of numbers."""
+"""Maximum size of Exif data. Cameras write about 20 KB, JPEG allows 64; Pillow takes 0.3 s to parse 1 MB of numbers."""
 
 MAX_JPEG_BYTES = {"exif": 65_533, "xmp": 65_504}
-"""What one segment of a JPEG holds of each (ITU-T T.81, B.1.1.4; XMP with its mark before it)."""
+"""Maximum size in a JPEG segment (ITU-T T.81, B.1.1.4; for XMP without its signature)."""
 
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-"""What is kept beside the main directory."""
+"""The directories that are kept besides the main one."""
 
 STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote, ExifTags.IFD.Interop)
-"""What the Exif directory says of the old file; a maker's note holds offsets into it, often a preview too."""
+"""Tags of the Exif directory about the old file; a maker note has offsets into it, and often a preview."""
 
 STALE_XMP = re.compile(
     rb"""tiff:Orientation=["']\d["']|<tiff:Orientation>\d</tiff:Orientation>"""
-    rb"|<(xmp|xap):Thumbnails\b.*?(?:</\1:Thumbnails>|\Z)",  # without the last, a file of beginnings would take hours
+    rb"|<(xmp|xap):Thumbnails\b.*?(?:</\1:Thumbnails>|\Z)",  # `|\Z`, or a file of opening tags takes hours
     re.DOTALL,
 )
-"""The same in XMP: how the picture lay, and how it looked."""
+"""XMP properties about the old file: its orientation and thumbnails."""
 
 
 def metadata_options(
     exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat
 ) -> dict[str, Any]:
-    """Return Pillow's options for saving in the format `target` with the Exif and XMP data that are to stay.
+    """Return options of `Image.save` with the Exif and XMP data to keep in the format `target`.
 
-    Without `exif`, `info` has them, as Pillow found them in the file.
-    For TIFF, `exif` is what `worker.imaging.tiff` writes. Without thumbnails, which stand in a directory of their
-    own and would show the picture as it was. Raises `PictureError` when the data cannot be written again.
+    The data are those of `exif`, for a TIFF, or else of `info`. Thumbnails are removed, because they show the original
+    image. Raises `PictureError` if the data cannot be written.
     """
     if output.metadata == "strip":
         return {}
@@ -61,7 +60,7 @@ def metadata_options(
         if xmp and target is OutputFormat.TIFF:
             chosen[Tag.XMLPacket] = xmp
         written = chosen.tobytes() if len(chosen) else b""
-    except Exception as exc:  # whatever a damaged directory makes Pillow raise
+    except Exception as exc:  # a damaged directory may raise any error in Pillow
         raise PictureError("the Exif data is damaged and cannot be kept; leave metadata at strip") from exc
     if target is OutputFormat.TIFF:
         return {"exif": chosen} if written else {}
@@ -80,13 +79,13 @@ def _check_jpeg(options: Mapping[str, Any]) -> None:
     for name, most in MAX_JPEG_BYTES.items():
         if len(options.get(name, b"")) > most:
             raise PictureError(
-                f"the {name} data has {len(options[name]):,} bytes; jpeg holds at most {most:,}; "
+                f"the {name} data has {len(options[name]):,} bytes; jpeg allows at most {most:,}; "
                 "leave metadata at strip, or choose another format"
             )
 
 
 def _read(info: Mapping[Any, Any]) -> Image.Exif:
-    """Read Exif data, or raise; the picture itself may have swallowed what is wrong with them when it was opened."""
+    """Parse Exif data again, because Pillow ignores errors in them when it opens an image."""
     carrier = Image.Image()
     carrier.info = dict(info)
     return carrier.getexif()
@@ -101,7 +100,7 @@ def _pick(exif: Image.Exif, tags: Sequence[int]) -> Image.Exif:
 
 
 def _as_written(value: Any) -> Any:
-    """Return a text with more than ASCII, which Pillow reads as Latin-1 and would not write, as the bytes it was."""
+    """Convert non-ASCII text, which Pillow reads as Latin-1 and cannot write, back to bytes."""
     return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
 

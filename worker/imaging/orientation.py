@@ -1,34 +1,34 @@
-"""How a picture lies in its file, as Exif data say, and bringing it upright."""
+"""Read the Exif orientation and rotate images upright."""
 
 from PIL import ExifTags, Image, ImageOps
 
 from worker.pixels.geometry import Box, Size
 
 SWAPPED, MIRRORED_X, MIRRORED_Y = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
-"""The Exif orientations whose correction swaps the sides, moves the left edge to the right, the upper one down."""
+"""Exif orientations whose correction swaps the sides, moves the left edge to the right, the upper edge down."""
 
 TURNED = SWAPPED | MIRRORED_X | MIRRORED_Y
 
 METADATA = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
-"""Where Pillow puts what may tell an orientation."""
+"""Keys of `Image.info` with data that may contain the orientation."""
 
 
 def readable_exif(image: Image.Image) -> Image.Exif:
-    """Return the Exif data of an opened picture as far as they can be read; raise what its decoder raises.
+    """Return the readable Exif data of an image; raise the errors of its decoder.
 
-    In a PNG they may come after the pixels: Pillow then decodes those first, here outside of the `try`. Asked again
-    after an error, it would take a picture that is decoded in part for a whole one.
+    In a PNG they may follow the pixels. Pillow then decodes the pixels first, here outside of the `try`, because after
+    an error it would treat the partially decoded image as complete.
     """
     if image.format == "PNG" and "exif" not in image.info:
         image.load()
     try:
         return image.getexif()
-    except Exception:  # whatever damage makes Pillow raise; asked again, it gives what it had until then
+    except Exception:  # damaged data may raise any error in Pillow; a second call returns what was read before it
         return image.getexif()
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return 1 to 8, and 1 where nothing else can be read; Pillow's TIFF decoder turns by itself."""
+    """Return the orientation, 1 to 8; 1 if it cannot be read, and for TIFF, which Pillow rotates itself."""
     if image.format == "TIFF":
         return 1
     exif = readable_exif(image)
@@ -40,9 +40,9 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def set_upright(image: Image.Image, orientation: int) -> None:
-    """Turn a decoded picture in place; its `info` then has no metadata."""
+    """Rotate a decoded image upright in place, and remove the metadata from its `info`."""
     if orientation in TURNED:
-        for name in METADATA:  # else Pillow would write them again without the orientation, or fail to
+        for name in METADATA:  # otherwise Pillow would write them again without the orientation, or fail
             image.info.pop(name, None)
         image.getexif()[ExifTags.Base.Orientation] = orientation
         ImageOps.exif_transpose(image, in_place=True)
@@ -53,7 +53,7 @@ def rotate_size(size: Size, orientation: int) -> Size:
 
 
 def rotate_box(box: Box, reach: Size, orientation: int) -> Box:
-    """Return where a box from the upper left corner of a picture of `reach` pixels lies once the picture is upright."""
+    """Return a box at the upper left corner of an image of `reach` pixels after the image was rotated upright."""
     (width, height), (reach_x, reach_y) = box[2:], reach
     if orientation in SWAPPED:
         width, height, reach_x, reach_y = height, width, reach_y, reach_x

@@ -1,4 +1,4 @@
-"""From form fields to a `Plan`, or every problem that they have."""
+"""Parse form fields to a `Plan`, or raise `InvalidParameters` with all problems."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _OUTPUT = Output.__struct_fields__
 
 
 class InvalidParameters(Exception):
-    """The request's fields cannot be carried out; `problems` names every one."""
+    """The fields of the request are invalid; `problems` has all of them."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
@@ -36,9 +36,8 @@ def parse_plan(
 ) -> Plan:
     """Build the plan for an upload in the format `source`, or raise `InvalidParameters` with every problem.
 
-    `source` is None where the upload is yet to be fetched, or was refused: the fields are still checked, so that one
-    answer names all.
-    `has_overlay` is None where it is not known yet whether a second picture will come.
+    `source` is None if the upload has not been fetched or was rejected; the fields are still checked, so that one
+    response names all problems. `has_overlay` is None if it is not known.
     """
     parser = _Parser(source, max_operations)
     if "variants" in fields:
@@ -56,7 +55,7 @@ def parse_plan(
 
 
 def check_plan_sizes(plan: Plan, size: Size, limits: Limits) -> None:
-    """Raise `InvalidParameters` for the operations that an upload of this size does not allow, before it is decoded."""
+    """Raise `InvalidParameters` for operations that are not possible with an upload of this size."""
     problems = []
     for name, variant in plan.variants.items():
         try:
@@ -70,14 +69,14 @@ def check_plan_sizes(plan: Plan, size: Size, limits: Limits) -> None:
 
 def _overlay_problems(plan: Plan, has_overlay: bool) -> list[Problem]:
     if plan.uses_overlay and not has_overlay:
-        return [Problem("overlay", "is missing; send the picture to lay over the first as a second file")]
+        return [Problem("overlay", "is missing; send the image to place over the first as a second file")]
     if has_overlay and not plan.uses_overlay:
-        return [Problem("overlay", "is used by no operation; leave it out, or lay it over with watermark")]
+        return [Problem("overlay", "is not used by any operation; omit it, or add the operation watermark")]
     return []
 
 
 class _Parser:
-    """Collects problems while it builds what it can."""
+    """Builds the plan and collects problems."""
 
     def __init__(self, source: InputFormat | None, max_operations: int) -> None:
         self._source = source
@@ -85,9 +84,9 @@ class _Parser:
         self.problems: list[Problem] = []
 
     def single(self, fields: Mapping[str, str]) -> Variant:
-        """Read one operation, whose parameters are fields of the form."""
+        """Parse a single operation, whose parameters are fields of the form."""
         output = self._output(fields, "", is_text=True)
-        # A parameter that the output has too, such as a background, is meant for both.
+        # A parameter that the output has as well, such as background, applies to both.
         kind = OPERATIONS.get(fields.get("operation", ""))
         own = kind.__struct_fields__ if kind is not None else ()
         step = self._step(
@@ -96,35 +95,35 @@ class _Parser:
         return self._variant((step,) if step is not None else (), output, "")
 
     def pipeline(self, fields: Mapping[str, str]) -> Variant:
-        """Read `operations`, a JSON array in a field."""
+        """Parse `operations`, a JSON array."""
         output = self._output(fields, "", is_text=True)
         for name in fields:
             if name not in ("operations", *_OUTPUT):
-                self._add(name, "does not go with operations; give each operation its parameters there")
-        given = self._json("operations", fields["operations"], list)
-        return self._variant(() if given is None else self._steps(given, "operations"), output, "")
+                self._add(name, "cannot be combined with operations; set the parameters in each operation")
+        value = self._json("operations", fields["operations"], list)
+        return self._variant(() if value is None else self._steps(value, "operations"), output, "")
 
     def variants(self, fields: Mapping[str, str]) -> dict[str, Variant]:
-        """Read `variants`, a JSON object in a field: name -> operations, format, quality, ..."""
+        """Parse `variants`, a JSON object: name -> operations, format, quality, ..."""
         for name in fields:
             if name != "variants":
-                self._add(name, "does not go with variants; give it in each variant")
-        given = self._json("variants", fields["variants"], dict)
-        if given is not None and not 1 <= len(given) <= MAX_VARIANTS:
-            self._add("variants", f"has {len(given)} entries; give 1 to {MAX_VARIANTS}")
-            given = None
-        return {name: self._with_name(name, variant) for name, variant in (given or {}).items()}
+                self._add(name, "cannot be combined with variants; set it in each variant")
+        value = self._json("variants", fields["variants"], dict)
+        if value is not None and not 1 <= len(value) <= MAX_VARIANTS:
+            self._add("variants", f"must have 1 to {MAX_VARIANTS} entries; got {len(value)}")
+            value = None
+        return {name: self._with_name(name, variant) for name, variant in (value or {}).items()}
 
     def _with_name(self, name: str, variant: Any) -> Variant:
         prefix = f"variants.{name[:32]}"
         if not VARIANT_NAME.fullmatch(name):
-            self._add(prefix, "is no name for a variant; give 1 to 32 of a-z, 0-9, - and _, the first no sign")
+            self._add(prefix, "is not a valid name; use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit")
         if not isinstance(variant, dict):
             self._add(prefix, f"must be an object {{operations, {', '.join(_OUTPUT)}}}; got {shorten(variant)}")
             return Variant((), Output())
         for field in variant:
             if field not in ("operations", *_OUTPUT):
-                self._add(f"{prefix}.{field}", f"is not allowed here; give operations, {', '.join(_OUTPUT)}")
+                self._add(f"{prefix}.{field}", f"is not allowed here; allowed: operations, {', '.join(_OUTPUT)}")
         output = self._output(variant, f"{prefix}.", is_text=False)
         return self._variant(self._steps(variant.get("operations", []), f"{prefix}.operations"), output, f"{prefix}.")
 
@@ -133,46 +132,46 @@ class _Parser:
         if variant.is_report:
             for name in _OUTPUT:
                 if name != "frame" and getattr(output, name) != getattr(Output(), name):
-                    self._add(f"{prefix}{name}", "the result is JSON, no picture; leave it out")
+                    self._add(f"{prefix}{name}", "does not apply to a JSON result; omit it")
         self.problems += [Problem(prefix + each.field, each.message) for each in variant.problems(self._source)]
         return variant
 
-    def _output(self, given: Mapping[str, Any], prefix: str, *, is_text: bool) -> Output:
-        values, problems = convert_fields(Output, given, prefix, is_text=is_text)
+    def _output(self, value: Mapping[str, Any], prefix: str, *, is_text: bool) -> Output:
+        values, problems = convert_fields(Output, value, prefix, is_text=is_text)
         self.problems += problems
         return Output(**values)
 
-    def _steps(self, given: Any, name: str) -> tuple[Operation, ...]:
-        if not isinstance(given, list) or not all(isinstance(step, dict) for step in given):
-            self._add(name, f'must be a list like [{{"operation": "grayscale"}}]; got {shorten(given)}')
+    def _steps(self, value: Any, name: str) -> tuple[Operation, ...]:
+        if not isinstance(value, list) or not all(isinstance(step, dict) for step in value):
+            self._add(name, f'must be a list like [{{"operation": "grayscale"}}]; got {shorten(value)}')
             return ()
-        if len(given) > self._max_operations:
-            self._add(name, f"has {len(given)} entries; give at most {self._max_operations}")
+        if len(value) > self._max_operations:
+            self._add(name, f"must have at most {self._max_operations} entries; got {len(value)}")
             return ()
-        steps = [self._step(step, f"{name}[{number}].", is_text=False) for number, step in enumerate(given)]
+        steps = [self._step(step, f"{name}[{number}].", is_text=False) for number, step in enumerate(value)]
         for number, step in enumerate(steps[:-1]):
             if step is not None and step.is_report:
-                self._add(f"{name}[{number}]", "gives no picture for the next operation; put it last")
+                self._add(f"{name}[{number}]", "does not return an image; it must be the last operation")
         return tuple(step for step in steps if step is not None)
 
-    def _step(self, given: Mapping[str, Any], prefix: str, *, is_text: bool) -> Operation | None:
-        name = given.get("operation")
+    def _step(self, value: Mapping[str, Any], prefix: str, *, is_text: bool) -> Operation | None:
+        name = value.get("operation")
         if name is None:
-            self._add(f"{prefix}operation", f"is missing; give {_ONE_OF}")
+            self._add(f"{prefix}operation", f"is missing; must be {_ONE_OF}")
             return None
         kind = OPERATIONS.get(name) if isinstance(name, str) else None
         if kind is None:
-            self._add(f"{prefix}operation", f"{shorten(name)} is not an operation; give {_ONE_OF}")
+            self._add(f"{prefix}operation", f"unknown operation {shorten(name)}; must be {_ONE_OF}")
             return None
         known = kind.__struct_fields__
         takes = ", ".join((*known, *_OUTPUT) if is_text else known) or "none"
-        values, problems = convert_fields(kind, given, prefix, is_text=is_text)
+        values, problems = convert_fields(kind, value, prefix, is_text=is_text)
         problems += [
             Problem(prefix + field, f"is not a parameter of {name}, which takes {takes}")
-            for field in given
+            for field in value
             if field not in (*known, "operation")
         ]
-        problems += missing_fields(kind, given, prefix)
+        problems += missing_fields(kind, value, prefix)
         self.problems += problems
         if problems:
             return None
@@ -184,7 +183,7 @@ class _Parser:
         try:
             value = decode_json(text)
         except msgspec.DecodeError as exc:
-            self._add(name, f"is no JSON: {exc}")
+            self._add(name, f"is not valid JSON: {exc}")
             return None
         if not isinstance(value, kind):
             self._add(name, f"must be a JSON {'array' if kind is list else 'object'}; got {shorten(value)}")

@@ -1,4 +1,4 @@
-"""The operations of one variant, one after the other."""
+"""Apply the operations of a variant in order."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from worker.pixels.modes import convert_to_modes
 
 @dataclass(frozen=True)
 class Timing:
-    """How an animation runs: milliseconds for each frame, and number of loops, 0 for infinite."""
+    """Durations of the frames in milliseconds, and number of loops (0 for infinite)."""
 
     durations_ms: tuple[float, ...]
     loops: int
@@ -31,11 +31,11 @@ def ignore_step(variant: str, operation: str, took_s: float) -> None:
 
 
 class Stopped(Exception):
-    """`should_stop` was true before the work was done."""
+    """The work was stopped before its end."""
 
 
 class ImpossibleStep(PictureError):
-    """An operation cannot be carried out on this picture; `number` counts from 0."""
+    """An operation is not possible with this image; `number` is its index from 0."""
 
     def __init__(self, number: int, count: int, reason: PictureError) -> None:
         super().__init__(f"operation {number + 1}: {reason}" if count > 1 else str(reason))
@@ -45,13 +45,13 @@ class ImpossibleStep(PictureError):
 
 @dataclass(frozen=True)
 class Picture:
-    """Frames of one size and one working mode, and what goes with them."""
+    """Frames of the same size and working mode, with their timing and profile."""
 
     frames: Sequence[Image.Image]
     timing: Timing | None
-    """None for a still."""
+    """None for a still image."""
     profile: bytes | None
-    """The ICC profile of its colors."""
+    """The ICC profile."""
 
     @property
     def size(self) -> Size:
@@ -60,13 +60,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Work:
-    """What every step needs."""
+    """The context of all steps."""
 
     limits: Limits
     assets: Assets
     should_stop: Callable[[], bool] = never
     on_step: Callable[[str, str, float], None] = ignore_step
-    """Told the variant's and the operation's name after each step, and how many seconds it took."""
+    """Callback after each step with the names of the variant and the operation, and the duration in seconds."""
     variant: str = ""
 
     def check_stop(self) -> None:
@@ -75,7 +75,7 @@ class Work:
 
     @contextmanager
     def step(self, operation: Operation) -> Iterator[None]:
-        """Begin a step, unless the work is to stop, and tell of it when it is done."""
+        """Run a step and report it; raise `Stopped` before it if the work must stop."""
         self.check_stop()
         began = time.perf_counter()
         yield
@@ -83,7 +83,7 @@ class Work:
 
 
 def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits: Limits) -> None:
-    """Raise `ImpossibleStep` when an operation cannot take a picture of this size, or would make it too large."""
+    """Raise `ImpossibleStep` if an operation is not possible with this size, or its result would be too large."""
     for number, operation in enumerate(operations):
         try:
             size = operation.output_size(size)
@@ -93,9 +93,10 @@ def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits
 
 
 def apply_operations(picture: Picture, operations: Sequence[Operation], work: Work, done: int = 0) -> Picture:
-    """Apply `operations` in order, which follow on `done` others; none may give more pixels than the limit.
+    """Apply `operations` in order, after `done` operations have been applied.
 
-    Raises `ImpossibleStep` for one that the picture, as the steps before have left it, does not allow.
+    Raises `ImpossibleStep` for an operation that is not possible with the result of the previous steps, or whose result
+    exceeds the pixel limit.
     """
     for number, operation in enumerate(operations, start=done):
         try:
@@ -107,12 +108,12 @@ def apply_operations(picture: Picture, operations: Sequence[Operation], work: Wo
 
 
 def in_modes_of(operation: Operation, picture: Picture) -> Picture:
-    """Bring a picture to a mode that the operation meets."""
+    """Convert an image to a mode that the operation supports."""
     mode = picture.frames[0].mode
     if mode in operation.modes:
         return picture
     frames = [convert_to_modes(frame, operation.modes, picture.profile) for frame in picture.frames]
-    # CMYK has gone through its profile.
+    # CMYK was converted with its profile.
     return replace(picture, frames=frames, profile=None if mode == "CMYK" else picture.profile)
 
 

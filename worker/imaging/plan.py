@@ -1,4 +1,4 @@
-"""What a client asks for: which outputs, each with its operations and its form. `worker.imaging.parsing` reads it."""
+"""The plan of a task: its variants with their operations and output, as parsed by `worker.imaging.parsing`."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,32 +26,30 @@ _KEPT_AS = ", ".join(
 
 
 class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a result is written."""
+    """The output parameters of a result."""
 
-    format: Annotated[FormatName, Meta(description=f"Format of the result; keep is the upload's own ({_KEPT_AS}).")] = (
-        "keep"
-    )
+    format: Annotated[
+        FormatName, Meta(description=f"Format of the result; keep is the format of the upload ({_KEPT_AS}).")
+    ] = "keep"
     quality: (
         Annotated[
             int,
             Meta(
                 ge=1,
                 le=100,
-                description=f"Encoder quality: the more, the better and larger. Not given: {_DEFAULT_QUALITIES}.",
+                description=f"Encoder quality; higher values give larger files. Default: {_DEFAULT_QUALITIES}.",
             ),
         ]
         | None
     ) = None
-    lossless: Annotated[bool, Meta(description="Whether WebP keeps every pixel as it is; PNG and TIFF always do.")] = (
-        False
-    )
+    lossless: Annotated[bool, Meta(description="Whether WebP is lossless; PNG and TIFF always are.")] = False
     progressive: (
         Annotated[
             bool,
             Meta(
                 description=(
-                    "Whether a JPEG appears in passes: some 4 % smaller, slower to write. "
-                    "Not given: up to 640 x 480 pixels."
+                    "Whether a JPEG is progressive: about 4 % smaller, slower to encode. "
+                    "Default: true up to 640 x 480 pixels."
                 )
             ),
         ]
@@ -64,8 +62,8 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
                 ge=1,
                 le=9,
                 description=(
-                    "How hard the PNG, WebP or AVIF encoder tries to make the file small: 1 is the fastest, 9 the "
-                    "smallest. Not given: a little."
+                    "Effort of the PNG, WebP or AVIF encoder to make the file small: 1 is the fastest, 9 the "
+                    "smallest. Default: a low effort."
                 ),
             ),
         ]
@@ -77,8 +75,8 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             Meta(
                 ge=1,
                 description=(
-                    "Largest size of the file in bytes: the best quality that fits is looked for, from `quality` "
-                    "downwards where that is given; the task fails if none does."
+                    "Maximum size of the file in bytes: the best quality that fits is chosen, at most `quality` if "
+                    "that is set; the task fails if none fits."
                 ),
             ),
         ]
@@ -88,9 +86,9 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Literal["strip", "keep", "copyright"],
         Meta(
             description=(
-                "strip leaves out Exif and XMP, which tell camera, place and author; keep keeps them, but for "
-                "thumbnails, the notes that makers leave in a form of their own, and the orientation, which is "
-                "applied; copyright keeps the Exif fields Artist and Copyright."
+                "strip removes Exif and XMP, which contain camera, place and author; keep keeps them, except for "
+                "thumbnails, maker notes and the orientation, which is applied; copyright keeps the Exif fields "
+                "Artist and Copyright."
             )
         ),
     ] = "strip"
@@ -98,18 +96,14 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Literal["keep", "srgb"],
         Meta(
             description=(
-                "keep leaves the colors and their ICC profile as they are, where the format can hold them; "
-                "srgb converts them to sRGB, which every screen understands without a profile."
+                "keep does not change the colors and their ICC profile, if the format supports them; srgb converts "
+                "them to sRGB, which needs no profile."
             )
         ),
     ] = "keep"
     background: Annotated[
         Color,
-        Meta(
-            description=(
-                "Color under a transparent picture in a format without transparency, where it may not be translucent."
-            )
-        ),
+        Meta(description=("Background color of a transparent image in a format without transparency; must be opaque.")),
     ] = "white"
     frame: (
         Annotated[
@@ -117,8 +111,8 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             Meta(
                 ge=0,
                 description=(
-                    "The one frame or page to take, counted from 0. Not given: the whole animation where the format "
-                    "can hold it, else the first frame."
+                    "Number of a single frame or page, from 0. Default: the whole animation if the format supports it, "
+                    "otherwise the first frame."
                 ),
             ),
         ]
@@ -126,7 +120,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     ) = None
 
     def target(self, source: InputFormat | None) -> OutputFormat:
-        """Return the format of the result; raises `TypeError` when it depends on a source that is not known yet."""
+        """Return the format of the result; raise `TypeError` if it depends on an unknown source."""
         if self.format != "keep":
             return _OUTPUT_FORMATS[self.format]
         if source is None:
@@ -134,20 +128,20 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         return source.default_output
 
     def problems(self, source: InputFormat | None) -> list[Problem]:
-        """Return a problem for each option that is given and that the format, if it is known, does not have."""
+        """Return a problem for each option that is set but not supported by the format, if that is known."""
         if source is None and self.format == "keep":
             return []
         target = self.target(source)
         specific = frozenset[str]().union(*(choice.options for choice in OutputFormat))
         problems = [
-            Problem(name, f"{target.value} has none; leave it out or choose another format")
+            Problem(name, f"is not supported by {target.value}; omit it or choose another format")
             for name in self.__struct_fields__
             if name in specific - target.options and getattr(self, name) != _DEFAULTS[name]
         ]
-        if target is OutputFormat.JPEG:  # elsewhere it may be meant for an operation of the same form
+        if target is OutputFormat.JPEG:  # otherwise it may apply to an operation of the same form
             problems += translucent_problems(background=self.background)
         if self.lossless and self.quality is not None:
-            problems.append(Problem("quality", "a lossless picture has none; give one of the two"))
+            problems.append(Problem("quality", "cannot be combined with lossless=true; set one of the two"))
         return problems
 
 
@@ -157,7 +151,7 @@ _DEFAULTS = {name: getattr(Output(), name) for name in Output.__struct_fields__}
 
 
 class Variant(Struct, frozen=True):
-    """One result: operations in order, then its form."""
+    """A result: its operations in order, and its output parameters."""
 
     operations: tuple[AnyOperation, ...]
     output: Output
@@ -168,7 +162,7 @@ class Variant(Struct, frozen=True):
         return bool(self.operations) and self.operations[-1].is_report
 
     def problems(self, source: InputFormat | None) -> list[Problem]:
-        """Return what does not go together in its form; a report has none."""
+        """Return the problems of the output parameters, which a report does not have."""
         return [] if self.is_report else self.output.problems(source)
 
     def extension(self, source: InputFormat) -> str:
@@ -178,15 +172,15 @@ class Variant(Struct, frozen=True):
         return "application/json" if self.is_report else self.output.target(source).media_type
 
     def takes_all_frames(self, source: InputFormat) -> bool:
-        """Whether an animation stays one."""
+        """Whether an animation stays an animation."""
         return self.output.frame is None and not self.is_report and self.output.target(source).is_animated
 
 
 class Plan(Struct, frozen=True):
-    """The validated request: what to make of an upload."""
+    """The validated request: the variants to create from an upload."""
 
     variants: dict[str, Variant]
-    """By name; the name of an only one that was given none is empty."""
+    """Variants by name; the name of a single unnamed variant is empty."""
 
     @property
     def is_named(self) -> bool:
@@ -194,7 +188,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def step_count(self) -> int:
-        """How many operations there are, and outputs to store."""
+        """Number of operations and outputs, for the progress."""
         return sum(len(variant.operations) + 1 for variant in self.variants.values())
 
     @property

@@ -1,4 +1,4 @@
-"""Bytes in, operations, bytes out: the plain functions that run in the worker's threads."""
+"""Decode an upload, apply operations and encode the results: plain functions that run in the worker's threads."""
 
 import hashlib
 import math
@@ -36,7 +36,7 @@ from worker.pixels.modes import convert_to_modes
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it came in."""
+    """An uploaded file."""
 
     data: bytes
     format: InputFormat
@@ -44,7 +44,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A result: its file, and what is in it; a report (`json`) has no size and no frames."""
+    """An encoded result; a report (`json`) has no size and no frames."""
 
     data: bytes
     sha256: str
@@ -64,16 +64,16 @@ def render(  # noqa: PLR0913 - the plan, its inputs and its limits
     should_stop: Callable[[], bool] = never,
     on_step: Callable[[str, str, float], None] = ignore_step,
 ) -> dict[str, Rendered]:
-    """Decode the upload once and make every variant of it; raise `PictureError` when it does not allow that.
+    """Decode the upload once and render all variants, or raise `PictureError`.
 
-    `should_stop` is called before each step and raises `Stopped`; a step cannot be interrupted. `on_step` follows
-    each with the names of variant and operation, and its seconds. EXIF orientation is applied.
+    `should_stop` is checked before each step, after which `Stopped` is raised; a step cannot be interrupted. `on_step`
+    is called after each with the variant, the operation and the duration in seconds. The Exif orientation is applied.
     """
     work = Work(limits, Assets(_decode_overlay(overlay, limits), font_path), should_stop, on_step)
     work.check_stop()
     renderer = _Renderer(upload, plan, work)
-    made = {name: _render_variant(name, renderer) for name in renderer.largest_first()}
-    return {name: made[name] for name in plan.variants}
+    rendered_by_name = {name: _render_variant(name, renderer) for name in renderer.largest_first()}
+    return {name: rendered_by_name[name] for name in plan.variants}
 
 
 def _decode_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | None:
@@ -96,7 +96,7 @@ def _render_variant(name: str, renderer: "_Renderer") -> Rendered:
 
 
 class _Renderer:
-    """One upload on its way to its variants."""
+    """Renders the variants of one upload."""
 
     def __init__(self, upload: Upload, plan: Plan, work: Work) -> None:
         self._upload = upload
@@ -109,7 +109,7 @@ class _Renderer:
             check_sizes(variant.operations, self._size, 1, work.limits)
 
     def largest_first(self) -> list[str]:
-        """Return the variants' names so that smaller results can be made of larger ones; others come first."""
+        """Return the names of the variants, ordered so that smaller results can reuse larger ones."""
 
         def pixels(name: str) -> float:
             operations = self._plan.variants[name].operations
@@ -140,12 +140,12 @@ class _Renderer:
         self._work.check_stop()
         target = variant.output.target(self._upload.format)
         data = encode(picture, variant.output, target, metadata_options)
-        # An encoder may merge frames that are alike.
+        # An encoder may merge equal frames.
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
         return Rendered(data, hashlib.sha256(data).hexdigest(), target.value, *picture.size, frames)
 
     def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
-        """Do the first step, if it can do with a reduced picture and there is one; return what is left to do."""
+        """Apply the first operation if it can use a reduced image and there is one; return the remaining operations."""
         steps = list(variant.operations)
         picture = Picture(decoded.frames, decoded.timing, decoded.info.get("icc_profile"))
         is_shared = len(self._plan.variants) > 1 and decoded.timing is None
@@ -165,7 +165,7 @@ class _Renderer:
         return replace(picture, frames=[result]), steps
 
     def _frames_for(self, variant: Variant) -> Decoded:
-        """Return the frames that a variant needs, decoded once for all that need the same."""
+        """Return the frames for a variant, decoded once for all variants that need the same."""
         frame = self._frame_of(variant)
         if frame not in self._decoded:
             decoded = self._decode(frame)
@@ -175,17 +175,17 @@ class _Renderer:
         return self._decoded[frame]
 
     def _frame_of(self, variant: Variant) -> int | None:
-        """Return the number of the one frame that a variant is made of, or None for all of an animation."""
+        """Return the number of the frame that a variant uses, or None for a whole animation."""
         if self._upload.format in ANIMATED and variant.takes_all_frames(self._upload.format):
             with decode_errors_as_picture_errors():
-                # To count the frames of a GIF, Pillow would decode them all.
+                # Pillow decodes all frames of a GIF to count them.
                 if self._upload.format is InputFormat.GIF or getattr(self._file, "n_frames", 1) > 1:
                     return None
         return variant.output.frame or 0
 
     def _decode(self, frame: int | None) -> Decoded:
         limits = self._work.limits
-        if self._decoded:  # the first has used it up
+        if self._decoded:  # the first decoding has consumed it
             self._file = open_image(self._upload.data, self._upload.format, limits)
         if frame is None:
             return decode_animation(self._file, limits)

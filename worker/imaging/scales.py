@@ -1,35 +1,35 @@
-"""One picture at several sizes, for the variants that shrink it."""
+"""One image at several scales, shared by variants that shrink it."""
 
 from PIL import Image
 
 from worker.pixels.geometry import REDUCING_GAP, RESULT_GAP, Box, Size, decoder_gap
 
 HALVED_MODES = ("L", "RGB", "CMYK")
-"""Whose pixels may be averaged as they are: no alpha, no 16 bits."""
+"""Modes whose pixels can be averaged directly: no alpha, no 16 bits."""
 
 
 class Scales:
-    """The whole picture as it was decoded, halved, and as results that were made of it."""
+    """The decoded image, its halvings, and results of it that are complete images."""
 
     def __init__(self, image: Image.Image, box: Box) -> None:
         self._halves: list[tuple[Image.Image, Box]] = [(image, box)]
         self._results: list[Image.Image] = []
 
     def source(self, least: Size) -> tuple[Image.Image, Box]:
-        """Return the smallest image that a result of size `least` may be made of, and the picture's box in it."""
+        """Return the smallest image that is sufficient for a result of size `least`, and the box of the whole in it."""
         for image in reversed(self._results):
             if min(image.width / least[0], image.height / least[1]) >= decoder_gap(RESULT_GAP, least):
                 return image, (0, 0, *image.size)
         return self._halve(least)
 
     def keep(self, result: Image.Image) -> None:
-        """Keep the whole picture as Lanczos made it; no more than half of the last one, so that all fit in memory."""
+        """Keep a whole image that Lanczos has scaled, if it is at most half as large as the last one."""
         last = self._results[-1] if self._results else self._halves[0][0]
         if result.width * result.height * 2 <= last.width * last.height:
             self._results.append(result)
 
     def _halve(self, least: Size) -> tuple[Image.Image, Box]:
-        """Return the picture halved as often as `least` allows; halves are kept."""
+        """Return the image halved as often as `least` allows; halvings are kept."""
         gap = decoder_gap(REDUCING_GAP, least)
         number = 0
         while True:

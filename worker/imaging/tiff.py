@@ -1,4 +1,4 @@
-"""TIFF's directories, one for each page: looked at before Pillow and libtiff make room for what they claim."""
+"""Check the directories of a TIFF, one per page, before Pillow and libtiff allocate memory for them."""
 
 import struct
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from worker.errors import PictureError
 from worker.pixels.geometry import Size
 
 MAX_ENTRIES = 65_535
-"""How many entries the directories that may be read have in all; Pillow takes 3 µs for each. A page has some twenty."""
+"""Maximum number of entries of all directories; Pillow takes 3 µs for each. A page has about twenty."""
 
 MAX_PARTS = 2**18
-"""How many strips or tiles a page may have: 64 megapixels in tiles of 16 x 16, the smallest, are 250,000.
+"""Maximum number of strips or tiles of a page: 64 megapixels in the smallest tiles (16 x 16) are 250,000.
 
 Pillow takes 200 bytes and 6 µs for each.
 """
@@ -22,7 +22,7 @@ Pillow takes 200 bytes and 6 µs for each.
 _TILE_SIDES, _PART_OFFSETS = (322, 323), (273, 324)
 
 _NUMBERS = {1: "B", 3: "H", 4: "L", 16: "Q"}
-"""Type of an entry -> how a whole number is packed in it (TIFF 6.0, section 2; BigTIFF)."""
+"""Type of an entry -> `struct` format of its integers (TIFF 6.0, section 2; BigTIFF)."""
 
 
 @dataclass(frozen=True)
@@ -39,39 +39,39 @@ _LAYOUTS = {
     b"MM\0*": _Layout(">", "L", 4, "H", "HHL4s"),
     b"II+\0": _Layout("<", "Q", 8, "Q", "HHQ8s"),
 }
-"""First four bytes -> classic TIFF of either byte order, BigTIFF; Pillow does not read big-endian BigTIFF."""
+"""First four bytes -> classic TIFF of either byte order, or BigTIFF; Pillow does not support big-endian BigTIFF."""
 
 
 def check_directories(data: bytes, pages: int) -> Size:
-    """Return the largest tile in the directories of the first `pages` pages, as far as they are there.
+    """Return the size of the largest tile in the first `pages` pages.
 
-    A tile is decoded in full, however little of it the picture shows. Raises `PictureError` when there are more
-    entries, strips or tiles than any picture has, and `KeyError` for an unknown kind of TIFF.
+    A tile is always decoded in full. Raises `PictureError` for too many entries, strips or tiles, and `KeyError` for an
+    unknown kind of TIFF.
     """
     layout = _LAYOUTS[data[:4]]
     entries, largest = 0, (0, 0)
     for start, count in islice(_directories(data, layout), pages):
         entries += count
         if entries > MAX_ENTRIES:
-            raise PictureError(f"the file's directories have more than {MAX_ENTRIES:,} entries")
+            raise PictureError(f"the directories of the file must have at most {MAX_ENTRIES:,} entries")
         tile = _check_tile(data, layout, start, count)
         largest = max(largest, tile, key=lambda size: size[0] * size[1])
     return largest
 
 
 def page_count(data: bytes) -> int:
-    """Return how many pages there are: Pillow's own way, which decodes every directory, takes a second for 10,000."""
+    """Return the number of pages; Pillow decodes all directories for it, which takes 1 s for 10,000."""
     return sum(1 for _ in _directories(data, _LAYOUTS[data[:4]]))
 
 
 def _directories(data: bytes, layout: _Layout) -> Iterator[tuple[int, int]]:
-    """Yield where each directory's entries begin and how many there are, until one has been seen or is not there."""
-    seen = {0}
+    """Yield the offset and the number of the entries of each directory, up to one that is missing or repeated."""
+    visited = {0}
     (place,) = struct.unpack_from(layout.order + layout.first, data, layout.first_at)
     count_bytes, pointer_bytes = struct.calcsize(f"<{layout.count}"), struct.calcsize(f"<{layout.first}")
     entry_bytes = struct.calcsize(f"<{layout.entry}")
-    while place not in seen and place + count_bytes <= len(data):
-        seen.add(place)
+    while place not in visited and place + count_bytes <= len(data):
+        visited.add(place)
         (count,) = struct.unpack_from(layout.order + layout.count, data, place)
         start = place + count_bytes
         yield start, count
@@ -87,7 +87,7 @@ def _check_tile(data: bytes, layout: _Layout, start: int, count: int) -> Size:
     table = data[start : start + count * size]
     for tag, kind, number, field in struct.iter_unpack(layout.order + layout.entry, table[: len(table) // size * size]):
         if tag in _PART_OFFSETS and number > MAX_PARTS:
-            raise PictureError(f"the picture is in {number:,} strips or tiles; at most {MAX_PARTS:,} are read")
+            raise PictureError(f"a page must have at most {MAX_PARTS:,} strips or tiles; got {number:,}")
         if tag in sides and kind in _NUMBERS and struct.calcsize(f"<{_NUMBERS[kind]}") <= len(field):
             sides[tag] = max(sides[tag], *struct.unpack_from(layout.order + _NUMBERS[kind], field))
     return sides[322], sides[323]
@@ -96,13 +96,13 @@ def _check_tile(data: bytes, layout: _Layout, start: int, count: int) -> Size:
 _ENTRY_BYTES = 12
 
 _HEAD_BYTES = 14
-"""What Pillow puts before Exif data: a name, and the head of a TIFF."""
+"""The prefix of Exif data in Pillow: a name, and the header of a TIFF."""
 
 
 def with_exif(tiff: bytes, exif: Image.Exif) -> bytes:
-    """Return a TIFF of one page with the entries of `exif` in its directory (TIFF 6.0, section 2).
+    """Return a one-page TIFF with the entries of `exif` in its directory (TIFF 6.0, section 2).
 
-    libtiff, as Pillow calls it, writes no directories within this one (Exif, GPS), and of texts only ASCII.
+    libtiff, as used by Pillow, does not write nested directories (Exif, GPS) and non-ASCII text.
     """
     exif.endian = {b"II": "<", b"MM": ">"}[tiff[:2]]
     tiff = _even(tiff)
@@ -114,7 +114,7 @@ def with_exif(tiff: bytes, exif: Image.Exif) -> bytes:
 
 
 def _entries(data: bytes, start: int, order: str) -> dict[int, bytes]:
-    """Return a directory's entries by tag, as they are."""
+    """Return the entries of a directory by tag, undecoded."""
     (count,) = struct.unpack_from(f"{order}H", data, start)
     places = range(start + 2, start + 2 + count * _ENTRY_BYTES, _ENTRY_BYTES)
     return {struct.unpack_from(f"{order}H", data, at)[0]: data[at : at + _ENTRY_BYTES] for at in places}

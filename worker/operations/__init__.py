@@ -1,6 +1,6 @@
-"""The operations: every module beside this one that defines an `Operation` is found, registered and served.
+"""The operations: each module of this folder that defines an `Operation` is registered automatically.
 
-To add one, add its file and its test; validation, the catalog route and the result all follow from the class.
+To add one, add its module and its test; validation, the catalog and the documentation follow from the class.
 """
 
 import importlib
@@ -21,5 +21,5 @@ OPERATIONS: dict[str, type[Operation]] = {
 if TYPE_CHECKING:
     AnyOperation = Operation
 else:
-    # What msgspec needs to decode a step by its tag.
+    # The union by which msgspec decodes an operation by its tag.
     AnyOperation = Union[tuple(OPERATIONS.values())]  # noqa: UP007

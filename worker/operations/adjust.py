@@ -9,38 +9,38 @@ from worker.operations.base import Operation
 from worker.pixels.colors import apply_to_colors
 
 LUMA = (0.213, 0.715, 0.072)
-"""What red, green and blue weigh in the filters of CSS (W3C Filter Effects, feColorMatrix)."""
+"""Weights of red, green and blue in CSS filters (W3C Filter Effects, feColorMatrix)."""
 
 QUARTER_TURN = ((-0.213, -0.715, 0.928), (0.143, 0.140, -0.283), (-0.787, 0.715, 0.072))
-"""What the same source adds, times the sine of the angle, when hues are turned."""
+"""The matrix of feColorMatrix hueRotate that is multiplied by the sine of the angle."""
 
 
 class Adjust(Operation, frozen=True, tag="adjust"):
     """Change brightness, contrast, saturation, hue and gamma, in this order; without parameters nothing changes.
 
-    The first four are CSS's filters of these names, but that nothing is cut off between them. Transparency stays.
+    The first four equal the CSS filters of the same names, without clipping in between. Transparency is preserved.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"brightness": 1.1, "contrast": 1.2}
 
     brightness: Annotated[
-        float, Meta(ge=0, le=10, description="Factor for all colors: 0 is black, 1 leaves them, 2 doubles them.")
+        float, Meta(ge=0, le=10, description="Factor for all colors: 0 is black, 1 changes nothing, 2 doubles them.")
     ] = 1.0
     contrast: Annotated[
-        float, Meta(ge=0, le=10, description="Factor for the distance from mid-grey: 0 is grey, 1 leaves it.")
+        float, Meta(ge=0, le=10, description="Factor for the distance from mid-gray: 0 is gray, 1 changes nothing.")
     ] = 1.0
     saturation: Annotated[
-        float, Meta(ge=0, le=10, description="Factor for the colourfulness: 0 is shades of grey, 1 leaves it.")
+        float, Meta(ge=0, le=10, description="Factor for the saturation: 0 is grayscale, 1 changes nothing.")
     ] = 1.0
-    hue: Annotated[
-        float, Meta(ge=-180, le=180, description="Degrees by which hues are turned: 120 makes red things green.")
-    ] = 0.0
+    hue: Annotated[float, Meta(ge=-180, le=180, description="Rotation of hues in degrees: 120 turns red to green.")] = (
+        0.0
+    )
     gamma: Annotated[
         float,
         Meta(
             ge=0.1,
             le=10,
-            description="Lightens the middle tones above 1, darkens them below; black and white stay. 1 leaves them.",
+            description="Gamma correction: above 1 lightens the midtones, below 1 darkens them; 1 changes nothing.",
         ),
     ] = 1.0
 
@@ -58,7 +58,7 @@ class Adjust(Operation, frozen=True, tag="adjust"):
         return image.point(table * len(image.getbands()))
 
     def _matrix(self, scale: float, offset: float) -> tuple[float, ...]:
-        """Return three rows of four numbers: all but gamma at once."""
+        """Return the 3 x 4 color matrix of everything but gamma."""
         cosine, sine = self.saturation * cos(radians(self.hue)), self.saturation * sin(radians(self.hue))
         matrix: list[float] = []
         for row, turned in enumerate(QUARTER_TURN):

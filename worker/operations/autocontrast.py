@@ -11,19 +11,21 @@ from worker.pixels.colors import apply_to_colors, visible_histograms
 
 
 class Autocontrast(Operation, frozen=True, tag="autocontrast"):
-    """Stretch the contrast until the darkest parts are black and the brightest white; transparency has no say."""
+    """Stretch the contrast until the darkest pixels are black and the brightest white, ignoring transparent ones."""
 
     cutoff: Annotated[
         float,
         Meta(
             ge=0,
             lt=50,
-            description="Per cent of the darkest and of the brightest pixels that may be lost to black or white.",
+            description="Percentage of the darkest and of the brightest pixels that may be clipped to black or white.",
         ),
     ] = 0.0
     preserve_tone: Annotated[
         bool,
-        Meta(description="Whether red, green and blue are stretched alike, by luma; else each by itself."),
+        Meta(
+            description="Whether red, green and blue are stretched by the same amount, by luma; if false, separately."
+        ),
     ] = False
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
@@ -45,5 +47,5 @@ class Autocontrast(Operation, frozen=True, tag="autocontrast"):
 
 
 def _first_beyond(histogram: list[int], count: float) -> int:
-    """Return the first value at which more than `count` pixels have come together; 255 if there are none."""
+    """Return the first value up to which there are more than `count` pixels; 255 if there are none."""
     return next((value for value, total in enumerate(accumulate(histogram)) if total > count), 255)

@@ -1,4 +1,4 @@
-"""What every operation is."""
+"""The base class of operations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ WORKING_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
 
 @dataclass(frozen=True)
 class Assets:
-    """What operations need beside the picture and their parameters."""
+    """Further inputs of operations, besides the image and the parameters."""
 
     overlay: Image.Image | None = None
-    """The second picture of the form, upright, in L, LA, RGB or RGBA; there if an operation uses it."""
+    """The overlay image, upright, in L, LA, RGB or RGBA; present if an operation needs it."""
     font_path: str | None = None
-    """The font file for texts; None for the one that comes with Pillow."""
+    """The font file for text; None for Pillow's default font."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the upload was, for operations that report on it."""
+    """The properties of the upload, for operations that report them."""
 
     data: bytes
     format: str
     mode: str
-    """Pillow's, as the file has it."""
+    """Pillow's mode of the file."""
     size: Size
     frames: int
     has_alpha: bool
@@ -43,70 +43,69 @@ class Source:
 class Operation(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="operation"
 ):
-    """One step: its parameters are its fields (bounds and help in their `Meta`), its name is its struct tag.
+    """An operation. Its parameters are its fields, with bounds and help in their `Meta`; its name is its struct tag.
 
-    The class docstring is the help that clients see.
+    Clients see the class docstring as the help.
     """
 
     modes: ClassVar[tuple[str, ...]] = ("L", "LA", "RGB", "RGBA")
-    """The working modes that it meets; other pictures are brought to the closest of them: CMYK to RGB, I;16 to L."""
+    """The supported working modes; other images are converted to the closest of them: CMYK to RGB, I;16 to L."""
 
     decode_mode: ClassVar[str | None] = None
-    """The Pillow mode to which a JPEG may be decoded when this is the first operation; None for its own."""
+    """The mode to which a JPEG may be decoded if this is the first operation; None for the mode of the file."""
 
     is_report: ClassVar[bool] = False
-    """Whether it gives no picture but, by `report`, what there is to say about one; it can only be the last step."""
+    """Whether the result is a JSON document from `report` instead of an image; it must then be the last operation."""
 
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Parameters that show what it is for, in the documentation; some where it does nothing without any."""
+    """Example parameters for the documentation, if the defaults do nothing."""
 
     @property
     def uses_overlay(self) -> bool:
-        """Whether it needs the form's second picture."""
+        """Whether the operation needs the overlay image."""
         return False
 
     def problems(self) -> list[Problem]:
-        """Return what is wrong with the parameters taken together; each is within its bounds already."""
+        """Return problems of the combination of parameters; each one is already within its bounds."""
         return []
 
     def output_size(self, size: Size) -> Size:
-        """Return the size that this gives a picture of `size`, or the largest that it may give.
+        """Return the size of the result for an image of `size`, or its maximum.
 
-        It is held against the limits before anything is decoded. Raises `PictureError` when it cannot be done.
+        It is checked against the limits before decoding. Raises `PictureError` if the operation is not possible.
         """
         return size
 
-    def scaled_size(self, size: Size) -> Size | None:  # noqa: ARG002 - for those who have one
-        """Return the size to which this scales the whole of a picture of `size` before all else; None if it does not.
+    def scaled_size(self, size: Size) -> Size | None:  # noqa: ARG002 - for subclasses
+        """Return the size to which this operation first scales a whole image of `size`; None if it does not.
 
-        As the first operation it may then be given a picture that is reduced already, though still larger by a gap.
-        Whoever returns a size implements `apply_reduced`, or is a report.
+        As the first operation it may then get an image that is already reduced, though still somewhat larger.
+        A class that returns a size must implement `apply_reduced`, or be a report.
         """
         return None
 
-    def gives_whole(self, size: Size) -> bool:  # noqa: ARG002 - for those that have a size
-        """Whether the result is the whole picture at its `scaled_size`, by Lanczos: smaller ones may be made of it."""
+    def gives_whole(self, size: Size) -> bool:  # noqa: ARG002 - for subclasses
+        """Return whether the result is the whole image at `scaled_size` by Lanczos, so that smaller ones can use it."""
         return False
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
-        """Return what is to be done to each of a picture's frames, one if it is no animation.
+        """Return the function to apply to each frame.
 
-        For operations that look at the picture first (what they find must hold for all frames) or need `assets`;
-        the others implement `apply` alone.
+        Override it if the operation must analyze all frames first or needs `assets`; otherwise override `apply`.
         """
         return self.apply
 
     def apply(self, image: Image.Image) -> Image.Image:
-        """Return the picture that this makes of `image`, which stays as it is and has one of `modes`.
+        """Return a new image; `image` has one of `modes` and is not changed.
 
-        The result has a working mode. Raises `PictureError`.
+        The result must have a working mode. Raises `PictureError`.
         """
         raise NotImplementedError
 
     def apply_reduced(self, image: Image.Image, box: Box, size: Size) -> Image.Image:
-        """Return what `apply` gives for a picture of `size`, of which `image` holds a reduction within `box`."""
+        """Return the result of `apply` for an image of `size`, of which `image` contains a reduction within `box`."""
         raise NotImplementedError
 
     def report(self, image: Image.Image, size: Size, source: Source) -> dict[str, Any]:
-        """Return what there is to say, as JSON, about a picture of `size`, of which `image` may hold a reduction."""
+        """Return the report on an image of `size`, of which `image` may be a reduction, as JSON types."""
         raise NotImplementedError

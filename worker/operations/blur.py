@@ -17,7 +17,7 @@ class Blur(Operation, frozen=True, tag="blur"):
 
     sigma: Annotated[
         float,
-        Meta(ge=0.1, le=1000, description="Standard deviation of the Gaussian in pixels: the more, the softer."),
+        Meta(ge=0.1, le=1000, description="Standard deviation of the Gaussian in pixels; larger is softer."),
     ] = 2.0
 
     def apply(self, image: Image.Image) -> Image.Image:

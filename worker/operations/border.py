@@ -10,13 +10,13 @@ from worker.pixels.geometry import Size
 
 
 class Border(Operation, frozen=True, tag="border"):
-    """Draw a border around the picture, which grows by it on every side."""
+    """Add a border around the image, which grows by its width on each side."""
 
     modes = WORKING_MODES
 
     width: Annotated[int, Meta(ge=1, le=5000, description="Width of the border in pixels.")] = 10
     color: Annotated[
-        Color, Meta(description="Color of the border. A 16-bit picture shows it as grey, unless it is transparent.")
+        Color, Meta(description="Color of the border; a 16-bit image gets the gray value of an opaque color.")
     ] = "black"
 
     def output_size(self, size: Size) -> Size:

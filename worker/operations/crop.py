@@ -11,53 +11,60 @@ from worker.pixels.smart import smart_offset
 from worker.validation.fields import Problem
 
 MAX_EDGE = 65_535
-"""What JPEG holds; a picture may be larger than those that we make."""
+"""Maximum side of a JPEG; uploads may be larger than results."""
 
 
 class Crop(Operation, frozen=True, tag="crop"):
-    """Keep a part of the picture as it is: a box of pixels, or the largest box of an aspect ratio."""
+    """Crop to a box of pixels, or to the largest box of an aspect ratio."""
 
     modes = WORKING_MODES
     example: ClassVar[Mapping[str, Any]] = {"aspect_ratio": "16:9", "position": "smart"}
 
     left: (
-        Annotated[int, Meta(ge=0, le=MAX_EDGE, description="Pixels left out at the left; 0 when only top is given.")]
+        Annotated[int, Meta(ge=0, le=MAX_EDGE, description="Left edge of the box in pixels; 0 if only top is set.")]
         | None
     ) = None
     top: (
-        Annotated[int, Meta(ge=0, le=MAX_EDGE, description="Pixels left out at the top; 0 when only left is given.")]
+        Annotated[int, Meta(ge=0, le=MAX_EDGE, description="Upper edge of the box in pixels; 0 if only left is set.")]
         | None
     ) = None
     width: (
-        Annotated[int, Meta(ge=1, le=MAX_EDGE, description="Width of the box; up to the right edge when not given.")]
+        Annotated[
+            int, Meta(ge=1, le=MAX_EDGE, description="Width of the box in pixels. Default: up to the right edge.")
+        ]
         | None
     ) = None
     height: (
-        Annotated[int, Meta(ge=1, le=MAX_EDGE, description="Height of the box; up to the lower edge when not given.")]
+        Annotated[
+            int, Meta(ge=1, le=MAX_EDGE, description="Height of the box in pixels. Default: up to the lower edge.")
+        ]
         | None
     ) = None
     aspect_ratio: (
-        Annotated[AspectRatio, Meta(description="Width to height of the largest box that fits, as 16:9 or as 1.5.")]
+        Annotated[
+            AspectRatio,
+            Meta(description="Aspect ratio (width to height) of the largest box that fits, such as 16:9 or 1.5."),
+        ]
         | None
     ) = None
     position: Annotated[
         CropPosition,
         Meta(
             description=(
-                "Where the box lies when neither left nor top is given: in the center, at the side or corner that is "
-                "named, or, with smart, around the part with most detail, skin and color."
+                "Position of the box if neither left nor top is set: center, a side or a corner, or smart for the "
+                "part with the most detail, skin and color."
             )
         ),
     ] = "center"
 
     def problems(self) -> list[Problem]:
-        given = [name for name in ("left", "top", "width", "height") if getattr(self, name) is not None]
-        if not given and self.aspect_ratio is None:
-            return [Problem("aspect_ratio", "is missing; give it, or some of left, top, width and height")]
+        box_fields = [name for name in ("left", "top", "width", "height") if getattr(self, name) is not None]
+        if not box_fields and self.aspect_ratio is None:
+            return [Problem("aspect_ratio", "is missing; set it, or some of left, top, width and height")]
         if self.aspect_ratio is not None:
-            return [Problem(name, "goes without aspect_ratio; give either of them") for name in given]
+            return [Problem(name, "cannot be combined with aspect_ratio; set one of the two") for name in box_fields]
         if self._has_place and self.position != "center":
-            return [Problem("position", "goes without left and top; give either of them")]
+            return [Problem("position", "cannot be combined with left and top; set one of the two")]
         return []
 
     def output_size(self, size: Size) -> Size:
@@ -67,8 +74,8 @@ class Crop(Operation, frozen=True, tag="crop"):
         width, height = self.width or max(1, size[0] - left), self.height or max(1, size[1] - top)
         if left + width > size[0] or top + height > size[1]:
             raise PictureError(
-                f"the box to crop reaches to {left + width} x {top + height} pixels, "
-                f"outside of the picture, which has {size[0]} x {size[1]}"
+                f"the crop box extends to {left + width} x {top + height} pixels, "
+                f"outside of the image, which has {size[0]} x {size[1]}"
             )
         return width, height
 

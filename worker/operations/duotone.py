@@ -9,10 +9,10 @@ from worker.validation.fields import Problem
 
 
 class Duotone(Operation, frozen=True, tag="duotone"):
-    """Print the picture in two colors: shadows in the dark one, lights in the light one; transparency stays."""
+    """Map the tones of the image to a gradient from a dark to a light color; transparency is preserved."""
 
-    dark: Annotated[Color, Meta(description="What black becomes; it may not be translucent.")] = "midnightblue"
-    light: Annotated[Color, Meta(description="What white becomes; it may not be translucent.")] = "bisque"
+    dark: Annotated[Color, Meta(description="Color for black; must be opaque.")] = "midnightblue"
+    light: Annotated[Color, Meta(description="Color for white; must be opaque.")] = "bisque"
 
     def problems(self) -> list[Problem]:
         return translucent_problems(dark=self.dark, light=self.light)

@@ -9,7 +9,7 @@ from worker.pixels.colors import apply_to_colors, visible_histograms
 
 
 class Equalize(Operation, frozen=True, tag="equalize"):
-    """Spread each color's values evenly from 0 to 255, for the most contrast everywhere; transparency has no say."""
+    """Equalize the histogram of each color channel, ignoring transparent pixels."""
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         table = [value for histogram in visible_histograms(frames) for value in _table(histogram)]
@@ -17,7 +17,7 @@ class Equalize(Operation, frozen=True, tag="equalize"):
 
 
 def _table(histogram: list[int]) -> list[int]:
-    """Return where each value goes: to the share of pixels below it, so that the lowest becomes 0, the highest 255."""
+    """Map each value to the share of pixels below it, from 0 for the lowest to 255 for the highest."""
     present = [count for count in histogram if count]
     if len(present) < 2:
         return list(range(256))

@@ -9,11 +9,11 @@ from worker.validation.fields import Problem
 
 
 class Flatten(Operation, frozen=True, tag="flatten"):
-    """Lay a picture with alpha on a background, so that nothing of it is transparent any more."""
+    """Composite an image with alpha over an opaque background."""
 
     modes = WORKING_MODES
 
-    background: Annotated[Color, Meta(description="What shows through; it may not be translucent itself.")] = "white"
+    background: Annotated[Color, Meta(description="Color of the background; must be opaque.")] = "white"
 
     def problems(self) -> list[Problem]:
         return translucent_problems(background=self.background)

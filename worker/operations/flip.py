@@ -13,13 +13,15 @@ _TRANSPOSES = {
 
 
 class Flip(Operation, frozen=True, tag="flip"):
-    """Mirror the picture."""
+    """Mirror the image."""
 
     modes = WORKING_MODES
 
     direction: Annotated[
         Literal["horizontal", "vertical", "both"],
-        Meta(description="horizontal swaps left and right, vertical swaps top and bottom, both is half a turn."),
+        Meta(
+            description="horizontal swaps left and right, vertical swaps top and bottom, both rotates by 180 degrees."
+        ),
     ] = "horizontal"
 
     def apply(self, image: Image.Image) -> Image.Image:

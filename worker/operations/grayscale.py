@@ -6,10 +6,10 @@ from worker.operations.base import WORKING_MODES, Operation
 
 
 class Grayscale(Operation, frozen=True, tag="grayscale"):
-    """Turn the picture into shades of grey (ITU-R BT.601 luma); transparency stays."""
+    """Convert the image to grayscale (ITU-R BT.601 luma); transparency is preserved."""
 
     modes = WORKING_MODES
-    decode_mode: ClassVar[str | None] = "L"  # a JPEG's luma is stored: its colors need not be decoded
+    decode_mode: ClassVar[str | None] = "L"  # a JPEG stores luma separately, so its chroma need not be decoded
 
     def apply(self, image: Image.Image) -> Image.Image:
         if image.mode in ("L", "LA", "I;16"):

@@ -14,35 +14,35 @@ from worker.pixels.palette import average, clusters, palette
 DEFAULT_COLORS = 5
 
 SIDE = 200
-"""To which size a picture is reduced before it is looked at.
+"""Size in pixels to which an image is reduced before it is analyzed.
 
-A JPEG of 1600 pixels or more is then decoded to an eighth of its size. Against the full decode, for photographs of 2
-and 12 megapixels, the average color stays within one step and the perceptual hash within 2 bits.
+A JPEG of 1600 pixels or more is then decoded to an eighth of its size. Compared with the full decode, for photographs
+of 2 and 12 megapixels, the average color differs by at most one step and the perceptual hash by at most 2 bits.
 """
 
 PALETTE_SIDE = 100
-"""To which size it is reduced further for its colors: 10,000 pixels tell them."""
+"""Size in pixels to which it is reduced further for its palette: 10,000 pixels are sufficient."""
 
 
 class Inspect(Operation, frozen=True, tag="inspect"):
-    """Describe the picture in a JSON document instead of making another one.
+    """Return a JSON document about the image instead of an image.
 
     Of the upload: format, mode (Pillow's), frames, has_alpha, bytes, sha256, icc_profile (the name of its color
     profile), has_gps (whether its Exif data have a GPS part, which is not shown), and exif with those of make, model,
     lens, software, orientation (as stored), datetime_original, exposure_time (in seconds), f_number, iso, focal_length
-    (in millimetres), artist and copyright that are there.
+    (in millimeters), artist and copyright that exist.
 
-    Of the picture, upright and after the steps before this one: width, height, average_color, dominant_color (#rrggbb;
-    the heaviest of five, whatever colors is), palette (a list of color and share, 0 to 1, the largest first), blurhash,
-    thumbhash (in base64) and phash, a perceptual hash of 64 bits in hexadecimal: pictures that look alike differ in few
-    of them. Transparent parts have no say in colors, and count as the average color in blurhash and phash.
+    Of the image, upright and after the previous operations: width, height, average_color, dominant_color (#rrggbb; the
+    most frequent of five, independent of colors), palette (a list of color and share, 0 to 1, the largest first),
+    blurhash, thumbhash (in base64) and phash, a perceptual hash of 64 bits in hexadecimal: similar images differ in few
+    bits. Transparent pixels are ignored for colors, and count as the average color in blurhash and phash.
 
-    A key whose value is unknown is null; those of colors and hashes are so for a picture that is wholly transparent.
+    Unknown values are null; colors and hashes are null for a completely transparent image.
     """
 
     is_report: ClassVar[bool] = True
 
-    colors: Annotated[int, Meta(ge=1, le=16, description="How many colors the palette has at most.")] = DEFAULT_COLORS
+    colors: Annotated[int, Meta(ge=1, le=16, description="Maximum number of colors of the palette.")] = DEFAULT_COLORS
 
     def scaled_size(self, size: Size) -> Size:
         return _within(size, SIDE)
@@ -65,20 +65,20 @@ class Inspect(Operation, frozen=True, tag="inspect"):
 
 
 def _looks(image: Image.Image, colors: int) -> dict[str, Any]:
-    """Return colors and hashes of a small RGBA picture."""
-    found = clusters(_thumbnail(image, PALETTE_SIDE))
-    if not found:
+    """Return the colors and hashes of a small RGBA image."""
+    groups = clusters(_thumbnail(image, PALETTE_SIDE))
+    if not groups:
         nothing = ("average_color", "dominant_color", "palette", "blurhash", "thumbhash", "phash")
         return dict.fromkeys(nothing)
-    mean = average(found)
+    mean = average(groups)
     opaque = Image.new("RGB", image.size, mean.color)
     opaque.paste(image.convert("RGB"), mask=image.getchannel("A"))
     return {
         "average_color": mean.color,
-        "dominant_color": palette(found, DEFAULT_COLORS)[0].color,
+        "dominant_color": palette(groups, DEFAULT_COLORS)[0].color,
         "palette": [
             {"color": cluster.color, "share": round(cluster.weight / mean.weight, 4)}
-            for cluster in palette(found, colors)
+            for cluster in palette(groups, colors)
         ],
         "blurhash": blur_hash(opaque),
         "thumbhash": thumb_hash(image),
@@ -91,7 +91,7 @@ def _profile_name(profile: bytes | None) -> str | None:
         return None
     try:
         return clean_text(ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))))
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # what Pillow raises on broken ones
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # the errors of Pillow for damaged profiles
         return None
 
 
@@ -101,6 +101,6 @@ def _thumbnail(image: Image.Image, side: int) -> Image.Image:
 
 
 def _within(size: Size, side: int) -> Size:
-    """Return the size scaled down, where need be, to at most `side` on a side."""
+    """Return the size, scaled down if necessary to at most `side` pixels per side."""
     scale = min(1.0, side / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -5,7 +5,7 @@ from worker.pixels.colors import apply_to_colors
 
 
 class Invert(Operation, frozen=True, tag="invert"):
-    """Turn the picture into its negative: black becomes white, each color its complement; transparency stays."""
+    """Invert the colors, as in a negative; transparency is preserved."""
 
     modes = ("L", "LA", "RGB", "RGBA", "I;16")
 

@@ -10,10 +10,10 @@ from worker.pixels.colors import on_visible_colors
 from worker.pixels.geometry import Size
 
 MAX_WORK = 320_000_000
-"""Pixels of the picture times those of the square: some 10 seconds, at 30 ns each for three colors."""
+"""Maximum pixels of the image times pixels of the square: about 10 s, at 30 ns each for three colors."""
 
 STRIP_ROWS = 32
-"""What is worked on at once: a dozen copies of it are needed, which stay in the processor's cache."""
+"""Pixels that are processed at once: a dozen copies of them fit into the processor's cache."""
 
 
 def _most_pixels(size: int) -> int:
@@ -21,7 +21,7 @@ def _most_pixels(size: int) -> int:
 
 
 class Median(Operation, frozen=True, tag="median"):
-    """Remove specks and noise: each pixel becomes the median of those around it; edges and transparency stay."""
+    """Remove noise with a median filter, which keeps edges; transparency is preserved."""
 
     modes = ("L", "LA", "RGB", "RGBA", "CMYK")
 
@@ -29,7 +29,7 @@ class Median(Operation, frozen=True, tag="median"):
         Literal[3, 5, 7, 9],
         Meta(
             description=(
-                "Side in pixels of the square whose median is taken. Pictures may have "
+                "Side in pixels of the square whose median is used. Maximum size of the image: "
                 f"{', '.join(f'{_most_pixels(size):,} pixels for {size}' for size in (5, 7, 9))}; any number for 3."
             )
         ),
@@ -40,7 +40,7 @@ class Median(Operation, frozen=True, tag="median"):
         if self.size > 3 and pixels > _most_pixels(self.size):
             raise PictureError(
                 f"the median of {self.size} x {self.size} pixels takes too long for {pixels:,} pixels; "
-                f"the picture may have {_most_pixels(self.size):,}, or size be smaller"
+                f"reduce size, or use an image of at most {_most_pixels(self.size):,} pixels"
             )
         return size
 
@@ -52,7 +52,7 @@ class Median(Operation, frozen=True, tag="median"):
 
 
 def _median_of_nine(image: Image.Image) -> Image.Image:
-    """Return what `MedianFilter(3)` does, in a seventh of its time."""
+    """Return the result of `MedianFilter(3)` in a seventh of its time."""
     result = Image.new(image.mode, image.size)
     for top in range(0, image.height, STRIP_ROWS):
         bottom = min(top + STRIP_ROWS, image.height)
@@ -82,7 +82,7 @@ def _median(one: Image.Image, other: Image.Image, third: Image.Image) -> Image.I
 
 
 def _shift(image: Image.Image, right: int, down: int) -> Image.Image:
-    """Return the picture moved by a pixel; the edge that this uncovers stays, doubled."""
+    """Return the image shifted by a pixel, with the uncovered edge repeated."""
     moved = image.copy()
     moved.paste(image, (right, down))
     return moved

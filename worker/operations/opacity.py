@@ -8,11 +8,11 @@ from worker.pixels.colors import promote_mode_for
 
 
 class Opacity(Operation, frozen=True, tag="opacity"):
-    """Make the picture translucent; what is so already becomes more so."""
+    """Multiply the alpha of the image by a factor."""
 
     amount: Annotated[
         float,
-        Meta(ge=0, le=1, description="Factor for the alpha: 0 makes all transparent, 1 leaves the picture as it is."),
+        Meta(ge=0, le=1, description="Factor for the alpha: 0 makes the image transparent, 1 changes nothing."),
     ] = 0.5
 
     def apply(self, image: Image.Image) -> Image.Image:

@@ -16,7 +16,7 @@ _SIDES = ("top", "right", "bottom", "left")
 
 
 class Pad(Operation, frozen=True, tag="pad"):
-    """Add room around the picture, a number of pixels per side or as much as an aspect ratio asks for."""
+    """Add a margin around the image: a number of pixels per side, or up to an aspect ratio."""
 
     modes = WORKING_MODES
     example: ClassVar[Mapping[str, Any]] = {"aspect_ratio": "1:1", "background": "white"}
@@ -28,13 +28,13 @@ class Pad(Operation, frozen=True, tag="pad"):
     aspect_ratio: (
         Annotated[
             AspectRatio,
-            Meta(description="Width to height of the result, as 16:9 or as 1.5, in place of pixels per side."),
+            Meta(description="Aspect ratio (width to height) of the result, such as 16:9, instead of pixels per side."),
         ]
         | None
     ) = None
     position: Annotated[
         Position,
-        Meta(description="Where the picture lies when padded to an aspect ratio: center, or the side or corner."),
+        Meta(description="Position of the image with aspect_ratio: center, a side or a corner."),
     ] = "center"
     background: Background | None = None
 
@@ -42,9 +42,9 @@ class Pad(Operation, frozen=True, tag="pad"):
         if self.aspect_ratio is None:
             if self.position == "center":
                 return []
-            return [Problem("position", "goes with aspect_ratio; with pixels per side the sides say where it lies")]
+            return [Problem("position", "needs aspect_ratio; omit it with pixels per side")]
         return [
-            Problem(side, "does not go with aspect_ratio; give either that or pixels per side")
+            Problem(side, "cannot be combined with aspect_ratio; set one of the two")
             for side in _SIDES
             if getattr(self, side) != 0
         ]

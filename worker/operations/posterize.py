@@ -8,12 +8,12 @@ from worker.pixels.colors import apply_to_colors
 
 
 class Posterize(Operation, frozen=True, tag="posterize"):
-    """Leave each color only a few even steps from 0 to 255, as on a screen-printed poster; transparency stays."""
+    """Reduce the number of levels of each color channel; transparency is preserved."""
 
     bits: Annotated[
         int,
         Meta(
-            ge=1, le=8, description="Bits of each color: 1 leaves 2 steps, 2 leave 4, and so on to 8, which leave all."
+            ge=1, le=8, description="Bits per color channel: 1 gives 2 levels, 2 give 4, and so on; 8 change nothing."
         ),
     ] = 4
 

@@ -10,46 +10,46 @@ from worker.operations.base import Assets, Operation
 from worker.pixels.colors import ALPHA_MODES, ANY_ALPHA
 
 SAMPLED_PIXELS = 65_536
-"""Pixels that the palette is made from: four times as many give photographs 0.2 dB at most, in four times the time."""
+"""Pixels from which the palette is computed: four times as many gain at most 0.2 dB in four times the time."""
 
 
 class Quantize(Operation, frozen=True, tag="quantize"):
-    """Reduce the picture to a few colors, chosen from what is visible and the same in all frames.
+    """Reduce the number of colors, with the same palette for all frames.
 
-    A picture that has no more of them stays as it is. Transparency stays, and its shades are not counted. An opaque PNG
-    of few colors is written with a palette, which makes it small.
+    An image with no more colors does not change. Transparency is preserved and not counted. An opaque PNG with few
+    colors is written with a palette, which makes it small.
     """
 
-    colors: Annotated[int, Meta(ge=2, le=256, description="The most colors that the result has.")] = 256
+    colors: Annotated[int, Meta(ge=2, le=256, description="Maximum number of colors of the result.")] = 256
     dither: Annotated[
         bool,
-        Meta(description="Whether colors in between are imitated by patterns of dots; else there are plain areas."),
+        Meta(description="Whether to dither (Floyd-Steinberg); if false, areas are flat."),
     ] = True
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
-        shown = [seen for frame in frames if (seen := _visible(frame)) is not None]
-        if not shown or self._suffice(shown):
+        visible_frames = [visible for frame in frames if (visible := _visible(frame)) is not None]
+        if not visible_frames or self._suffice(visible_frames):
             return _identity
-        palette = _sample(shown).convert("RGB").quantize(self.colors, Image.Quantize.MEDIANCUT, kmeans=1)
+        palette = _sample(visible_frames).convert("RGB").quantize(self.colors, Image.Quantize.MEDIANCUT, kmeans=1)
         return partial(self._reduce, palette=palette)
 
     def _suffice(self, frames: list[Image.Image]) -> bool:
-        """Whether all frames together have no more colors than there may be."""
-        found = set()
+        """Return whether all frames together have at most `colors` colors."""
+        colors = set()
         for frame in frames:
             counted = frame.getcolors(self.colors)
             if counted is None:
                 return False
-            found |= {color for _, color in counted}
-        return len(found) <= self.colors
+            colors |= {color for _, color in counted}
+        return len(colors) <= self.colors
 
     def _reduce(self, frame: Image.Image, palette: Image.Image) -> Image.Image:
-        seen = _visible(frame)
-        if seen is None:
+        visible = _visible(frame)
+        if visible is None:
             return frame
         dither = Image.Dither.FLOYDSTEINBERG if self.dither else Image.Dither.NONE
-        # Grey pictures, mapped as they are, come out with colors that are not in the palette.
-        reduced = seen.convert("RGB").quantize(dither=dither, palette=palette).convert(seen.mode)
+        # Mapping grayscale images directly gives colors that are not in the palette.
+        reduced = visible.convert("RGB").quantize(dither=dither, palette=palette).convert(visible.mode)
         if frame.mode in ALPHA_MODES:
             reduced.putalpha(frame.getchannel("A"))
         return reduced
@@ -60,7 +60,7 @@ def _identity(frame: Image.Image) -> Image.Image:
 
 
 def _visible(frame: Image.Image) -> Image.Image | None:
-    """Return the picture without alpha, its transparent pixels in the color of a visible one; None: it has none."""
+    """Return the image without alpha, with transparent pixels in a visible color; None if no pixel is visible."""
     if frame.mode not in ALPHA_MODES:
         return frame
     alpha = frame.getchannel("A")
@@ -75,7 +75,7 @@ def _visible(frame: Image.Image) -> Image.Image | None:
 
 
 def _sample(frames: list[Image.Image]) -> Image.Image:
-    """Return one picture with pixels from all over every frame, frame below frame."""
+    """Return one image with a sample of the pixels of all frames, one below the other."""
     width, height = frames[0].size
     scale = min(1, sqrt(SAMPLED_PIXELS / len(frames) / (width * height)))
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -11,13 +11,13 @@ from worker.pixels.geometry import MAX_SIDE, Size
 from worker.validation.fields import Problem
 
 BLOCKS = 3
-"""How many blocks the longer side of a box keeps: a digit that fills its box needs five to be read."""
+"""Maximum number of blocks along the longer side of a box: a digit needs five to be readable."""
 
 LEAST_BLOCK = 8
-"""The least side of a block in pixels, but for boxes that are smaller."""
+"""Minimum side of a block in pixels, except for smaller boxes."""
 
 MOST_COVER = 8
-"""How often pixelate and blur may go over the whole picture: 100 times would take 20 s for 12 megapixels of RGBA."""
+"""Maximum area of all boxes in images: 100 would take 20 s for 12 megapixels of RGBA with pixelate and blur."""
 
 Bounds = tuple[int, int, int, int]
 
@@ -26,7 +26,7 @@ Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 
 
 class Area(Struct, frozen=True, kw_only=True):
-    """A rectangle in pixels; left and top count from the picture's upper left corner."""
+    """A rectangle in pixels, from the upper left corner of the image."""
 
     left: Edge
     top: Edge
@@ -34,14 +34,14 @@ class Area(Struct, frozen=True, kw_only=True):
     height: Side
 
     def within(self, size: Size) -> Bounds | None:
-        """Return the edges of what a picture of `size` has of it; None if that is nothing."""
+        """Return the edges of the part within an image of `size`; None if there is none."""
         left, upper = max(0, self.left), max(0, self.top)
         right, lower = min(size[0], self.left + self.width), min(size[1], self.top + self.height)
         return (left, upper, right, lower) if left < right and upper < lower else None
 
 
 class Redact(Operation, frozen=True, tag="redact"):
-    """Make parts of the picture unreadable; fill is the safe way, the others leave a hint of what was there."""
+    """Make parts of the image unreadable. Only fill is safe; the other methods leave traces of the content."""
 
     modes = WORKING_MODES
     example: ClassVar[Mapping[str, Any]] = {"boxes": [{"left": 10, "top": 20, "width": 100, "height": 40}]}
@@ -54,7 +54,7 @@ class Redact(Operation, frozen=True, tag="redact"):
             description=(
                 "The rectangles to redact, in pixels, such as "
                 '[{"left": 10, "top": 20, "width": 200, "height": 40}]. One that reaches over the picture is cut to '
-                "it; one that lies wholly outside is an error."
+                "image; a box completely outside of it is an error."
             ),
         ),
     ]
@@ -62,31 +62,28 @@ class Redact(Operation, frozen=True, tag="redact"):
         Literal["fill", "pixelate", "blur"],
         Meta(
             description=(
-                "fill paints one color over each box and leaves nothing of it. pixelate keeps blocks of mean color, "
-                "at most 3 along the box's longer side and at least 8 pixels large; blur keeps the same means, with "
-                "smooth transitions. Who knows what may have been there can compare such means with it: for "
-                "secrets, use fill."
+                "fill paints each box in one color. pixelate keeps blocks of mean color, at most 3 along the longer "
+                "side of the box and at least 8 pixels large; blur keeps the same means with smooth transitions. "
+                "Means can be compared with guesses of the content, so use fill for secrets."
             )
         ),
     ] = "fill"
-    color: Annotated[Color, Meta(description="Color for fill, which must be opaque; a 16-bit picture shows grey.")] = (
+    color: Annotated[Color, Meta(description="Color for fill; must be opaque. A 16-bit image gets its gray value.")] = (
         "black"
     )
 
     def problems(self) -> list[Problem]:
         if self.method != "fill" and self.color != "black":
-            return [Problem("color", f"does not go with {self.method}; only fill paints in a color")]
+            return [Problem("color", f"cannot be combined with {self.method}; it needs method=fill")]
         if rgba(self.color)[3] < 255:
-            return [Problem("color", "must be opaque, else what it covers would show through")]
+            return [Problem("color", "must be opaque, or the content would show through")]
         return []
 
     def output_size(self, size: Size) -> Size:
         boxes = self._within(size)
         cover = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
         if self.method != "fill" and cover > MOST_COVER * size[0] * size[1]:
-            raise PictureError(
-                f"the boxes cover the picture more than {MOST_COVER} times over; join those that overlap"
-            )
+            raise PictureError(f"the boxes cover the image more than {MOST_COVER} times; merge overlapping boxes")
         return size
 
     def _within(self, size: Size) -> list[Bounds]:
@@ -95,7 +92,7 @@ class Redact(Operation, frozen=True, tag="redact"):
             box = area.within(size)
             if box is None:
                 raise PictureError(
-                    f"boxes[{number}] lies wholly outside of the picture of {size[0]} x {size[1]} pixels"
+                    f"boxes[{number}] is completely outside of the image of {size[0]} x {size[1]} pixels"
                 )
             boxes.append(box)
         return boxes
@@ -105,7 +102,7 @@ class Redact(Operation, frozen=True, tag="redact"):
             image = promote_mode_for(image, self.color)
         redacted = image.copy()
         for box in self._within(image.size):
-            # Pillow fills 16-bit pixels by one byte only; both bytes of an ink are the same.
+            # Pillow fills 16-bit pixels with one byte; both bytes of such a color are equal.
             redacted.paste(
                 pixel_value(self.color, image.mode) if self.method == "fill" else self._blur(redacted.crop(box)), box
             )

@@ -14,11 +14,11 @@ from worker.validation.fields import Problem
 DEFAULT_SIDE = 100
 
 REDUCING = ("lanczos", "bicubic", "bilinear")
-"""The filters whose picture both kinds of reduction leave as it is: hamming loses 2 dB more, box is off by 15 dB."""
+"""Filters that allow a reduction beforehand; with it, hamming loses 2 dB more, and box 15 dB."""
 
 
 class Resize(Operation, frozen=True, tag="resize"):
-    """Change the size; 100 x 100 pixels when neither width nor height is given, in proportion when only one is."""
+    """Resize the image: to 100 x 100 pixels if neither width nor height is set, in proportion if only one is."""
 
     modes = WORKING_MODES
     example: ClassVar[Mapping[str, Any]] = {"width": 400, "height": 300, "fit": "cover"}
@@ -27,7 +27,7 @@ class Resize(Operation, frozen=True, tag="resize"):
     height: Annotated[int, Meta(ge=1, le=MAX_SIDE, description="Height in pixels.")] | None = None
     scale: (
         Annotated[
-            float, Meta(gt=0, le=16, description="Factor for both sides, instead of width and height: 0.5 halves.")
+            float, Meta(gt=0, le=16, description="Factor for both sides, instead of width and height, such as 0.5.")
         ]
         | None
     ) = None
@@ -35,9 +35,9 @@ class Resize(Operation, frozen=True, tag="resize"):
         Literal["fill", "contain", "cover", "inside", "outside"],
         Meta(
             description=(
-                "How the picture meets width x height: fill stretches it; contain fits it in and pads with the "
-                "background; cover fills the box and crops what is over; inside and outside keep proportions and make "
-                "it as large as fits, or as small as covers, the box."
+                "How the image fits width x height: fill stretches it; contain scales it to fit and pads with the "
+                "background; cover scales it to cover the box and crops the rest; inside and outside keep the "
+                "proportions and make it as large as fits, or as small as covers, the box."
             )
         ),
     ] = "fill"
@@ -45,17 +45,15 @@ class Resize(Operation, frozen=True, tag="resize"):
         CropPosition,
         Meta(
             description=(
-                "Which part cover keeps and where contain puts the picture: the center, the side or corner that is "
-                "named, or, with smart and cover, the part with most detail, skin and color."
+                "Part that cover keeps, and position of the image with contain: center, a side or a corner; with "
+                "cover also smart, the part with the most detail, skin and color."
             )
         ),
     ] = "center"
     background: (
         Annotated[
             Color,
-            Meta(
-                description="Color of contain's padding. Not given: white, or transparent where the picture has alpha."
-            ),
+            Meta(description="Color of the padding of contain. Default: white, or transparent if the image has alpha."),
         ]
         | None
     ) = None
@@ -63,31 +61,29 @@ class Resize(Operation, frozen=True, tag="resize"):
         bool,
         Meta(
             description=(
-                "Whether a picture may become larger than it is. With false, fill and cover leave a side that is "
-                "shorter than asked for as it is, the other fits leave the whole picture; contain still pads it to "
+                "Whether the image may be enlarged. If false, fill and cover do not change a side that is shorter "
+                "than requested, and the other fits do not change the image; contain still pads it to "
                 "width x height."
             )
         ),
     ] = True
     resample: Annotated[
         Literal["lanczos", "bicubic", "bilinear", "hamming", "box", "nearest"],
-        Meta(
-            description="Filter, from the sharpest to the plainest; nearest keeps the pixels of graphics as they are."
-        ),
+        Meta(description="Resampling filter, from the sharpest to the simplest; nearest does not blend pixels."),
     ] = "lanczos"
 
     def problems(self) -> list[Problem]:
         problems = []
         if self.scale is not None:
             problems += [
-                Problem(field, "goes without scale; give either of them")
+                Problem(field, "cannot be combined with scale; set one of the two")
                 for field in ("width", "height")
                 if getattr(self, field) is not None
             ]
             if self.fit != "fill":
-                problems.append(Problem("fit", "needs width or height; leave it out with scale"))
+                problems.append(Problem("fit", "needs width or height; omit it with scale"))
             if self.scale > 1 and not self.enlarge:
-                problems.append(Problem("scale", "is at most 1 where enlarge is false"))
+                problems.append(Problem("scale", "must be at most 1 if enlarge is false"))
         if self.position == "smart" and self.fit != "cover":
             problems.append(Problem("position", "smart needs fit=cover"))
         elif self.position != "center" and self.fit not in ("cover", "contain"):
@@ -107,8 +103,8 @@ class Resize(Operation, frozen=True, tag="resize"):
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         first = frames[0]
-        kept = self._crop_box(first, (0, 0, *first.size), first.size)
-        return lambda image: self._resize_part(image, kept, image.size)
+        part = self._crop_box(first, (0, 0, *first.size), first.size)
+        return lambda image: self._resize_part(image, part, image.size)
 
     def apply(self, image: Image.Image) -> Image.Image:
         return self.apply_reduced(image, (0, 0, *image.size), image.size)
@@ -117,7 +113,7 @@ class Resize(Operation, frozen=True, tag="resize"):
         return self._resize_part(image, self._crop_box(image, box, size), size)
 
     def _crop_box(self, image: Image.Image, box: Box, size: Size) -> Box:
-        """Return the part of `box`, which holds a picture of `size`, that comes into the result."""
+        """Return the part of `box`, which contains an image of `size`, that the result shows."""
         if self.fit != "cover":
             return box
         left, upper, right, lower = box
@@ -129,18 +125,18 @@ class Resize(Operation, frozen=True, tag="resize"):
         else:
             x, y = anchor_offset((width, height), (right - left, lower - upper), self.position)
             x, y = left + x, upper + y
-        # A reduced image may reach over its box, and no edge may do so by a rounding.
+        # A reduced image may extend beyond its box, but no edge may because of rounding.
         x, y = max(left, min(x, right - width)), max(upper, min(y, lower - height))
         return x, y, min(x + width, right), min(y + height, lower)
 
-    def _resize_part(self, image: Image.Image, kept: Box, size: Size) -> Image.Image:
+    def _resize_part(self, image: Image.Image, part: Box, size: Size) -> Image.Image:
         target = self.output_size(size)
         if self.fit == "contain":
-            return self._pad(self._resample(image, self._scaled_size(size), kept), target)
-        return self._resample(image, target, kept)
+            return self._pad(self._resample(image, self._scaled_size(size), part), target)
+        return self._resample(image, target, part)
 
     def _resample(self, image: Image.Image, size: Size, box: Box) -> Image.Image:
-        # Pillow cannot average 16-bit pixels ahead of the filter.
+        # Pillow cannot reduce 16-bit images before the filter.
         gap = decoder_gap(REDUCING_GAP, size) if self.resample in REDUCING and image.mode != "I;16" else None
         return image.resize(size, Image.Resampling[self.resample.upper()], box, gap)
 
@@ -166,7 +162,7 @@ class Resize(Operation, frozen=True, tag="resize"):
         return DEFAULT_SIDE, DEFAULT_SIDE
 
     def _scaled_size(self, size: Size) -> Size:
-        """Return the size to which the whole picture is scaled, before it is cropped or framed."""
+        """Return the size to which the whole image is scaled, before it is cropped or padded."""
         box = self._box_size(size)
         if self.fit == "fill":
             return box

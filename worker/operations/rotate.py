@@ -11,27 +11,30 @@ from worker.pixels.canvas import Background, able_to_show, canvas, mix, place_on
 from worker.pixels.geometry import Size
 
 _TRANSPOSES = {
-    90: Image.Transpose.ROTATE_270,  # Pillow's turn counter-clockwise
+    90: Image.Transpose.ROTATE_270,  # Pillow rotates counterclockwise
     180: Image.Transpose.ROTATE_180,
     270: Image.Transpose.ROTATE_90,
 }
 
 Matrix = tuple[float, float, float, float, float, float]
-"""Where a pixel of the result comes from: x from a, b, c as ax + by + c, then y."""
+"""Affine transform from a pixel of the result to the source: x is ax + by + c, y is dx + ey + f."""
 
 
 class Rotate(Operation, frozen=True, tag="rotate"):
-    """Turn the picture clockwise; by a multiple of 90 degrees every pixel stays as it is, else they are resampled."""
+    """Rotate the image clockwise; losslessly by multiples of 90 degrees, otherwise with bicubic resampling."""
 
     modes = WORKING_MODES
     example: ClassVar[Mapping[str, Any]] = {"angle": 90}
 
     angle: Annotated[
-        float, Meta(ge=-360, le=360, description="Degrees clockwise; below 0 the picture turns counter-clockwise.")
+        float,
+        Meta(ge=-360, le=360, description="Angle in degrees, clockwise; negative values rotate counterclockwise."),
     ] = 90.0
     expand: Annotated[
         bool,
-        Meta(description="true: the result is as large as the turned picture needs; false: it keeps the size."),
+        Meta(
+            description="Whether the result is enlarged to contain the whole rotated image; if false, the size stays."
+        ),
     ] = True
     background: Background | None = None
 
@@ -55,21 +58,21 @@ class Rotate(Operation, frozen=True, tag="rotate"):
 
 
 def _rotated_size(size: Size, angle: float) -> Size:
-    """Return the size that Pillow gives: whole pixels around the center that hold the turned picture."""
+    """Return the size of Pillow's result: whole pixels around the center that contain the rotated image."""
     (width, height), (cosine, sine) = size, _cosine_and_sine(angle)
     spans = abs(width * cosine) + abs(height * sine), abs(width * sine) + abs(height * cosine)
     turned = [ceil((side + span) / 2) - floor((side - span) / 2) for side, span in zip(size, spans, strict=True)]
-    # A quarter turn that swaps an even and an odd side would gain a pixel.
+    # A rotation by 90 degrees that swaps an even and an odd side would gain a pixel.
     return (turned[0], turned[1]) if angle % 90 else (round(spans[0]), round(spans[1]))
 
 
 def _cosine_and_sine(angle: float) -> tuple[float, float]:
-    # Rounded as in Pillow: cos(60 degrees) is 0.5 again.
+    # Rounded as in Pillow, so that cos(60 degrees) is exactly 0.5.
     return round(cos(radians(angle)), 15), round(sin(radians(angle)), 15)
 
 
 def _matrix(size: Size, turned: Size, angle: float) -> Matrix:
-    """Return how `turned` is filled from a picture of `size` with an edge of one pixel around it."""
+    """Return the transform from a result of size `turned` to an image of `size` with a border of one pixel."""
     cosine, sine = _cosine_and_sine(angle)
     x, y = turned[0] / 2, turned[1] / 2
     return (
@@ -79,14 +82,14 @@ def _matrix(size: Size, turned: Size, angle: float) -> Matrix:
 
 
 def _composite(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
-    """Mix both by how much of each pixel the turned picture covers, so that its edges are smooth and have no fringe."""
+    """Composite by the coverage of each pixel, so that edges are smooth and have no fringe."""
     turned = _repeat_edges(image).transform(paper.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     return mix(turned, paper, _cover(image.size, paper.size, matrix))
 
 
 def _composite_16_bit(image: Image.Image, paper: Image.Image, matrix: Matrix) -> Image.Image:
-    # Pillow turns 16-bit pixels wrongly and cannot mix them by a mask: they go through floats, the edges through
-    # a bilinear turn of the picture within its background, which needs no mask.
+    # Pillow cannot rotate 16-bit pixels correctly, nor composite them with a mask. They are rotated as floats, and the
+    # edges come from a bilinear rotation of the image on its background, which needs no mask.
     ground = paper.getpixel((0, 0))
     within = Image.new("F", (image.width + 2, image.height + 2), ground)
     floats = image.convert("F")
@@ -99,14 +102,14 @@ def _composite_16_bit(image: Image.Image, paper: Image.Image, matrix: Matrix) ->
 
 
 def _cover(size: Size, turned: Size, matrix: Matrix) -> Image.Image:
-    """Return how much of each pixel the turned picture covers, 0 to 255."""
+    """Return the coverage of each pixel by the rotated image, 0 to 255."""
     cover = Image.new("L", (size[0] + 2, size[1] + 2))
     cover.paste(255, (1, 1, size[0] + 1, size[1] + 1))
     return cover.transform(turned, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
 
 
 def _repeat_edges(image: Image.Image) -> Image.Image:
-    """Repeat the outermost pixels once, for the samples between them and the edge."""
+    """Add a border that repeats the outermost pixels, for samples at the edge."""
     edged = Image.new(image.mode, (image.width + 2, image.height + 2))
     for offset in product((0, 2, 1), (0, 2, 1)):
         edged.paste(image, offset)

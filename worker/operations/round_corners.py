@@ -12,7 +12,7 @@ from worker.pixels.geometry import MAX_SIDE, Size
 
 
 class RoundCorners(Operation, frozen=True, tag="round_corners"):
-    """Round the corners off, which become transparent; without parameters a square picture becomes a circle."""
+    """Round the corners, which become transparent; without parameters, a square becomes a circle."""
 
     radius: (
         Annotated[
@@ -20,20 +20,18 @@ class RoundCorners(Operation, frozen=True, tag="round_corners"):
             Meta(
                 ge=1,
                 le=MAX_SIDE,
-                description=(
-                    "Radius in pixels, at most half of the picture's shorter side; not given: half of the shorter side."
-                ),
+                description=("Radius in pixels, at most half of the shorter side, which is the default."),
             ),
         ]
         | None
     ) = None
-    background: Annotated[Color, Meta(description="Color of the corners; transparent when not given.")] | None = None
+    background: Annotated[Color, Meta(description="Color of the corners. Default: transparent.")] | None = None
 
     def output_size(self, size: Size) -> Size:
         if self.radius is not None and self.radius * 2 > min(size):
             raise PictureError(
-                f"a radius of {self.radius} pixels is over half of the shorter side of {size[0]} x {size[1]} pixels; "
-                f"leave it out to have half of it"
+                f"radius must be at most half of the shorter side of {size[0]} x {size[1]} pixels; got {self.radius}; "
+                f"omit it to use half of the shorter side"
             )
         return size
 
@@ -49,7 +47,7 @@ class RoundCorners(Operation, frozen=True, tag="round_corners"):
             (far_x, far_y, Image.Transpose.ROTATE_180),
         ):
             cover = quarter if turn is None else quarter.transpose(turn)
-            # From the picture as it was: the corners of a circle may share its middle row and column.
+            # From the original image: the corners of a circle may share its middle row and column.
             corner = shown.crop((left, upper, left + quarter.width, upper + quarter.height))
             rounded.paste(self._cut(corner, cover), (left, upper))
         return rounded
@@ -62,10 +60,10 @@ class RoundCorners(Operation, frozen=True, tag="round_corners"):
 
 
 def _quarter(radius: float) -> Image.Image:
-    """Return how much of each pixel the upper left quarter of a disc covers, 0 to 255.
+    """Return the coverage of each pixel by the upper left quarter of a disc, 0 to 255.
 
-    A pixel that the edge crosses is covered by as much as its center lies within the edge, plus a half; only such
-    pixels, about two for each row, are computed one by one.
+    The coverage of an edge pixel is the distance of its center inside of the edge, plus a half. Only these pixels,
+    about two per row, are computed individually.
     """
     side = ceil(radius)
     rows = bytearray()

@@ -7,17 +7,17 @@ from worker.operations.base import Operation
 from worker.pixels.colors import apply_to_colors
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
-"""What red, green and blue lend to each of them (W3C Filter Effects)."""
+"""The color matrix of sepia() (W3C Filter Effects)."""
 
 
 class Sepia(Operation, frozen=True, tag="sepia"):
-    """Give the picture the brown tones of old photographs, as CSS's sepia() does; transparency stays."""
+    """Apply a sepia tone, as sepia() in CSS; transparency is preserved."""
 
     modes = ("RGB", "RGBA")
 
     amount: Annotated[
         float,
-        Meta(ge=0, le=1, description="How much of it: 0 leaves the picture as it is, 1 keeps none of its colors."),
+        Meta(ge=0, le=1, description="Strength: 0 changes nothing, 1 is full sepia."),
     ] = 1.0
 
     def apply(self, image: Image.Image) -> Image.Image:

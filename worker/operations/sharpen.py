@@ -8,16 +8,16 @@ from worker.pixels.colors import on_visible_colors
 
 
 class Sharpen(Operation, frozen=True, tag="sharpen"):
-    """Sharpen the picture with an unsharp mask: what a blur would take away is added instead; transparency stays."""
+    """Sharpen the image with an unsharp mask; transparency is preserved."""
 
     modes = ("L", "LA", "RGB", "RGBA", "CMYK")
 
     radius: Annotated[
         float,
-        Meta(ge=0.1, le=100, description="Standard deviation of that blur in pixels: how far from an edge it is felt."),
+        Meta(ge=0.1, le=100, description="Standard deviation of the blur of the mask in pixels."),
     ] = 2.0
     percent: Annotated[
-        int, Meta(ge=0, le=1000, description="How much is added, in per cent of the difference; 0 changes nothing.")
+        int, Meta(ge=0, le=1000, description="Strength in percent of the difference to the blur; 0 changes nothing.")
     ] = 150
     threshold: Annotated[
         int,
@@ -25,7 +25,7 @@ class Sharpen(Operation, frozen=True, tag="sharpen"):
             ge=0,
             le=255,
             description=(
-                "Difference to the blur, 0 to 255, up to which nothing is added: spares noise and soft gradients."
+                "Difference to the blur, 0 to 255, up to which pixels do not change, which spares noise and gradients."
             ),
         ),
     ] = 3

@@ -8,11 +8,11 @@ from worker.pixels.colors import apply_to_colors
 
 
 class Solarize(Operation, frozen=True, tag="solarize"):
-    """Invert what is bright, as in a photograph that saw light while it was developed; transparency stays."""
+    """Invert the values above a threshold; transparency is preserved."""
 
     threshold: Annotated[
         int,
-        Meta(ge=0, le=255, description="Value of red, green, blue or grey, 0 to 255, from which on it is inverted."),
+        Meta(ge=0, le=255, description="Value of a color channel, 0 to 255, from which it is inverted."),
     ] = 128
 
     def apply(self, image: Image.Image) -> Image.Image:

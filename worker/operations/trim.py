@@ -13,7 +13,7 @@ Bounds = tuple[int, int, int, int]
 
 
 class Trim(Operation, frozen=True, tag="trim"):
-    """Cut off margins of one color, and transparent ones; a picture that is nothing but margin stays as it is."""
+    """Remove margins of one color, and transparent ones; an image that is only margin does not change."""
 
     modes = WORKING_MODES
 
@@ -23,14 +23,14 @@ class Trim(Operation, frozen=True, tag="trim"):
             ge=0,
             le=255,
             description=(
-                "How far red, green, blue or alpha, 0 to 255, may be from the margin's and still be margin. "
-                "An animation loses what is margin in all of its frames."
+                "Maximum difference of each channel, 0 to 255, from the color of the margin. "
+                "In animations, only the common margin of all frames is removed."
             ),
         ),
     ] = 10
-    color: (
-        Annotated[Color, Meta(description="Color of the margin; not given: that of the upper left pixel.")] | None
-    ) = None
+    color: Annotated[Color, Meta(description="Color of the margin. Default: that of the upper left pixel.")] | None = (
+        None
+    )
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:  # noqa: ARG002
         shown = self._comparable(frames[0])
@@ -43,8 +43,8 @@ class Trim(Operation, frozen=True, tag="trim"):
         return lambda image: image if bounds == (0, 0, *image.size) else image.crop(bounds)
 
     def _comparable(self, image: Image.Image) -> Image.Image:
-        """Return the picture in a mode in which its pixels can be held against `color`."""
-        # CMYK has many blacks; in RGB they are one.
+        """Return the image in a mode in which its pixels can be compared with `color`."""
+        # CMYK has many blacks, which are equal in RGB.
         if self.color is not None and image.mode == "CMYK":
             image = image.convert("RGB")
         return able_to_show(image, self.color)
@@ -62,7 +62,7 @@ class Trim(Operation, frozen=True, tag="trim"):
 
 
 def _content_of_16_bit(image: Image.Image, margin: float, threshold: int) -> Bounds | None:
-    # Pillow's difference has 8 bits: what lies over and under the margin's range is found in floats, clipped to L.
+    # Pillow's difference has 8 bits: values outside of the margin's range are computed as floats, clipped to L.
     floats = image.convert("F")
     over = floats.point(lambda value: value * 1 - (margin + threshold)).convert("L")
     under = floats.point(lambda value: value * -1 + (margin - threshold)).convert("L")

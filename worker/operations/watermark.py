@@ -13,18 +13,18 @@ from worker.pixels.lettering import LEAST_SIZE, Lettering
 from worker.validation.fields import Problem
 
 Room = tuple[int, int]
-"""The largest width and height that a stamp may have."""
+"""Maximum width and height of a stamp in pixels."""
 
 _DEFAULT_SCALE = 0.25
 
 _MARGIN_SHARE = 40
-"""The part of the picture's shorter side that the margin has when none is asked for."""
+"""Default margin as a fraction of the shorter side of the image."""
 
 _ANY_HUE = "red"
 
 
 class Watermark(Operation, frozen=True, tag="watermark"):
-    """Lay a text, or without one the picture sent as a second file `overlay`, over the picture, once or all over it."""
+    """Place a text, or the image in the field `overlay`, over the image, once or repeated."""
 
     example: ClassVar[Mapping[str, Any]] = {"text": "Sample", "position": "southeast", "opacity": 0.4}
 
@@ -33,12 +33,12 @@ class Watermark(Operation, frozen=True, tag="watermark"):
             str,
             Meta(
                 max_length=200,
-                # No `$`: it would let a line break at the end pass.
+                # No `$`, which allows a line break at the end.
                 pattern=r"^(?![\s\S]*[\x00-\x1f\x7f-\x9f\u2028\u2029])[\s\S]*\S",
                 description=(
-                    "One line of text; without it the overlay is laid over the picture. The font that comes along "
-                    "has the letters of English, digits and signs such as \N{COPYRIGHT SIGN}; a character that the "
-                    "font lacks is an error."
+                    "One line of text; without it, the overlay is used. The default font has "
+                    "English letters, digits and signs such as \N{COPYRIGHT SIGN}; a character that the "
+                    "font does not have is an error."
                 ),
                 extra={"allowed": "one line of 1 to 200 characters, not only spaces"},
             ),
@@ -51,28 +51,24 @@ class Watermark(Operation, frozen=True, tag="watermark"):
             Meta(
                 ge=LEAST_SIZE,
                 le=1000,
-                description=(
-                    "Font size in pixels; not given: a twentieth of the picture's shorter side, or as much as fits."
-                ),
+                description=("Font size in pixels. Default: a twentieth of the shorter side, or as large as fits."),
             ),
         ]
         | None
     ) = None
-    color: Annotated[
-        Color, Meta(description="Color of the text, which has a thin outline in black or white to stand out.")
-    ] = "white"
+    color: Annotated[Color, Meta(description="Color of the text, which has a thin black or white outline.")] = "white"
     scale: Annotated[
         float,
         Meta(
             gt=0,
             le=1,
             description=(
-                "Width of the overlay, before it is turned, as a share of the picture's width; it keeps its "
-                "proportions and is made smaller where it would not fit into the picture."
+                "Width of the overlay before rotation, as a fraction of the image width. It keeps its "
+                "proportions and is scaled down if it does not fit."
             ),
         ),
     ] = _DEFAULT_SCALE
-    opacity: Annotated[float, Meta(gt=0, le=1, description="1 hides what is below, lower values let it through.")] = 0.5
+    opacity: Annotated[float, Meta(gt=0, le=1, description="Opacity: 1 is opaque, lower values are translucent.")] = 0.5
     position: Position = "southeast"
     margin: (
         Annotated[
@@ -81,15 +77,15 @@ class Watermark(Operation, frozen=True, tag="watermark"):
                 ge=0,
                 le=MAX_SIDE,
                 description=(
-                    "Pixels to the edges of the picture, or between the repetitions; not given: a fortieth of the "
-                    "picture's shorter side."
+                    "Distance in pixels to the edges of the image, or between repetitions. Default: a fortieth of the "
+                    "shorter side."
                 ),
             ),
         ]
         | None
     ) = None
-    angle: Annotated[float, Meta(ge=-360, le=360, description="Degrees by which it is turned clockwise.")] = 0.0
-    tile: Annotated[bool, Meta(description="Whether it is repeated over the whole picture.")] = False
+    angle: Annotated[float, Meta(ge=-360, le=360, description="Rotation in degrees, clockwise.")] = 0.0
+    tile: Annotated[bool, Meta(description="Whether it is repeated over the whole image.")] = False
 
     @property
     def uses_overlay(self) -> bool:
@@ -98,15 +94,15 @@ class Watermark(Operation, frozen=True, tag="watermark"):
     def problems(self) -> list[Problem]:
         problems = []
         if self.text is None and self.size is not None:
-            problems.append(Problem("size", "goes with text; scale is the overlay's"))
+            problems.append(Problem("size", "needs text; use scale for an overlay"))
         if self.text is None and self.color != "white":
-            problems.append(Problem("color", "goes with text; an overlay has its own colors"))
+            problems.append(Problem("color", "needs text; an overlay has its own colors"))
         if self.text is not None and self.scale != _DEFAULT_SCALE:
-            problems.append(Problem("scale", "goes with an overlay; size is the text's"))
+            problems.append(Problem("scale", "needs an overlay; use size for text"))
         if rgba(self.color)[3] == 0:
-            problems.append(Problem("color", "must not be transparent, else nothing could be seen"))
+            problems.append(Problem("color", "must not be transparent"))
         if self.tile and self.position != "southeast":
-            problems.append(Problem("position", "does not go with tile, which fills the whole picture"))
+            problems.append(Problem("position", "cannot be combined with tile, which fills the whole image"))
         return problems
 
     def prepare(self, frames: Sequence[Image.Image], assets: Assets) -> Callable[[Image.Image], Image.Image]:
@@ -114,7 +110,7 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         margin = min(size) // _MARGIN_SHARE if self.margin is None else self.margin
         room = (size[0], size[1]) if self.tile else (size[0] - 2 * margin, size[1] - 2 * margin)
         if min(room) < 1:
-            raise PictureError(f"a margin of {margin} pixels leaves no room in {size[0]} x {size[1]} pixels")
+            raise PictureError(f"a margin of {margin} pixels leaves no space in {size[0]} x {size[1]} pixels")
         stamp = self._stamp(size, room, assets)
         stamp.putalpha(stamp.getchannel("A").point(lambda cover: round(cover * self.opacity)))
         if self.tile:
@@ -124,13 +120,13 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         return lambda image: _laid(image, stamp, int(left) + margin, int(upper) + margin)
 
     def _stamp(self, size: Size, room: Room, assets: Assets) -> Image.Image:
-        """Return what is to be laid over a picture of `size`: LA, or RGBA if it has colors."""
+        """Return the layer for an image of `size`, in LA, or in RGBA if it has colors."""
         if self.text is not None:
             stamp = self._draw_text(Lettering(self.text, assets.font_path), size, room)
         elif assets.overlay is not None:
             stamp = self._scale(assets.overlay, size, room)
         else:
-            raise PictureError("a watermark needs a text, or a second picture as overlay")
+            raise PictureError("watermark needs text or an overlay")
         return _cut(Rotate(angle=self.angle, background="transparent").apply(stamp), room)
 
     def _draw_text(self, lettering: Lettering, picture: Size, room: Room) -> Image.Image:
@@ -138,8 +134,8 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         width, height = self._turn(lettering.extent(size))
         if width > room[0] or height > room[1]:
             raise PictureError(
-                f"the text is {width} x {height} pixels and there is room for {room[0]} x {room[1]}; "
-                "choose a smaller size or leave it out"
+                f"the text needs {width} x {height} pixels, and there are {room[0]} x {room[1]}; "
+                "choose a smaller size or omit it"
             )
         return lettering.draw_text(size, self.color)
 
@@ -155,18 +151,18 @@ class Watermark(Operation, frozen=True, tag="watermark"):
 
 
 def _cut(stamp: Image.Image, room: Room) -> Image.Image:
-    """Cut what is larger than its room around its center: a turned picture has up to two pixels of empty edge."""
+    """Crop to the available space around the center: a rotated image has up to two empty pixels at its edges."""
     width, height = min(stamp.width, room[0]), min(stamp.height, room[1])
     left, upper = (stamp.width - width) // 2, (stamp.height - height) // 2
     return stamp.crop((left, upper, left + width, upper + height))
 
 
 def _tile(stamp: Image.Image, size: Size, margin: int) -> Image.Image:
-    """Return a picture of `size` full of stamps, `margin` between them and half of it at the upper and left edge."""
+    """Return an image of `size` filled with stamps, `margin` apart, half of it at the upper and left edge."""
     layer = Image.new(stamp.mode, size)
     layer.paste(stamp, (margin // 2, margin // 2))
     width, height = stamp.width + margin, stamp.height + margin
-    while width < size[0]:  # doubling, as there may be millions of them
+    while width < size[0]:  # by doubling, because there may be millions of them
         layer.paste(layer.crop((0, 0, width, height)), (width, 0))
         width *= 2
     while height < size[1]:
@@ -176,7 +172,7 @@ def _tile(stamp: Image.Image, size: Size, margin: int) -> Image.Image:
 
 
 def _laid(image: Image.Image, stamp: Image.Image, left: int, upper: int) -> Image.Image:
-    """Lay the stamp over the picture, which keeps its own alpha (Porter and Duff's source over)."""
+    """Composite the stamp over the image (source over, Porter and Duff)."""
     shown = promote_mode_for(image, _ANY_HUE) if stamp.mode == "RGBA" else image
     result = shown.copy()
     box = (left, upper, left + stamp.width, upper + stamp.height)

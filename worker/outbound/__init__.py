@@ -1,1 +1,1 @@
-"""HTTP to addresses that clients name: the guarded client, signatures. Imports no other room."""
+"""HTTP requests to URLs from clients: the guarded client, signatures. May import no other folder."""

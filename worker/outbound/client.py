@@ -1,7 +1,7 @@
-"""Connections to where clients point: pictures by URL, webhooks. They must not reach this machine or its network.
+"""The HTTP client for URLs from clients (images by URL, webhooks), which must not reach this machine or its network.
 
-An address is checked as it is dialled, a literal one already in the form; so a name that resolves to another address
-the second time gains nothing, and each redirect is a request of its own here. Only http and https, no proxies.
+Addresses are checked when connecting, so that DNS rebinding has no effect, and for each redirect; literal addresses are
+also checked when the form is validated. Only http and https, no proxies.
 """
 
 import asyncio
@@ -18,25 +18,25 @@ import httpx2
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[list[str]]]
-"""From a host's name and a port to its addresses; raises `OSError` for a name that has none."""
+"""Resolves a host name and a port to addresses; raises `OSError` if there are none."""
 
 MAX_URL_LENGTH = 2048
 MAX_REDIRECTS = 3
 MAX_ADDRESSES = 4
-"""How many addresses of one name are tried."""
+"""Maximum number of addresses of a host name that are tried."""
 
 CONNECT_TIMEOUT_S = 5.0
-"""For a name to be resolved, and again for each address to answer."""
+"""Timeout for the DNS lookup, and for each connection attempt."""
 
-# IANA's registries of special-purpose addresses (RFC 6890), without the few of them that are public.
+# IANA's special-purpose address registries (RFC 6890), except for the few public ranges.
 NOT_PUBLIC: tuple[Network, ...] = tuple(
     ip_network(network)
     for network in (
-        "0.0.0.0/8",  # this host, or none
+        "0.0.0.0/8",  # this host
         *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # private, RFC 1918
-        "100.64.0.0/10",  # between a provider and its customers (CGNAT), RFC 6598
+        "100.64.0.0/10",  # carrier-grade NAT, RFC 6598
         "127.0.0.0/8",  # loopback
-        "169.254.0.0/16",  # link-local; where clouds tell a machine its credentials
+        "169.254.0.0/16",  # link-local, including the metadata services of clouds
         "192.0.0.0/24",  # protocol assignments
         *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),  # documentation
         "192.88.99.0/24",  # 6to4 relays, RFC 7526
@@ -50,55 +50,55 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
 )
 
 IPV6_UNICAST = IPv6Network("2000::/3")
-"""All that is given out of IPv6 (RFC 4291, 2.4). Outside: ::1, fc00::/7, fe80::/10, ff00::/8, and most that carry IPv4:
+"""Global unicast addresses (RFC 4291, 2.4). Not included: ::1, fc00::/7, fe80::/10, ff00::/8, and most with IPv4:
 ::ffff:0:0/96 (mapped), ::/96 (compatible), 64:ff9b::/96 and 64:ff9b:1::/48 (NAT64, RFC 6052 and 8215)."""
 
 ISATAP = {0x0000_5EFE, 0x0200_5EFE}
-"""What stands before an IPv4 address in the last 64 bits of an IPv6 one, behind any prefix (RFC 5214, 6.1)."""
+"""Bits 64 to 95 of an IPv6 address that embeds an IPv4 address (ISATAP, RFC 5214, 6.1)."""
 
 
 class Refused(Exception):
-    """We do not connect there; the text is a sentence for the person who gave the address."""
+    """The URL is not allowed; the message is for the client that sent it."""
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Read networks such as 10.0.0.0/8; raises `ValueError`."""
+    """Parse networks such as 10.0.0.0/8, or raise `ValueError`."""
     return tuple(ip_network(text) for text in texts)
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address belongs to the open Internet, and carries no other one inside."""
+    """Return whether an address is public and embeds no other address."""
     if isinstance(address, IPv6Address) and (address not in IPV6_UNICAST or int(address) >> 32 & 0xFFFF_FFFF in ISATAP):
         return False
     return not any(address in network for network in NOT_PUBLIC)
 
 
 def check_url(text: str, allow: Iterable[str]) -> None:
-    """Raise `Refused` for a URL whose text alone shows that it is not valid or not allowed."""
+    """Raise `Refused` if the text of a URL shows that it is not valid or not allowed."""
     if len(text) > MAX_URL_LENGTH:
-        raise Refused(f"has {len(text):,} characters; give at most {MAX_URL_LENGTH:,}")
+        raise Refused(f"must have at most {MAX_URL_LENGTH:,} characters; got {len(text):,}")
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as exc:
-        raise Refused(f"is no URL: {exc}") from exc
+        raise Refused(f"is not a valid URL: {exc}") from exc
     _check_form(url, networks(allow))
 
 
 def _check_form(url: httpx2.URL, allow: Sequence[Network]) -> None:
     if url.scheme not in ("http", "https"):
-        raise Refused("is not an address of the web; give one that begins with http:// or https://")
+        raise Refused("must begin with http:// or https://")
     if url.userinfo:
-        raise Refused("has a user name or a password in it; give it without")
+        raise Refused("must not contain a user name or password")
     host, port = url.raw_host.decode("ascii"), 80 if url.port is None else url.port
     if not host or "%" in host or not 0 < port < 2**16:
-        raise Refused("has no host, or a host or port that cannot be")
+        raise Refused("must have a valid host and port")
     literal = _literal(host)
     if literal is not None:
         _dialable([str(literal)], host, allow)
 
 
 def _literal(host: str) -> Address | None:
-    """Read an address, in every way in which the system's resolver does: 127.1, 0x7f.1, 2130706433."""
+    """Parse a literal address in all forms that the system's resolver accepts: 127.1, 0x7f.1, 2130706433."""
     host = host.removesuffix(".")
     try:
         return ip_address(host)
@@ -111,12 +111,12 @@ def _literal(host: str) -> Address | None:
 
 
 def _dialable(addresses: Iterable[str], host: str, allow: Sequence[Network]) -> list[Address]:
-    """Return the addresses that may be dialled, or raise `Refused`, which does not tell what a name resolves to."""
+    """Return the allowed addresses, or raise `Refused`, whose message does not reveal the addresses."""
     known = [ip_address(address) for address in dict.fromkeys(addresses)]
-    found = [each for each in known if any(each in network for network in allow) or is_public(each)]
-    if not found:
+    allowed = [each for each in known if any(each in network for network in allow) or is_public(each)]
+    if not allowed:
         raise Refused(f"leads to {host[:100]}, which is not on the public Internet (OUTBOUND_ALLOW opens more)")
-    return found[:MAX_ADDRESSES]
+    return allowed[:MAX_ADDRESSES]
 
 
 def system_resolver() -> Resolver:
@@ -136,12 +136,12 @@ def system_resolver() -> Resolver:
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
-    """Resolves names itself and dials only the addresses that it has checked; raises `Refused` where none is left."""
+    """Resolves host names and connects only to addresses that it has checked; raises `Refused` if there are none."""
 
     def __init__(self, allow: Sequence[Network], resolve: Resolver) -> None:
         self._allow = allow
         self._resolve = resolve
-        # No connection is kept: by its address alone, one could be taken for another name's, unverified.
+        # No keep-alive: the pool knows only addresses, and could reuse a connection for another host, unverified.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         self._inner = httpx2.AsyncHTTPTransport(limits=limits)
 
@@ -150,10 +150,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         answer = await self._send(request, await self._addresses(request.url))
         if not answer.has_redirect_location:
             return answer
-        # httpx2 would read its body, whatever the length, before it goes on.
+        # httpx2 would read the whole body before it follows the redirect.
         await answer.aclose()
         location = [(name, value) for name, value in answer.headers.raw if name.lower() == b"location"]
-        return httpx2.Response(answer.status_code, headers=location)  # as bytes: they need not be ASCII
+        return httpx2.Response(answer.status_code, headers=location)  # as bytes, because they may not be ASCII
 
     async def _send(self, request: httpx2.Request, addresses: Sequence[Address]) -> httpx2.Response:
         *others, last = addresses
@@ -170,17 +170,17 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if literal is not None:
             return _dialable([str(literal)], host, self._allow)
         try:
-            found = await self._resolve(host, url.port or (443 if url.scheme == "https" else 80))
-        except (OSError, UnicodeError) as exc:  # a `TimeoutError` is one
+            resolved = await self._resolve(host, url.port or (443 if url.scheme == "https" else 80))
+        except (OSError, UnicodeError) as exc:  # including `TimeoutError`
             raise httpx2.ConnectError(f"{host[:100]} cannot be resolved") from exc
-        return _dialable(found, host, self._allow)
+        return _dialable(resolved, host, self._allow)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
 def _dialling(request: httpx2.Request, address: Address) -> httpx2.Request:
-    """Return the request to an address; Host, SNI and the name in the certificate stay those of the URL."""
+    """Return the request with the address as its target; Host, SNI and certificate check keep the host of the URL."""
     return httpx2.Request(
         request.method,
         request.url.copy_with(host=str(address)),
@@ -191,17 +191,17 @@ def _dialling(request: httpx2.Request, address: Address) -> httpx2.Request:
 
 
 def outbound_client(allow: Iterable[str], resolve: Resolver | None = None) -> httpx2.AsyncClient:
-    """Make the client for all that goes out; `allow` are networks that are reached although they are not public.
+    """Return the client for outbound requests; `allow` are private networks that it may reach.
 
-    Beside httpx2's errors its calls raise `Refused`. It bounds connecting alone: callers set a deadline for the whole.
+    Its calls raise httpx2's errors and `Refused`. It only limits the time to connect; callers set the total timeout.
     """
     # At INFO it logs all URLs, which may contain secrets.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     return httpx2.AsyncClient(
         transport=GuardedTransport(networks(allow), resolve or system_resolver()),
-        trust_env=False,  # proxies and ~/.netrc; the transport still takes SSL_CERT_FILE
+        trust_env=False,  # ignore proxies and ~/.netrc; the transport still uses SSL_CERT_FILE
         timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S),
         max_redirects=MAX_REDIRECTS,
         headers={"User-Agent": f"darkroom/{version('darkroom')}", "Accept-Encoding": "identity"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # tasks tell one another nothing
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # tasks do not share cookies
     )

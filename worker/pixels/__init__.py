@@ -1,1 +1,1 @@
-"""What operations share: geometry, modes, colors, text. May import `validation`."""
+"""Code that operations share: geometry, modes, colors, text. May import `validation`."""

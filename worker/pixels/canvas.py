@@ -1,4 +1,4 @@
-"""Canvases larger than the picture, and what shows where it does not reach."""
+"""Canvases for images, and their background."""
 
 from typing import Annotated
 
@@ -13,8 +13,8 @@ Background = Annotated[
     Color,
     Meta(
         description=(
-            "Color around the picture. Not given: white, or transparent where the picture has transparency. "
-            "A 16-bit picture shows it as grey."
+            "Color of the background. Default: white, or transparent if the image has transparency. "
+            "A 16-bit image gets its gray value."
         )
     ),
 ]
@@ -27,11 +27,11 @@ WHITE: dict[str, float | tuple[int, ...]] = {
     "CMYK": (0, 0, 0, 0),
     "I;16": 65_535,
 }
-"""White for each working mode, transparent where the mode has alpha."""
+"""White in each working mode, transparent in modes with alpha."""
 
 
 def able_to_show(image: Image.Image, background: str | None) -> Image.Image:
-    """Return the picture in a mode that holds `background`; a 16-bit one keeps its depth unless it needs alpha."""
+    """Return the image in a mode that supports `background`; 16 bits are kept unless alpha is needed."""
     if background is None:
         return image
     if image.mode == "I;16" and rgba(background)[3] < 255:
@@ -40,12 +40,12 @@ def able_to_show(image: Image.Image, background: str | None) -> Image.Image:
 
 
 def canvas(image: Image.Image, size: Size, background: str | None) -> Image.Image:
-    """Return an empty picture in the mode of `image`, which is able to show `background`."""
+    """Return an empty canvas in the mode of `image`, which must support `background`."""
     return Image.new(image.mode, size, WHITE[image.mode] if background is None else pixel_value(background, image.mode))
 
 
 def place_on_canvas(image: Image.Image, size: Size, offset: tuple[int, int], background: str | None) -> Image.Image:
-    """Lay the picture on a canvas of `size` with its upper left corner at `offset`; what reaches over is cut off."""
+    """Place the image on a canvas of `size` with its upper left corner at `offset`, and crop the rest."""
     if image.size == size:
         return image
     image = able_to_show(image, background)
@@ -55,7 +55,7 @@ def place_on_canvas(image: Image.Image, size: Size, offset: tuple[int, int], bac
 
 
 def mix(image: Image.Image, paper: Image.Image, cover: Image.Image) -> Image.Image:
-    """Return the picture where `cover` is 255, `paper` of the same mode where it is 0, and mixtures between."""
+    """Composite the image over `paper` with the mask `cover`, 0 to 255."""
     return apply_premultiplied(
         image,
         lambda picture: Image.composite(

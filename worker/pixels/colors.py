@@ -1,4 +1,4 @@
-"""Colors as clients write them, and in the modes of pictures; colors beside alpha."""
+"""Parse colors, convert them to modes, and apply functions to the colors of images with alpha."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -17,7 +17,7 @@ _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 
 
 def rgba(color: str) -> Rgba:
-    """Read a `Color`, or raise `ValueError`."""
+    """Parse a `Color`, or raise `ValueError`."""
     if color == "transparent":
         return 0, 0, 0, 0
     return ImageColor.getcolor(color, "RGBA")  # type: ignore[return-value]
@@ -29,15 +29,15 @@ Color = Annotated[
         pattern=r"^(#[0-9a-fA-F]{3,4}|#[0-9a-fA-F]{6}|#[0-9a-fA-F]{8}|[a-z]+)$",
         examples=["white", "transparent", "#f80", "#ff880080"],
         extra_json_schema={"format": "color"},
-        # The pattern leaves open which names there are.
+        # The pattern allows any name.
         extra={"allowed": "a CSS color name, transparent, #rgb, #rgba, #rrggbb or #rrggbbaa", "check": rgba},
     ),
 ]
-"""Text; `rgba` reads it."""
+"""A color as text; `rgba` parses it."""
 
 
 def pixel_value(color: str, mode: str) -> float | tuple[int, ...]:
-    """Return a `Color` as a pixel of a working mode, where need be in grey or without its alpha."""
+    """Convert a `Color` to a pixel of a working mode, if necessary to gray or without its alpha."""
     pixel = Image.new("RGBA", (1, 1), rgba(color))
     if mode == "I;16":
         grey = pixel.convert("L").getpixel((0, 0))
@@ -48,9 +48,9 @@ def pixel_value(color: str, mode: str) -> float | tuple[int, ...]:
 
 
 def promote_mode_for(image: Image.Image, *colors: str) -> Image.Image:
-    """Return a picture in a working mode brought to one that can show `colors`: with color, with alpha, or both.
+    """Convert an image in a working mode to one that supports `colors`: with color, with alpha, or both.
 
-    A 16-bit one stays as it is, and so does CMYK but for alpha: `pixel_value` brings the color to it.
+    16-bit images stay as they are, and CMYK changes only for alpha: `pixel_value` converts the color instead.
     """
     pixels = [rgba(color) for color in colors]
     needs_alpha = any(alpha < 255 for *_, alpha in pixels)
@@ -71,7 +71,7 @@ def promote_mode_for(image: Image.Image, *colors: str) -> Image.Image:
 
 
 def apply_to_colors(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Apply `change` to the L or RGB part of a picture, whose alpha stays as it is."""
+    """Apply `change` to the L or RGB part of an image and keep its alpha."""
     if image.mode not in ALPHA_MODES:
         return change(image)
     changed = change(image.convert(image.mode.removesuffix("A")))
@@ -80,9 +80,9 @@ def apply_to_colors(image: Image.Image, change: Callable[[Image.Image], Image.Im
 
 
 def apply_premultiplied(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Apply `change`, which mixes neighbors, so that transparent pixels do not affect others.
+    """Apply `change`, which mixes neighbors, with premultiplied alpha, so that transparent pixels do not affect others.
 
-    `change` meets L, RGB, La or RGBa; Pillow's own resize and rotate do this by themselves.
+    `change` gets L, RGB, La or RGBa. Pillow's resize and rotate do the same themselves.
     """
     if image.mode not in ALPHA_MODES:
         return change(image)
@@ -90,10 +90,10 @@ def apply_premultiplied(image: Image.Image, change: Callable[[Image.Image], Imag
 
 
 ANY_ALPHA = [0] + [255] * 255
-"""Point table: an alpha channel -> the mask of all that is visible."""
+"""Point table from an alpha channel to the mask of visible pixels."""
 
 _NEAR_ENOUGH = [min(255, 8 * alpha) for alpha in range(256)]
-"""Premultiplied colors of little alpha have few bits; as they give way to the mean, rounding adds up to 4 at most."""
+"""Premultiplied colors with low alpha have few bits; replacing them by the mean limits rounding errors to 4."""
 
 
 def visible_histograms(frames: Sequence[Image.Image]) -> list[list[int]]:
@@ -104,9 +104,9 @@ def visible_histograms(frames: Sequence[Image.Image]) -> list[list[int]]:
 
 
 def on_visible_colors(image: Image.Image, reach: float, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Apply `change`, which looks at neighbors some `reach` pixels around, to the colors; alpha stays as it is.
+    """Apply `change`, which reads neighbors within `reach` pixels, to the colors and keep the alpha.
 
-    Where nothing is visible, `change` meets the colors of what is visible nearby.
+    Transparent pixels get the colors of visible ones nearby.
     """
     if image.mode not in ALPHA_MODES:
         return change(image)
@@ -138,7 +138,7 @@ def _with_underpaint(image: Image.Image, reach: float) -> Image.Image:
 def translucent_problems(**colors: str) -> list[Problem]:
     """Return a problem for each parameter whose color is not opaque."""
     return [
-        Problem(name, f"'{color}' is translucent; give a color without alpha")
+        Problem(name, f"must be a color without alpha; got '{color}'")
         for name, color in colors.items()
         if rgba(color)[3] < 255
     ]

@@ -1,7 +1,7 @@
-"""Exif: what a camera wrote of its picture, read no further than is asked.
+"""Read some Exif values without decoding the others.
 
-Pillow decodes every entry of the Exif directory at once: 0.3 s and 25 MB for each megabyte of rationals that somebody
-put there. Here an entry is looked at when it is asked for, and of it the first number or some characters.
+Pillow decodes all entries of the Exif directory: 0.3 s and 25 MB of memory for each megabyte of rationals. This module
+only reads the requested entries, and of each the first number or some characters.
 """
 
 import math
@@ -17,41 +17,41 @@ Tag = ExifTags.Base
 Fact = str | int | float
 
 MAX_CHARACTERS = 200
-"""How long a text may be; what is longer ends in dots."""
+"""Maximum length of text in characters; longer text is truncated with dots."""
 
 MAX_BYTES = MAX_CHARACTERS * 4
-"""How much of a text is read."""
+"""Maximum number of bytes read of a text."""
 
 LAYOUTS = {1: "s", 2: "s", 3: "H", 4: "L", 5: "LL", 7: "s", 9: "l", 10: "ll", 11: "f", 12: "d", 13: "L"}
-"""Type of an entry -> how one of its values is packed (TIFF 6.0, section 2); those of s are read together."""
+"""Type of an entry -> `struct` format of one of its values (TIFF 6.0, section 2); `s` is a text."""
 
 
 def camera_facts(exif: Image.Exif) -> dict[str, Fact]:
-    """Return those of `FACTS` that are there and make sense."""
+    """Return those of `FACTS` that exist and are valid."""
     entries = _entries(exif)
     facts = {name: read(entries[tag]) for name, (tag, read) in FACTS.items() if tag in entries}
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def has_gps(exif: Image.Exif) -> bool:
-    """Whether there is a GPS directory, readable or not."""
+    """Return whether there is a GPS directory, readable or not."""
     return ExifTags.IFD.GPSInfo in exif
 
 
 def clean_text(text: str) -> str | None:
-    """Return a text from a file fit for people and JSON: one line, bounded, and None when nothing is left."""
+    """Sanitize text from a file for JSON: one line of limited length; None if nothing remains."""
     text = " ".join("".join(char if char.isprintable() else " " for char in text[:MAX_BYTES]).split())
     return (text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 3] + "...") or None
 
 
 def _entries(exif: Image.Exif) -> dict[int, Any]:
     """Return the entries of the main and the Exif directory that can be read: bytes, an int, a float or a pair."""
-    stream: IO[bytes] | None = getattr(exif, "fp", None)  # there when Pillow read it from a file
+    stream: IO[bytes] | None = getattr(exif, "fp", None)  # exists if Pillow read it from a file
     entries: dict[int, Any] = {}
     try:
         if stream is not None:
             stream.seek(0)
-            order = {b"II*\0": "<", b"MM\0*": ">"}[stream.read(4)]  # BigTIFF is laid out differently
+            order = {b"II*\0": "<", b"MM\0*": ">"}[stream.read(4)]  # BigTIFF has a different layout
             entries |= _directory(stream, order, *struct.unpack(f"{order}L", stream.read(4)))
             if isinstance(start := entries.get(ExifTags.IFD.Exif), int):
                 entries |= _directory(stream, order, start)
@@ -72,7 +72,7 @@ def _directory(stream: IO[bytes], order: str, start: int) -> dict[int, Any]:
             needed = struct.calcsize(layout)
             if (number if is_text else needed * number) > 4:
                 stream.seek(*struct.unpack(f"{order}L", field))
-                field = stream.read(needed)  # noqa: PLW2901 - the four bytes held its place
+                field = stream.read(needed)  # noqa: PLW2901 - the four bytes were its offset
             if len(field) >= needed:
                 first, *rest = struct.unpack_from(layout, field)
                 entries[tag] = (first, *rest) if rest else first
@@ -83,7 +83,7 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, bytes):
         return None
     value = value.split(b"\0", 1)[0]
-    # The standard says ASCII; what goes beyond it is UTF-8 mostly, and perhaps cut in the middle of a character.
+    # The standard requires ASCII; other text is mostly UTF-8, and may be truncated within a character.
     is_cut = len(value) == MAX_BYTES
     try:
         text = value.decode(errors="ignore" if is_cut else "strict")
@@ -97,7 +97,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    """Read a number greater than zero, of six digits; zero stands for unknown in all that is asked for."""
+    """Return a number greater than zero with six digits; zero means unknown in all requested tags."""
     numerator, denominator = value if isinstance(value, tuple) else (value, 1)
     if not isinstance(numerator, int | float) or not denominator:
         return None
@@ -106,7 +106,7 @@ def _number(value: Any) -> float | None:
 
 
 def _time(value: Any) -> str | None:
-    """Bring "2024:05:06 07:08:09" to ISO 8601, without a zone: cameras seldom tell theirs."""
+    """Convert "2024:05:06 07:08:09" to ISO 8601 without a time zone, which cameras rarely store."""
     try:
         return datetime.strptime(_text(value) or "", "%Y:%m:%d %H:%M:%S").isoformat()
     except ValueError:
@@ -127,6 +127,6 @@ FACTS: dict[str, tuple[int, Callable[[Any], Fact | None]]] = {
     "artist": (Tag.Artist, _text),
     "copyright": (Tag.Copyright, _text),
 }
-"""Name -> its entry and how to read that."""
+"""Name -> tag and parser."""
 
 WANTED = {ExifTags.IFD.Exif, *(tag for tag, _ in FACTS.values())}

@@ -1,4 +1,4 @@
-"""Sizes, boxes and places, as the operations use them."""
+"""Sizes, boxes and positions."""
 
 from typing import Annotated, Literal
 
@@ -8,30 +8,29 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 Box = tuple[float, float, float, float]
-"""Left, upper, right and lower edge in pixels; edges may lie within a pixel."""
+"""Left, upper, right and lower edge in pixels, possibly fractional."""
 
 MAX_SIDE = 16_383
-"""What WebP holds; more than any screen or print of a photograph asks for."""
+"""Maximum side in pixels, which is that of WebP."""
 
 Compass = Literal[
     "center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"
 ]  # fmt: skip
 
-Position = Annotated[Compass, Meta(description="Where it lies: center, or the side or corner that it touches.")]
+Position = Annotated[Compass, Meta(description="Position: center, a side or a corner.")]
 
 CropPosition = Annotated[
     Literal[Compass, "smart"],
     Meta(
         description=(
-            "What is kept: the center, the side or corner that is named, or, with smart, the part with most detail, "
-            "skin and color."
+            "Part that is kept: center, a side or a corner, or smart, the part with the most detail, skin and color."
         )
     ),
 ]
 
 
 def anchor_offset(inner: tuple[float, float], outer: tuple[float, float], position: Compass) -> tuple[float, float]:
-    """Return the left and upper edge of a box of `inner` size at `position` in one of `outer` size."""
+    """Return the left and upper edge of a box of size `inner` at `position` in one of size `outer`."""
     over_x, over_y = outer[0] - inner[0], outer[1] - inner[1]
     left = 0.0 if "west" in position else over_x if "east" in position else over_x / 2
     upper = 0.0 if "north" in position else over_y if "south" in position else over_y / 2
@@ -45,12 +44,12 @@ AspectRatio = Annotated[
     Meta(
         pattern=rf"^{_ABOVE_ZERO}(:{_ABOVE_ZERO})?$",
         max_length=21,
-        description="Width to height, as 16:9 or as 1.5.",
+        description="Aspect ratio (width to height), such as 16:9 or 1.5.",
         examples=["16:9", "1.5"],
         extra={"allowed": "width:height like 16:9, or a number above 0 like 1.5, each below 100000"},
     ),
 ]
-"""Text; `ratio_of` reads it."""
+"""An aspect ratio as text; `ratio_of` parses it."""
 
 
 def ratio_of(text: str) -> float:
@@ -60,19 +59,19 @@ def ratio_of(text: str) -> float:
 
 
 DECODER_GAP = 2.3
-"""How much larger than the result a JPEG stays when its decoder reduces it: 46.5 dB; 2.05 gave 45, 2.5 gives 47.4."""
+"""Minimum factor between a reduced JPEG and the result: 46.5 dB; 2.05 gave 45 dB, 2.5 gives 47.4."""
 
 REDUCING_GAP = 3.0
-"""The same when the mean of whole pixels is taken, for one result or halving for several: 49 dB, and 45.6 dB on a
-picture of repeated detail, where 2.5 gave 42 dB."""
+"""The same for reductions by the mean of whole pixels: 49 dB, and 45.6 dB for an image of repeated detail, where 2.5
+gave 42 dB."""
 
 RESULT_GAP = 2.0
-"""The same from one result of Lanczos to a smaller one, and so on down to icons: 48 dB; 1.75 gave 45.8."""
+"""The same from one Lanczos result to a smaller one, repeatedly, down to icons: 48 dB; 1.75 gave 45.8."""
 
 LEAST_SIDE = 128
-"""What the longer side keeps at least: for results of 16 to 32 pixels the gaps alone gave 43 dB."""
+"""Minimum longer side of a reduced image: for results of 16 to 32 pixels the factors alone gave 43 dB."""
 
 
 def decoder_gap(gap: float, result: Size) -> float:
-    """Return how much larger than a result of this size a reduced picture must be."""
+    """Return the minimum factor between a reduced image and a result of this size."""
     return max(gap, LEAST_SIDE / max(result))

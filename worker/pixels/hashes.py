@@ -1,4 +1,4 @@
-"""Short strings that stand for a picture: two kinds of blurred preview, and one to find pictures that look alike."""
+"""BlurHash and ThumbHash previews, and a perceptual hash for finding similar images."""
 
 from base64 import b64encode
 from collections.abc import Iterable
@@ -8,24 +8,24 @@ from statistics import median
 
 import blurhash
 from PIL import Image
-from thash import rgba_to_thumb_hash_pure  # numpy's variant would differ in the last bit
+from thash import rgba_to_thumb_hash_pure  # numpy's variant differs in the last bit
 
 PREVIEW_SIDE = 32
-"""To which size a picture is reduced for the previews, which hold at most 9 waves on a side."""
+"""Size in pixels to which an image is reduced for previews, which have at most 9 components per side."""
 
 BLURHASH_COMPONENTS = 4, 3
-"""Waves along the longer and the shorter side, as is usual."""
+"""Components along the longer and the shorter side, as usual."""
 
 PHASH_SIDE, PHASH_WAVES = 32, 8
 
 COSINES = [
     [cos(pi * wave * (2 * at + 1) / (2 * PHASH_SIDE)) for at in range(PHASH_SIDE)] for wave in range(PHASH_WAVES)
 ]
-"""The discrete cosine transform's (DCT-II) lowest waves."""
+"""Lowest frequencies of the discrete cosine transform (DCT-II)."""
 
 
 def blur_hash(image: Image.Image) -> str:
-    """Return the BlurHash (blurha.sh) of a small RGB picture."""
+    """Return the BlurHash (blurha.sh) of a small RGB image."""
     image = _preview(image)
     pixels = image.tobytes()
     rows = [
@@ -37,22 +37,22 @@ def blur_hash(image: Image.Image) -> str:
 
 
 def thumb_hash(image: Image.Image) -> str:
-    """Return the ThumbHash (evanw.github.io/thumbhash) of a small RGBA picture in base64."""
+    """Return the ThumbHash (evanw.github.io/thumbhash) of a small RGBA image in base64."""
     image = _preview(image)
     return b64encode(bytes(rgba_to_thumb_hash_pure(*image.size, list(image.tobytes())))).decode()
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """Return 64 bits in hexadecimal that pictures which look alike have in common, all but a few.
+    """Return the perceptual hash of 64 bits in hexadecimal, in which similar images differ in few bits.
 
-    A bit says whether one of the 64 lowest waves of the picture in grey is above their median: what is known as pHash,
-    with the same bits as ImageHash's `phash`.
+    Each bit says whether one of the 64 lowest frequencies of the gray image is above their median (pHash, with the same
+    bits as `phash` of ImageHash).
     """
     grey = image.convert("L").resize((PHASH_SIDE, PHASH_SIDE), Image.Resampling.LANCZOS).tobytes()
     rows = [grey[start : start + PHASH_SIDE] for start in range(0, len(grey), PHASH_SIDE)]
     across = [[_wave(row, cosines) for cosines in COSINES] for row in rows]
     columns = list(zip(*across, strict=True))
-    # Rounded, so that waves which a flat or symmetric picture does not have are zero, and not what rounding left.
+    # Rounded, so that frequencies that a flat or symmetric image does not have are exactly zero.
     waves = [round(_wave(column, cosines), 6) for cosines in COSINES for column in columns]
     middle = median(waves)
     return f"{sum((wave > middle) << place for place, wave in enumerate(reversed(waves))):016x}"

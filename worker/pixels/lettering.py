@@ -1,4 +1,4 @@
-"""A line of text as a picture of its own."""
+"""Render a line of text to an image."""
 
 from collections.abc import Callable
 from math import ceil, floor
@@ -13,20 +13,20 @@ LEAST_SIZE = 6
 """Smallest legible font size in pixels."""
 
 _SHARE = 20
-"""The part of the picture's shorter side that letters have when no size is asked for."""
+"""Default font size as a fraction of the shorter side of the image."""
 
 _OUTLINE_SHARE = 24
-"""The part of the font size that the outline has: thin, yet there on light and on dark ground."""
+"""Width of the outline as a fraction of the font size."""
 
 _NO_CHARACTER = "\U0010ffff"
-"""What Unicode will never assign, so that fonts show what stands for all that they lack."""
+"""A character that Unicode never assigns, for which fonts show their glyph of missing characters."""
 
 
 class Lettering:
     """A font for one text."""
 
     def __init__(self, text: str, font_path: str | None) -> None:
-        """Raise `PictureError` if the font lacks one of the characters."""
+        """Raise `PictureError` if the font does not have one of the characters."""
         self.text, self.font_path = text, font_path
         font = self._font(64)
         missing = bytes(font.getmask(_NO_CHARACTER))
@@ -34,14 +34,14 @@ class Lettering:
         if lacks:
             names = " ".join(char if char.isprintable() else f"U+{ord(char):04X}" for char in lacks)
             raise PictureError(
-                f"the font {font.getname()[0]} cannot show {names}; choose other characters, "
-                "or send the text as a picture"
+                f"the font {font.getname()[0]} does not have {names}; choose other characters, "
+                "or send the text as an image in overlay"
             )
         if font.getmask(text).getbbox() is None:
-            raise PictureError("the text has no character that can be seen")
+            raise PictureError("the text has no visible character")
 
     def fitting_size(self, picture: Size, room: tuple[float, float], turned: Callable[[Size], Size]) -> int:
-        """Return a font size that suits a picture, or the largest with which the `turned` text still fits `room`."""
+        """Return the default font size for an image, or the largest with which the rotated text fits `room`."""
         size = max(LEAST_SIZE, min(picture) // _SHARE)
         while (excess := max(side / most for side, most in zip(turned(self.extent(size)), room, strict=True))) > 1:
             size = min(size - 1, floor(size / excess))
@@ -54,7 +54,7 @@ class Lettering:
         return right - left, lower - upper
 
     def draw_text(self, size: int, color: str) -> Image.Image:
-        """Return the text, with a thin outline in black or white, on transparent ground; LA if its color is grey."""
+        """Return the text with a thin black or white outline on a transparent background, in LA if it is gray."""
         red, green, blue, alpha = rgba(color)
         is_light = red * 299 + green * 587 + blue * 114 > 127_000
         letters = self._mask(size, outline=0)

@@ -1,4 +1,4 @@
-"""Colors through ICC profiles."""
+"""Convert images between modes, with ICC profiles and transparency."""
 
 from io import BytesIO
 
@@ -9,23 +9,23 @@ from worker.errors import PictureError
 SRGB = ImageCms.createProfile("sRGB")
 
 ICC_COLOUR_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB ", "CMYK": b"CMYK"}
-"""Mode -> the color space signature at byte 16 of a profile that may go with it (ICC.1:2022, 7.2.8)."""
+"""Mode -> color space signature at byte 16 of its profiles (ICC.1:2022, 7.2.8)."""
 
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
-"""Those of printing presses have up to 3 MB, those of screens 4 KB; JPEG holds 16 MB."""
+"""Maximum size of a profile. Those for printing have up to 3 MB, those of screens 4 KB; JPEG allows 16 MB."""
 
 
 def fits(profile: bytes, mode: str) -> bool:
-    """Whether a picture of this mode may carry the profile."""
+    """Return whether the profile matches an image of this mode."""
     return len(profile) <= MAX_PROFILE_BYTES and profile[16:20] == ICC_COLOUR_SPACES.get(mode)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert a picture in a working mode to L, LA, RGB or RGBA in sRGB.
+    """Convert an image in a working mode to L, LA, RGB or RGBA in sRGB.
 
-    Without a profile that fits and can be read its colors are taken as sRGB; CMYK then goes by Pillow's plain formula,
-    which is far off for print inks.
+    Without a matching, readable profile its colors are treated as sRGB, and CMYK is converted by Pillow's simple
+    formula, which is inaccurate for print inks.
     """
     converted = None
     if profile is not None and fits(profile, image.mode):
@@ -36,7 +36,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _through(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Return the picture in sRGB, or None when littleCMS cannot use the profile."""
+    """Return the image in sRGB, or None if littleCMS cannot use the profile."""
     has_alpha = image.mode in ("LA", "RGBA")
     if image.mode == "I;16":
         image = image.point(lambda value: value * (1 / 256))  # `convert` alone would clip at 255
@@ -53,15 +53,15 @@ def _through(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
-"""Mode -> those that hold all that it holds, the closest first."""
+"""Mode -> modes that can represent all its values, closest first."""
 
 
 def normalize_mode(image: Image.Image) -> Image.Image:
-    """Bring a picture of any Pillow mode to one of `WORKING_MODES`, with the alpha that it has in whatever form.
+    """Convert an image of any Pillow mode to one of `WORKING_MODES`, with its transparency in any form.
 
-    Samples of 32 bits are taken as they are: I within 0 to 65,535, F within 0 to 255; what lies outside is clipped.
+    32-bit samples are clipped: I to 0 to 65,535, F to 0 to 255.
     """
-    # A palette or a color key (PNG's tRNS) holds transparency outside the mode.
+    # A palette or a color key (tRNS of PNG) stores transparency outside of the mode.
     has_alpha = image.has_transparency_data
     match image.mode:
         case "I;16" if has_alpha:
@@ -82,14 +82,14 @@ def normalize_mode(image: Image.Image) -> Image.Image:
             lab_to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), SRGB, "LAB", "RGB")
             converted = ImageCms.applyTransform(image, lab_to_rgb)
             if converted is None:
-                raise PictureError("the picture's LAB colors cannot be converted")
+                raise PictureError("the LAB colors of the image cannot be converted")
             return converted
     return image.convert("RGBA" if has_alpha else "RGB")
 
 
 def _key_out(image: Image.Image) -> Image.Image:
-    """Return a 16-bit picture, in 8 bits, without the grey that its file calls transparent: no mode has both."""
-    # Pillow compares no 16-bit pixels: those over and under the key are found in floats, clipped to L.
+    """Convert a 16-bit image with a transparent gray value to 8 bits with alpha; no mode has both 16 bits and alpha."""
+    # Pillow cannot compare 16-bit pixels: those above and below the key are computed as floats, clipped to L.
     floats, key = image.convert("F"), image.info["transparency"]
     over = floats.point(lambda value: value * 1 - key).convert("L")
     under = floats.point(lambda value: value * -1 + key).convert("L")
@@ -99,9 +99,9 @@ def _key_out(image: Image.Image) -> Image.Image:
 
 
 def convert_to_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) -> Image.Image:
-    """Bring a picture in a working mode to the closest of `modes`: nothing is lost that one of them can hold.
+    """Convert an image in a working mode to the closest of `modes`, without loss if one of them allows it.
 
-    CMYK goes through `profile`, its own ICC profile, if that can be used.
+    CMYK is converted with its ICC profile `profile`, if that can be used.
     """
     if image.mode in modes:
         return image

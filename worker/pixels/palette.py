@@ -1,4 +1,4 @@
-"""The colors that a picture is made of."""
+"""The dominant colors of an image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from math import dist
 from PIL import Image
 
 CLUSTERS = 32
-"""Into how many groups the pixels are put first; to join those pairwise takes 8 times as long for twice as many."""
+"""Number of initial clusters; joining them pairwise takes 8 times as long for twice as many."""
 
 ALIKE = 16.0
-"""Colors closer than this, as a distance in RGB, are one: a flat area of a JPEG varies by some steps."""
+"""Colors within this distance in RGB are joined, because a flat area of a JPEG varies by some steps."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Pixels of like color."""
+    """Pixels of similar color."""
 
     weight: float
-    """Their number, each as far as it is opaque."""
+    """Number of pixels, weighted by alpha."""
     rgb: tuple[float, float, float]
-    """Their mean color, 0 to 255."""
+    """Mean color, 0 to 255."""
 
     @property
     def color(self) -> str:
@@ -40,18 +40,18 @@ class Cluster:
         return dist(self.rgb, other.rgb)
 
     def spread(self, other: "Cluster") -> float:
-        """By how much joining the two adds to the squared distances of pixels to their cluster's color (Ward 1963)."""
+        """Return the increase of the squared distances to the cluster's color if the two are joined (Ward 1963)."""
         return self.weight * other.weight / (self.weight + other.weight) * self.distance(other) ** 2
 
 
 def clusters(image: Image.Image) -> list[Cluster]:
-    """Group the pixels of a small RGBA picture; transparent ones are left out, so that there may be no cluster."""
+    """Cluster the pixels of a small RGBA image, ignoring transparent ones; the result may be empty."""
     pixels = [pixel for pixel in image.get_flattened_data() if isinstance(pixel, tuple) and pixel[3]]
     if not pixels:
         return []
     strip = Image.new("RGB", (len(pixels), 1))
     strip.putdata([pixel[:3] for pixel in pixels])
-    # An octree cuts at fixed places: palettes change less with a picture's size than with median cuts.
+    # An octree splits at fixed values, so that palettes depend less on the size of the image than with median cut.
     groups = strip.quantize(CLUSTERS, Image.Quantize.FASTOCTREE).tobytes()
     sums = [[0, 0, 0, 0] for _ in range(CLUSTERS)]
     for group, (red, green, blue, alpha) in zip(groups, pixels, strict=True):
@@ -65,17 +65,17 @@ def clusters(image: Image.Image) -> list[Cluster]:
     ]
 
 
-def average(found: list[Cluster]) -> Cluster:
-    """Return the one cluster of all pixels."""
-    whole, *others = found
+def average(groups: list[Cluster]) -> Cluster:
+    """Join all clusters to one."""
+    whole, *others = groups
     for cluster in others:
         whole = whole.joined(cluster)
     return whole
 
 
-def palette(found: list[Cluster], colors: int) -> list[Cluster]:
-    """Join what `clusters` found until there are at most `colors`, none of them alike; the heaviest comes first."""
-    joined = list(found)
+def palette(groups: list[Cluster], colors: int) -> list[Cluster]:
+    """Join clusters until there are at most `colors` distinct ones; return the largest first."""
+    joined = list(groups)
     while len(joined) > colors:
         _join_closest(joined, Cluster.spread)
     while len(joined) > 1 and min(one.distance(other) for one, other in combinations(joined, 2)) < ALIKE:

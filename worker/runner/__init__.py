@@ -1,1 +1,1 @@
-"""Doing tasks: loop, processor, thread slots, heartbeat, clean-up. May import every other room."""
+"""Process tasks: loop, processor, thread slots, heartbeat, clean-up. May import every other folder."""

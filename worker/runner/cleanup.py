@@ -20,11 +20,11 @@ from worker.tasks.store import Tasks
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-"""Tasks taken on at once."""
+"""Tasks handled at the same time."""
 
 
 async def sweep(tasks: Tasks, storage: Storage) -> None:
-    """Do all of this module's work once; its cost follows what there is to do, as ids come from indices."""
+    """Run all clean-ups once. The cost depends on the work to do, because indices give the ids."""
     await fail_overdue(tasks)
     await requeue_orphaned(tasks)
     await remove_expired(tasks, storage)
@@ -32,19 +32,19 @@ async def sweep(tasks: Tasks, storage: Storage) -> None:
 
 
 async def remove_expired(tasks: Tasks, storage: Storage) -> int:
-    """Remove the tasks that ended longer ago than their time to live; return how many."""
+    """Delete the tasks that have expired; return their number."""
     removed = 0
     while expired := await tasks.expired(BATCH):
-        # A task whose files cannot be removed has no record by then; `remove_orphaned_uploads` tries them again.
+        # The record is deleted before the files; `remove_orphaned_uploads` retries files that could not be deleted.
         await _for_each(expired, lambda task_id: remove(task_id, tasks, storage))
         removed += len(expired)
     if removed:
-        logger.info("removed %d tasks whose time was over", removed)
+        logger.info("deleted %d expired tasks", removed)
     return removed
 
 
 async def remove(task_id: str, tasks: Tasks, storage: Storage) -> bool:
-    """Remove an ended task, its upload and its results; return False, and do nothing, if it has not ended."""
+    """Delete an ended task, its upload and its results; return False if it has not ended."""
     if not await tasks.delete(task_id):
         return False
     await _remove_files(task_id, tasks, storage)
@@ -52,20 +52,20 @@ async def remove(task_id: str, tasks: Tasks, storage: Storage) -> bool:
 
 
 async def remove_orphaned_uploads(tasks: Tasks, storage: Storage) -> None:
-    """Remove the files of uploads that never became a task, and of tasks whose removal broke off."""
+    """Delete the files of uploads without a task, and of tasks whose deletion was interrupted."""
     failed = 0
     while unnamed := await tasks.abandoned_uploads(BATCH, skip=failed):
         failed += await _for_each(unnamed, lambda task_id: _remove_files(task_id, tasks, storage))
 
 
 async def _for_each(task_ids: Iterable[str], action: Callable[[str], Awaitable[object]]) -> int:
-    """Do `action` for each task and return how many failed, for which one line each is logged."""
+    """Run `action` for each task; log each failure and return their number."""
 
     async def attempt(task_id: str) -> bool:
         try:
             await action(task_id)
         except (StorageUnavailable, *UNREADABLE) as exc:
-            logger.warning("%s is left to the next sweep: %s", task_id, exc)
+            logger.warning("%s could not be cleaned up, trying again in a minute: %s", task_id, exc)
             return False
         return True
 
@@ -78,7 +78,7 @@ async def _remove_files(task_id: str, tasks: Tasks, storage: Storage) -> None:
 
 
 async def fail_overdue(tasks: Tasks) -> None:
-    """Fail the tasks that have waited too long; a worker does so too when it comes to one."""
+    """Fail the tasks that have waited longer than QUEUE_TIMEOUT_S; workers do the same when they start one."""
     failed = 0
     while overdue := await tasks.overdue(BATCH, skip=failed):
         failed += await _for_each(overdue, lambda task_id: _fail_overdue(task_id, tasks))
@@ -91,11 +91,11 @@ async def _fail_overdue(task_id: str, tasks: Tasks) -> None:
     except WrongState as exc:
         logger.info("%s is no longer overdue: %s", task_id, exc)
     except TaskNotFound:
-        await tasks.delete(task_id)  # its record expired; its index entries and files are left
+        await tasks.delete(task_id)  # the record has expired, but not its index entries and files
 
 
 async def requeue_orphaned(tasks: Tasks) -> None:
-    """Queue the unfinished tasks again that the queue has lost; an attempt that was begun counts as one that died."""
+    """Requeue unfinished tasks that are not in the queue; a started attempt counts as one whose worker died."""
     for task in await tasks.orphaned(BATCH):
         await _take_up(task, tasks)
 
@@ -104,6 +104,6 @@ async def _take_up(task: Task, tasks: Tasks) -> None:
     try:
         await tasks.move(task.id, Status.PENDING, attempt=task.attempt, sources=(task.status,))
     except (TaskNotFound, WrongState) as exc:
-        logger.info("%s has moved on: %s", task.id, exc)
+        logger.info("%s has changed its state: %s", task.id, exc)
     else:
-        logger.warning("%s was in no queue; queued again", task.id)
+        logger.warning("%s was lost from the queue; queued again", task.id)

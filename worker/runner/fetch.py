@@ -1,4 +1,4 @@
-"""A picture by URL: from where a client points into storage, with the limits of an upload."""
+"""Fetch uploads by URL and store them, within the limits of an upload."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,10 +25,11 @@ class Fetcher:
         self._running: dict[str, asyncio.Task[Fetched]] = {}
 
     async def fetch(self, task: Task, spec: Spec) -> Fetched:
-        """Store a task's upload and say what it is, if what was asked for goes with it.
+        """Stream a task's upload to storage and return its properties.
 
-        It is streamed, and may have as many bytes and pixels and take as long as one that is sent; nothing is stored
-        of what is refused. Raises `TaskFailed`, `StorageUnavailable`, and `TaskStopped` when `stop` is called.
+        The limits of bytes, pixels and time are those of uploads; nothing is stored of a rejected file. Raises
+        `TaskFailed`, also if the operations do not allow the image, `StorageUnavailable`, and `TaskStopped` after
+        `stop`.
         """
         run = self._running[task.id] = asyncio.create_task(self._fetch(task, spec.url or ""))
         try:
@@ -47,7 +48,7 @@ class Fetcher:
         return fetched
 
     def stop(self, task_id: str) -> None:
-        """Break off what is fetched for a task, if anything is."""
+        """Cancel the fetch of a task, if there is one."""
         if task_id in self._running:
             self._running[task_id].cancel()
 
@@ -57,11 +58,11 @@ class Fetcher:
             async with asyncio.timeout(timeout_s):
                 return await _store(self._outbound, url, self._storage, task.upload_path, self._settings)
         except TimeoutError as exc:
-            raise _fetch_error(f"{host} did not send the picture within {timeout_s:g} s") from exc
+            raise _fetch_error(f"{host} did not send the image within {timeout_s:g} s") from exc
         except Refused as exc:
-            raise _fetch_error(f"the picture was not fetched: its address, or a redirect, {exc}") from exc
+            raise _fetch_error(f"the image was not fetched: its URL, or a redirect, {exc}") from exc
         except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
-            raise _fetch_error(f"the picture could not be fetched from {host}: {str(exc) or 'no answer'}") from exc
+            raise _fetch_error(f"the image could not be fetched from {host}: {str(exc) or 'no answer'}") from exc
         except PictureError as exc:
             raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
 
@@ -73,7 +74,9 @@ def _fetch_error(message: str) -> TaskFailed:
 async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: str, settings: Settings) -> Fetched:
     async with client.stream("GET", url, follow_redirects=True, headers={"Accept": "image/*"}) as answer:
         if not answer.is_success:
-            raise _fetch_error(f"{answer.url.host} answered {answer.status_code} {answer.reason_phrase}, no picture")
+            raise _fetch_error(
+                f"{answer.url.host} answered {answer.status_code} {answer.reason_phrase} instead of an image"
+            )
         body = _Body(answer, settings.max_upload_bytes)
         head = b""
         async for chunk in body.chunks:
@@ -83,14 +86,14 @@ async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: s
         source = sniff(head, settings.input_formats)
         if source is None:
             choices = ", ".join(known.value for known in settings.input_formats)
-            raise _fetch_error(f"{answer.url.host} sent no picture that can be read; allowed: {choices}")
+            raise _fetch_error(f"{answer.url.host} did not send a supported image; supported formats: {choices}")
         size = check_header(head, source, settings.limits, is_whole=len(head) < HEAD_BYTES)
         await storage.put(path, body.chunks, head)
         return Fetched(source, body.bytes, size)
 
 
 class _Body:
-    """An answer's body as it comes, and its bytes so far; beyond the limit it raises `TaskFailed`."""
+    """The body of a response and its size so far; raises `TaskFailed` beyond the limit."""
 
     def __init__(self, answer: httpx2.Response, max_bytes: int) -> None:
         self.bytes = 0
@@ -108,4 +111,4 @@ class _Body:
             yield chunk
 
     def _too_large(self) -> TaskFailed:
-        return _fetch_error(f"the picture is too large to be fetched; it may have {self._max_bytes:,} bytes")
+        return _fetch_error(f"the image is too large; the limit is {self._max_bytes:,} bytes")

@@ -1,7 +1,7 @@
-"""Each worker's sign of life in Redis, and its own decision when to be replaced.
+"""The heartbeat of a worker in Redis, which also checks whether the process must be restarted.
 
-`workers` is a sorted set of names by last beat (Unix ms), those of the last day; `worker:<name>` is what each said then
-(JSON), kept for an hour after a worker is gone.
+The sorted set `workers` has the names of the workers of the last day, by last heartbeat (Unix ms). `worker:<name>` is
+the last report of a worker (JSON), which expires an hour after it.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 
 BEAT_INTERVAL_S = 5
 BEAT_TTL_MS = 15_000
-"""How long a worker counts as alive without another beat."""
+"""Time after which a worker without a heartbeat counts as dead."""
 RECORD_TTL_MS = 3_600_000
 FORGOTTEN_MS = 86_400_000
-"""How long a worker that is gone stays in the index."""
+"""Time for which a dead worker stays in the index."""
 MOST_REMEMBERED = 1000
-"""Workers in the index, should one die and be started again all day."""
+"""Maximum number of workers in the index, in case one crashes repeatedly."""
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """What a worker says of itself."""
+    """The report of a worker."""
 
     name: str
     host: str
@@ -43,7 +43,7 @@ class Beat(msgspec.Struct, frozen=True):
     slots: int
     slots_lost: int
     running: list[str]
-    """Ids of the tasks it works on."""
+    """Ids of the running tasks."""
     done: int
     failed: int
     rss_bytes: int
@@ -56,22 +56,22 @@ class Worker(msgspec.Struct, frozen=True):
     name: str
     last_beat_ms: int
     is_gone: bool
-    """Whether it has neither beaten lately nor said that it stops."""
+    """Whether the worker has no recent heartbeat and did not report its shutdown."""
     beat: Beat | None
-    """What it said last; None when that was forgotten, or another version of Darkroom said it."""
+    """The last report; None if it has expired or is of an incompatible version."""
 
 
 class Activity(Protocol):
-    """What a heartbeat reports about a worker; `worker.runner.processor.Processor` provides it."""
+    """The figures for the heartbeat; `worker.runner.processor.Processor` provides them."""
 
     stops: Mapping[str, object]
-    """The ids of the tasks that are running."""
+    """The ids of the running tasks."""
     done: int
     failed: int
 
 
 class Heartbeat:
-    """Beats until it is stopped; calls `on_worn` once when the worker has done or grown enough to be replaced."""
+    """Sends heartbeats until stopped; calls `on_worn` once when the process must be restarted (WORKER_MAX_*)."""
 
     def __init__(
         self, settings: Settings, redis: Redis, processor: Activity, slots: Slots, on_worn: Callable[[], None]
@@ -101,7 +101,7 @@ class Heartbeat:
         )
 
     async def stop(self) -> None:
-        """Stop beating and take the record away."""
+        """Stop the heartbeats and delete the report."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         name = self.beat().name
@@ -111,7 +111,7 @@ class Heartbeat:
                 pipe.zrem("workers", name)
                 await pipe.execute()
         except (RedisError, OSError) as exc:
-            logger.warning("the heartbeat lapses by itself: %s", exc)
+            logger.warning("could not delete the heartbeat, which expires: %s", exc)
 
     async def _run(self) -> None:
         while True:
@@ -119,7 +119,7 @@ class Heartbeat:
             try:
                 await self._send(beat)
             except (RedisError, OSError) as exc:
-                logger.warning("no heartbeat sent: %s", exc)
+                logger.warning("could not send the heartbeat: %s", exc)
             self._check_recycle(beat)
             await asyncio.sleep(BEAT_INTERVAL_S)
 
@@ -136,25 +136,25 @@ class Heartbeat:
         tasks, megabytes = beat.done + beat.failed, beat.rss_bytes / 1_000_000
         is_worn = 0 < self._settings.worker_max_tasks <= tasks or 0 < self._settings.worker_max_rss_mb <= megabytes
         if is_worn and self._on_worn is not None:
-            logger.info("stopping to be started afresh, after %d tasks, at %.0f MB", tasks, megabytes)
+            logger.info("stopping for a restart after %d tasks, at %.0f MB", tasks, megabytes)
             self._on_worn()
             self._on_worn = None
 
 
 async def any_worker_alive(redis: Redis) -> bool:
-    """Tell whether a worker has sent a beat that has not lapsed."""
+    """Return whether any worker is alive."""
     return bool(await redis.zcount("workers", now_ms() - BEAT_TTL_MS, "+inf"))
 
 
 async def workers(redis: Redis) -> list[Worker]:
-    """Return the living workers by name, then those that are gone."""
-    found: list[tuple[bytes, float]] = await redis.zrange("workers", 0, -1, withscores=True)
-    names = [name.decode() for name, _ in found]
+    """Return the workers that are alive, then those that are dead, each by name."""
+    beats: list[tuple[bytes, float]] = await redis.zrange("workers", 0, -1, withscores=True)
+    names = [name.decode() for name, _ in beats]
     records = await redis.mget([f"worker:{name}" for name in names]) if names else []
     alive_from_ms = now_ms() - BEAT_TTL_MS
     known = [
         Worker(name, int(at_ms), at_ms < alive_from_ms, _readable(record))
-        for name, (_, at_ms), record in zip(names, found, records, strict=True)
+        for name, (_, at_ms), record in zip(names, beats, records, strict=True)
     ]
     return sorted(known, key=lambda worker: (worker.is_gone, worker.name))
 
@@ -167,5 +167,5 @@ def _readable(record: bytes | None) -> Beat | None:
 
 
 def worker_name() -> str:
-    """Return the name of this process among all workers."""
+    """Return the name of this worker process."""
     return f"{socket.gethostname()}:{os.getpid()}"

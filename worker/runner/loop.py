@@ -15,25 +15,25 @@ from worker.runner.slots import Slots
 from worker.tasks.queue import LONGEST_REPLY_S, WAKE_CHANNEL, messages, retry_through_outage
 
 FALLBACK_POLL_S = 0.5
-"""How often an idle worker looks although nothing woke it: for deferred tasks, lapsed leases and lost wake-ups."""
+"""Poll interval of an idle worker, for deferred tasks, expired leases and lost wake-ups."""
 
 
 FETCHES = 16
-"""Uploads that a worker fetches at once, about 10 MB of memory each."""
+"""Uploads that a worker fetches at the same time, each with about 10 MB of memory."""
 
 
 CRON_CLAIM_S = 3600
-"""How long it is remembered that a cron job's turn has been taken."""
+"""Time for which the claim to one run of a cron job is stored."""
 
 
 logger = logging.getLogger(__name__)
 
 
 class EventWorker(Worker):
-    """arq's worker, woken when a task is queued or a slot becomes free, where arq sleeps out its `poll_delay`.
+    """arq's worker, but woken when a task is queued or a slot becomes free instead of polling.
 
-    It runs tasks only: it takes them from arq's queue into leases in one step, and arq's jobs and locks are left to
-    arq's own loop.
+    It only processes tasks, which it moves from arq's queue to leases in one step. It does not use arq's jobs and
+    locks.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -41,13 +41,13 @@ class EventWorker(Worker):
         self.cron_runs: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._in_slots: set[str] = set()
-        """The tasks whose pictures wait for a slot or are in one; the others of `tasks` are being fetched or stored."""
+        """The tasks that wait for a slot or use one; the others of `tasks` are being fetched or stored."""
         self._fetching: set[str] = set()
         self._waits_for_room = False
         self._beginning: asyncio.Task[None] | None = None
 
     async def main(self) -> None:
-        """Run until cancelled; when Redis goes away arq ends, here running tasks go on until it is back."""
+        """Run until cancelled. Unlike arq's loop, it survives outages of Redis, and running tasks continue."""
         await retry_through_outage(self.pool.ping)
         listener = asyncio.create_task(retry_through_outage(self._listen))
         try:
@@ -64,9 +64,9 @@ class EventWorker(Worker):
                 await self._wake.wait()
 
     async def _begin_due(self) -> None:
-        """Begin as many due tasks as there are free slots, in one round trip where arq takes five for each."""
+        """Start as many due tasks as there are free slots, in one round trip; arq needs five for each task."""
         slots: Slots = self.ctx["slots"]
-        # Results are stored while the next pictures are made; no more of them than that, should storage be slow.
+        # Results are stored while the next images are processed; a slow storage limits the number of tasks.
         free = slots.count - slots.lost - len(self._in_slots)
         room = 2 * slots.count - (len(self.tasks) - len(self._fetching))
         self._waits_for_room = room < free
@@ -94,11 +94,11 @@ class EventWorker(Worker):
             self._leave_slot(task_id)
         del self.tasks[task_id]
         if not run.cancelled() and run.exception() is not None:
-            logger.error("%s broke off; it is begun again when its lease lapses", task_id, exc_info=run.exception())
+            logger.error("%s failed; it is started again when its lease expires", task_id, exc_info=run.exception())
         self.jobs_complete += 1
 
-    async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:  # noqa: ARG002 - arq's
-        """Run due cron jobs, each turn on one worker, beside the queue: in it they would wait behind all tasks."""
+    async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:  # noqa: ARG002 - arq's signature
+        """Run due cron jobs on one of the workers, outside of the queue, in which they would wait behind all tasks."""
         for job in self.cron_jobs:
             due = job.next_run
             if due is not None and due > n:
@@ -112,11 +112,11 @@ class EventWorker(Worker):
     async def _run_cron_job(self, job: CronJob) -> None:
         try:
             await job.coroutine(self.ctx)
-        except Exception:  # Redis or storage is away, or a fault of ours; the next turn comes
+        except Exception:  # Redis or storage is unavailable, or there is a bug; the job runs again at the next turn
             logger.exception("%s failed", job.name)
 
     async def _listen(self) -> None:
-        """Hear of tasks that are queued or cancelled; whatever is missed, polls and lease renewals find later."""
+        """Receive wake-ups and cancellations; polling and lease renewals catch lost ones."""
         async for message in messages(self.pool, WAKE_CHANNEL):
             if message and "processor" in self.ctx:
                 self.ctx["processor"].stop(message)
@@ -124,9 +124,9 @@ class EventWorker(Worker):
                 self._wake.set()
 
     async def wind_down(self, grace_s: float) -> None:
-        """Let running tasks finish for `grace_s`, hand back the rest, and release what the worker holds."""
+        """Wait up to `grace_s` for running tasks, hand back the rest, and close all connections."""
         if self._beginning is not None:
-            # Tasks may have been begun in Redis whose names are still on their way here.
+            # The reply to begin.lua, with tasks that Redis has started, may not have arrived yet.
             await asyncio.wait({self._beginning}, timeout=LONGEST_REPLY_S)
             self._beginning.cancel()
             await asyncio.gather(self._beginning, return_exceptions=True)

@@ -45,22 +45,22 @@ logger = logging.getLogger(__name__)
 LONGEST_DELAY_S = 60
 
 PROGRESS_INTERVAL_S = 0.25
-"""How often the steps of a running task are reported; those of a shorter task are reported with its end."""
+"""Interval of progress reports; shorter tasks report their steps with their end."""
 
 
 class _StorageAway(Exception):
-    """Storage is unavailable; the task is queued again after a delay."""
+    """Storage is unavailable; the task is queued again with a delay."""
 
 
 @contextmanager
 def _unexpected_as_failure(task_id: str) -> Iterator[None]:
-    """Raise `TaskFailed` for an unexpected error; left to its lease, the task would be tried twice more."""
+    """Raise `TaskFailed` for an unexpected error; otherwise the lease would expire and two more attempts follow."""
     try:
         yield
     except (TaskFailed, TaskStopped, _StorageAway):
         raise
-    except Exception as exc:  # a fault of ours, or of a library on data from outside
-        logger.exception("%s: an unexpected error", task_id)
+    except Exception as exc:  # a bug, or an error of a library on untrusted data
+        logger.exception("%s: unexpected error", task_id)
         message = f"an unexpected error stopped the processing ({type(exc).__name__})"
         raise TaskFailed(ErrorCode.INTERNAL, message) from exc
 
@@ -75,26 +75,26 @@ class Processor:
         self._slots = slots
         self._fetcher = fetcher
         self.stops: dict[str, threading.Event] = {}
-        """The tasks running here; a set event stops its task at the next step."""
+        """The running tasks; setting the event stops a task at its next step."""
         self.done = self.failed = 0
 
     async def begin_and_process(self, task_id: str) -> None:
-        """Start a queued task, if it still waits, and process it; for arq's own loop."""
-        await self._tasks.renew_lease(task_id)  # and shorten arq's lock, an hour long, to the lease's length
+        """Start and process a queued task if it is still waiting; for arq's own loop."""
+        await self._tasks.renew_lease(task_id)  # also shortens arq's lock from an hour to the length of the lease
         begin = partial(self._tasks.move, task_id, Status.STARTED, fields={"worker": worker_name(), "progress": 0})
         try:
             task = await begin()
             await self.process(task)
-            if task.fetch:  # arq would take the job that was queued now for the one that has just run
+            if task.fetch:  # arq would confuse the new job with the one that has just run
                 await self.process(await begin(sources=(Status.PENDING,)))
         except (TaskNotFound, WrongState) as exc:
-            logger.info("%s not begun: %s", task_id, exc)
+            logger.info("%s not started: %s", task_id, exc)
 
     async def process(self, task: Task, on_rendered: Callable[[], None] = lambda: None) -> None:
         """Process a started task to its end, or queue it again without counting the attempt.
 
-        It is queued again when storage is unavailable (after a delay), when this call is cancelled (the worker stops),
-        and when its upload was fetched. `on_rendered` is called when its slot is free and the result not yet stored.
+        It is queued again when storage is unavailable (with a delay), when this call is cancelled (the worker stops),
+        and after its upload was fetched. `on_rendered` is called when its slot is free, before the result is stored.
         """
         logs.task_id.set(task.id)
         with suppress(msgspec.DecodeError):
@@ -104,15 +104,15 @@ class Processor:
                 await self._finish(task, run, on_rendered)
         except _StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
-            logger.warning("%s waits %d s: storage is away: %s", task.id, delay_s, exc)
+            logger.warning("%s is delayed by %d s because storage is unavailable: %s", task.id, delay_s, exc)
             await retry_through_outage(lambda: self._hand_back(task, now_ms() + delay_s * 1000))
         except asyncio.CancelledError:
-            with suppress(RedisError):  # the lease lapses; stopping cannot wait for Redis
+            with suppress(RedisError):  # the lease expires; stopping cannot wait for Redis
                 await asyncio.shield(self._hand_back(task, task.created_ms))
             raise
 
     def stop(self, task_id: str) -> None:
-        """Stop a running task: at once while its upload is fetched, else at its next step."""
+        """Stop a running task: at once while its upload is being fetched, otherwise at its next step."""
         if task_id in self.stops:
             self.stops[task_id].set()
             self._fetcher.stop(task_id)
@@ -142,14 +142,14 @@ class Processor:
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
     async def _fetch(self, task: Task, spec: Spec) -> None:
-        """Fetch the upload, then queue the task again to be processed."""
+        """Fetch the upload, then queue the task again for processing."""
         try:
             fetched = await self._fetcher.fetch(task, spec)
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
         self._tasks.stats.count(BYTES_IN, by=fetched.bytes)
-        found: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
-        await retry_through_outage(lambda: self._hand_back(task, task.created_ms, found))
+        changes: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
+        await retry_through_outage(lambda: self._hand_back(task, task.created_ms, changes))
 
     async def _run(self, task: Task, spec: Spec, run: Run, on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
         """Render and store the results; return their records."""
@@ -186,11 +186,11 @@ class Processor:
 
     async def _upload(self, path: str, image_format: InputFormat | None) -> Upload:
         if image_format is None:
-            raise TypeError("a task whose upload is yet to be fetched was begun as one that has it")
+            raise TypeError("a task was started whose upload has not been fetched")
         try:
             return Upload(await self._storage.read(path), image_format)
         except FileNotFoundError as exc:
-            raise TaskFailed(ErrorCode.UPLOAD_GONE, "the upload is gone from storage") from exc
+            raise TaskFailed(ErrorCode.UPLOAD_GONE, "the upload is missing from storage") from exc
         except StorageUnavailable as exc:
             raise _StorageAway(exc) from exc
 
@@ -213,12 +213,12 @@ class Processor:
         except PictureError as exc:
             raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
         except Overrun as exc:
-            run.stop.set()  # the thread goes no further than its next step
+            run.stop.set()  # the thread stops at its next step
             raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc
 
     async def _end(self, task: Task, run: Run, end: Status, **fields: str) -> None:
         """Record the final state, retrying while Redis is unavailable."""
-        for operation, took_s in list(run.progress.took_s):  # a thread that overran may still go on
+        for operation, took_s in list(run.progress.took_s):  # an overrun thread may still be running
             self._tasks.stats.observe(OPERATION, operation, seconds=took_s)
         async with run.progress.reporting:
             steps = run.progress.take()
@@ -234,16 +234,18 @@ class Processor:
         try:
             await retry_through_outage(move)
         except WrongState as exc:
-            logger.warning("%s: attempt %d came too late: %s", task.id, task.attempt, exc)
+            logger.warning("%s: attempt %d ended too late: %s", task.id, task.attempt, exc)
         except TaskNotFound:
-            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
+            logger.warning("%s was deleted during attempt %d", task.id, task.attempt)
             await delete_files(self._storage, task.id)
         else:
             if not self._settings.keep_uploads:
                 await delete_uploads(self._storage, task.id)
 
-    async def _hand_back(self, task: Task, due_ms: int, found: Mapping[str, str | int] = MappingProxyType({})) -> None:
-        fields, sources = {"handed_back": task.handed_back + 1, **found}, (Status.STARTED,)
+    async def _hand_back(
+        self, task: Task, due_ms: int, changes: Mapping[str, str | int] = MappingProxyType({})
+    ) -> None:
+        fields, sources = {"handed_back": task.handed_back + 1, **changes}, (Status.STARTED,)
         try:
             await self._tasks.move(
                 task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fields, due_ms=due_ms
@@ -251,12 +253,12 @@ class Processor:
         except WrongState as exc:
             logger.warning("%s not handed back: %s", task.id, exc)
         except TaskNotFound:
-            logger.warning("%s was removed while attempt %d ran on", task.id, task.attempt)
+            logger.warning("%s was deleted during attempt %d", task.id, task.attempt)
             await delete_files(self._storage, task.id)
 
     @asynccontextmanager
     async def _attendance(self, task: Task) -> AsyncIterator[Run]:
-        """Renew the task's lease, and tell its progress; if the worker dies, the lease lapses."""
+        """Renew the lease of the task and report its progress while the block runs."""
         run = Run()
         self.stops[task.id] = run.stop
         attendance = asyncio.create_task(self._attend(task, run))
@@ -282,7 +284,7 @@ class Processor:
             logger.warning("%s: progress not reported: %s", task.id, exc)
 
     async def _renew(self, task: Task) -> bool:
-        """Renew the lease and stop the task if it is to stop; return False when there is no lease to renew."""
+        """Renew the lease, and stop the task if it was cancelled; return False if there is no lease to renew."""
         try:
             now = await self._tasks.get(task.id)
             if now.cancel or now.attempt != task.attempt:

@@ -1,4 +1,4 @@
-"""The worker's threads: the one place that sends Pillow's work off the event loop."""
+"""The worker's thread pool, the only place that runs Pillow outside of the event loop."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class Overrun(Exception):
-    """The work took longer than it may; its thread still runs."""
+    """The work exceeded its time limit; its thread is still running."""
 
 
 class Slots:
-    """A fixed number of threads, each a slot for one picture.
+    """A fixed number of threads, each a slot for one image.
 
-    A thread cannot be killed: one that overruns its time, or whose task is cancelled, keeps its slot until it ends by
-    itself. When all slots are lost to overruns, `on_exhausted` is called, for the process to be replaced.
+    A thread cannot be killed: one that exceeds its time limit, or whose task is cancelled, occupies its slot until it
+    ends. When all slots are lost to overruns, `on_exhausted` is called, so that the process can be restarted.
     """
 
     def __init__(self, count: int, on_exhausted: Callable[[], None]) -> None:
@@ -44,7 +44,7 @@ class Slots:
         if done:
             return future.result()
         self._lose(future)
-        logger.error("a thread overran %g s, %d of %d slots are lost", timeout_s, self.lost, self.count)
+        logger.error("a thread exceeded %g s; %d of %d slots are lost", timeout_s, self.lost, self.count)
         if self.lost == self.count:
             self._on_exhausted()
         raise Overrun
@@ -56,15 +56,15 @@ class Slots:
     def _find(self, future: asyncio.Future[T]) -> None:
         self.lost -= 1
         if not future.cancelled():
-            future.exception()  # seen and dropped: its task has long gone another way
+            future.exception()  # retrieve and ignore the exception of a task that has already ended
 
     def close(self) -> None:
-        """Take no more work; does not wait for threads that overrun."""
+        """Accept no more work, without waiting for overrun threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def leave(self) -> None:
-        """End this process at once if threads overrun: Python would wait for them at its exit."""
+        """Exit this process at once if threads overrun, because Python waits for threads at exit."""
         if self.lost:
-            logger.error("exiting at once: %d threads still work on tasks that are no longer theirs", self.lost)
+            logger.error("exiting without waiting for %d overrun threads", self.lost)
             logging.shutdown()
             os._exit(1)

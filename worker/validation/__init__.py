@@ -1,1 +1,1 @@
-"""Typed fields and the messages of what is wrong with them. Imports no other room."""
+"""Typed fields and messages about invalid values. May import no other folder."""

@@ -1,4 +1,4 @@
-"""What a field admits and what a client sent, in words for problem documents."""
+"""Convert form fields to typed values, and describe invalid ones for problem documents."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -11,19 +11,19 @@ from msgspec import inspect
 
 
 def shorten(value: Any) -> str:
-    """Quote what a client sent, at most 40 characters of it."""
+    """Quote a value from a client, shortened to 40 characters."""
     if not isinstance(value, str):
         try:
             text = msgspec.json.encode(value).decode()
-        except RecursionError:  # it could just be read, with fewer calls on the stack
-            return "what is nested so deeply"
+        except RecursionError:  # it was just shallow enough for the decoder
+            return "a deeply nested value"
         return text if len(text) <= 40 else text[:37] + "..."
     text = value
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 def describe_allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
-    """Say in words which values a type admits: "a whole number from 1 to 100"."""
+    """Describe the values that a type allows: "a whole number from 1 to 100"."""
     match kind:
         case inspect.Metadata(extra={"allowed": words}):
             return str(words)
@@ -51,7 +51,7 @@ def describe_allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912
             return f"one or more {describe_allowed(items).removeprefix('one ')}, comma-separated"
         case inspect.VarTupleType(item_type=inspect.StructType(cls=items)):
             return f"a list of {_lengths(kind)}objects {{{', '.join(items.__struct_fields__)}}}"
-    raise TypeError(f"no words for {kind!r}; add them here")
+    raise TypeError(f"no description for {kind!r}; add one here")
 
 
 def _members(enum: EnumMeta) -> list[Any]:
@@ -81,14 +81,14 @@ def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing wrong with one field, and what is allowed there."""
+    """A problem with a field: the field and a message that says what is allowed."""
 
     field: str
     message: str
 
 
 def decode_json(text: str) -> Any:
-    """Decode JSON; raises `msgspec.DecodeError` for nesting too deep to read as well."""
+    """Decode JSON; raise `msgspec.DecodeError` also for JSON that is nested too deeply."""
     try:
         return msgspec.json.decode(text)
     except RecursionError as exc:
@@ -96,31 +96,33 @@ def decode_json(text: str) -> Any:
 
 
 def convert_fields(
-    struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "", *, is_text: bool = True
+    struct: type[msgspec.Struct], values_by_name: Mapping[str, Any], prefix: str = "", *, is_text: bool = True
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Convert those of `given` that `struct` has a field for; return the values and every problem found.
+    """Convert the values for the fields of `struct`; return the converted values and all problems.
 
-    With `is_text` all values are texts, to be read as what their field is (a list: as JSON); else they come from JSON
-    and are of the field's type already, or wrong. Problems name the field after `prefix`.
+    With `is_text`, values are text and are parsed by the type of the field (lists as JSON); otherwise they come from
+    JSON and must have the type of the field. Problems name the field with `prefix` before it.
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     for field in msgspec.structs.fields(struct):
-        if field.name not in given:
+        if field.name not in values_by_name:
             continue
-        value, found = _convert(given[field.name], field.type, prefix + field.name, is_text=is_text)
-        problems += found
-        if not found:
+        value, field_problems = _convert(values_by_name[field.name], field.type, prefix + field.name, is_text=is_text)
+        problems += field_problems
+        if not field_problems:
             values[field.name] = value
     return values, problems
 
 
-def unknown_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str, owner: str) -> list[Problem]:
-    """Return a problem for each of `given` that `struct` has no field for; `owner` is what it belongs to, in words."""
+def unknown_fields(
+    struct: type[msgspec.Struct], values_by_name: Mapping[str, Any], prefix: str, owner: str
+) -> list[Problem]:
+    """Return a problem for each name without a field in `struct`; `owner` describes the struct in messages."""
     takes = ", ".join(struct.__struct_fields__) or "none"
     return [
         Problem(prefix + name, f"is not a parameter of {owner}, which takes {takes}")
-        for name in given
+        for name in values_by_name
         if name not in struct.__struct_fields__
     ]
 
@@ -130,7 +132,7 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
     if is_text and _is_word_list(info):
         value = [part.strip() for part in value.split(",")]
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # JSON has one kind of number, and so has JSON Schema: 400.0 is an integer (6.1.1)
+        value = int(value)  # JSON Schema has one kind of number: 400.0 is an integer (6.1.1)
     if (items := _struct_items(info)) is not None:
         if is_text:
             with suppress(msgspec.DecodeError):
@@ -140,9 +142,9 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
         converted = msgspec.convert(value, kind, strict=not is_text)
         for check in _checks(info):
             check(converted)
-        # msgspec reads "null" as None and "nan" and "inf" as floats; none of them is a value that a person means.
+        # msgspec parses "null" as None and "nan" and "inf" as floats, which are not valid here.
         is_meant = converted is not None and (not isinstance(converted, float) or math.isfinite(converted))
-    except ValueError:  # msgspec's is one
+    except ValueError:  # including msgspec's ValidationError
         is_meant = False
     if not is_meant:
         return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(value)}")]
@@ -150,7 +152,7 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
 
 
 def _checks(info: inspect.Type) -> Iterator[Callable[[Any], object]]:
-    """Yield what a type asks beyond what a schema can say: it raises `ValueError`."""
+    """Yield the check functions of a type, which raise `ValueError`."""
     match info:
         case inspect.Metadata(extra={"check": check}):
             yield check
@@ -160,7 +162,7 @@ def _checks(info: inspect.Type) -> Iterator[Callable[[Any], object]]:
 
 
 def _struct_items(info: inspect.Type) -> inspect.StructType | None:
-    """Return what the items of a list of structs are; None for every other type."""
+    """Return the struct of the items of a list; None for every other type."""
     match info:
         case inspect.Metadata(type=inner):
             return _struct_items(inner)
@@ -170,7 +172,7 @@ def _struct_items(info: inspect.Type) -> inspect.StructType | None:
 
 
 def _is_word_list(info: inspect.Type) -> bool:
-    """Whether text gives the values with commas between them."""
+    """Return whether the text form of a type is comma-separated."""
     match info:
         case inspect.Metadata(type=inner):
             return _is_word_list(inner)
@@ -188,19 +190,19 @@ def _convert_items(value: Any, items: inspect.StructType, info: inspect.Type, na
         return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(value)}")]
     converted, problems = [], []
     for number, item in enumerate(value):
-        fields, found = convert_fields(items.cls, item, f"{name}[{number}].", is_text=False)
-        found += unknown_fields(items.cls, item, f"{name}[{number}].", f"{name}[{number}]")
-        found += missing_fields(items.cls, item, f"{name}[{number}].")
-        problems += found
-        if not found:
+        fields, item_problems = convert_fields(items.cls, item, f"{name}[{number}].", is_text=False)
+        item_problems += unknown_fields(items.cls, item, f"{name}[{number}].", f"{name}[{number}]")
+        item_problems += missing_fields(items.cls, item, f"{name}[{number}].")
+        problems += item_problems
+        if not item_problems:
             converted.append(items.cls(**fields))
     return tuple(converted), problems
 
 
-def missing_fields(struct: type[msgspec.Struct], given: Mapping[str, Any], prefix: str = "") -> list[Problem]:
-    """Return a problem for each field of `struct` that has no default and is not given."""
+def missing_fields(struct: type[msgspec.Struct], values_by_name: Mapping[str, Any], prefix: str = "") -> list[Problem]:
+    """Return a problem for each missing field of `struct` that has no default."""
     return [
         Problem(prefix + field.name, f"is missing; must be {describe_allowed(inspect.type_info(field.type))}")
         for field in msgspec.structs.fields(struct)
-        if field.required and field.name not in given
+        if field.required and field.name not in values_by_name
     ]

@@ -77,14 +77,14 @@ async def test_png_that_claims_100000_x_100000_pixels(api: Client) -> None:
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
     assert problem_fields(await post(api, bomb, operation="grayscale")) == {
-        "file": "100000 x 100000 pixels are too many; a picture may have 64,000,000 pixels in all"
+        "file": "100000 x 100000 pixels are too many; an image may have 64,000,000 pixels in total"
     }
 
 
 async def test_missing_and_unknown_operation(api: Client) -> None:
-    assert problem_fields(await post(api, jpeg())) == {"operation": f"is missing; give {ONE_OF}"}
+    assert problem_fields(await post(api, jpeg())) == {"operation": f"is missing; must be {ONE_OF}"}
     assert problem_fields(await post(api, jpeg(), operation="sharpn")) == {
-        "operation": f"'sharpn' is not an operation; give {ONE_OF}"
+        "operation": f"unknown operation 'sharpn'; must be {ONE_OF}"
     }
 
 
@@ -134,7 +134,7 @@ async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, m
 
 async def test_quality_for_a_format_without_one(api: Client) -> None:
     assert problem_fields(await post(api, jpeg(), operation="resize", format="png", quality="50")) == {
-        "quality": "png has none; leave it out or choose another format"
+        "quality": "is not supported by png; omit it or choose another format"
     }
 
 
@@ -156,7 +156,7 @@ async def test_two_files_and_a_file_in_another_field(api: Client) -> None:
     assert problem_fields(await api.post("/process-image/", files=parts)) == {
         "file": "must be only one file",
         "image": "must not be a file; send the image in the field 'file'",
-        "operation": f"'reszie' is not an operation; give {ONE_OF}",
+        "operation": f"unknown operation 'reszie'; must be {ONE_OF}",
     }
 
 

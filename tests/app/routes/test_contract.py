@@ -69,7 +69,7 @@ async def test_a_waiting_task_is_pending_and_has_no_result(api: Client) -> None:
 
 async def test_a_failed_task_says_why(service: Client) -> None:
     task_id = await service.upload(jpeg((800, 600))[:3000])
-    reason = "the picture data is damaged or ends too early"
+    reason = "the image data is damaged or truncated"
     assert await service.ended(task_id) == {"task_id": task_id, "status": "FAILURE", "error": reason}
     result = await service.get(f"/task-result/{task_id}")
     assert result.status_code == 409

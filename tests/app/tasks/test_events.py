@@ -71,7 +71,7 @@ async def test_what_failed_is_said_to_who_waits(service: Client) -> None:
     assert (answer.status_code, answer.json()["status"]) == (200, "FAILURE")
     answer = await service.post("/process-image/", **broken, headers={"Prefer": "wait=20", "Accept": "image/*"})
     assert answer.status_code == 409
-    assert "damaged or ends too early" in answer.json()["detail"]
+    assert "damaged or truncated" in answer.json()["detail"]
 
 
 async def test_several_results_are_not_one_picture(service: Client) -> None:

@@ -94,7 +94,7 @@ async def test_a_file_in_another_format_and_one_that_is_none_are_told_as_ever(ap
     png = encoded(drawing(), "PNG")
     files = {"file": ("a.png", png), "overlay": ("b.png", png)}
     answer = await api.post("/process-image/", files=files, data={"preset": "thumbnail"})
-    assert problem_fields(answer)["overlay"].startswith("is used by no operation")
+    assert problem_fields(answer)["overlay"].startswith("is not used by any operation")
     assert problem_fields(await api.post("/process-image/", files={"x": b""}, data={"preset": "thumb"})).keys() == {
         "file", "preset", "x",
     }  # fmt: skip
@@ -126,9 +126,9 @@ def test_only_presets_without_a_file_is_refused_by_name() -> None:
         ("a = 5", "a: must be a table: [a]; got 5"),
         ("a = 2026-01-01", "a: must be a table: [a]; got '2026-01-01'"),
         ("[Big]\noperation = 'grayscale'", "[Big] is not a valid name; use 1 to 32 of a-z, 0-9, - and _"),
-        ("[a]", "[a] operation: is missing; give one of "),
+        ("[a]", "[a] operation: is missing; must be one of "),
         ("[a]\ndescription = 5\noperation = 'grayscale'", "[a] description: must be text; got 5"),
-        ("[a]\noperation = 'squeeze'", "[a] operation: 'squeeze' is not an operation; give one of "),
+        ("[a]\noperation = 'squeeze'", "[a] operation: unknown operation 'squeeze'; must be one of "),
         ("[a]\noperation = 'resize'\nwidth = 0", "[a] width: must be a whole number from 1 to 16383; got '0'"),
         ("[a]\noperation = 'resize'\nwidht = 9", "[a] widht: is not a parameter of resize, which takes "),
         ("[a]\noperation = 'blur'\nsigma = nan", "[a] sigma: must be a number from 0.1 to 1000; got 'nan'"),
@@ -136,13 +136,13 @@ def test_only_presets_without_a_file_is_refused_by_name() -> None:
             "[a]\noperations = [{operation = 'blur', sigma = -1}]",
             "[a] operations[0].sigma: must be a number from 0.1 to 1000; got -1",
         ),
-        ("[a]\noperations = 'blur'", "[a] operations: is no JSON"),
+        ("[a]\noperations = 'blur'", "[a] operations: is not valid JSON"),
         ("[a.variants.x]\nformat = 'jpg'", "[a] variants.x.format: must be one of avif"),
-        ("[a.variants.x]\nsize = 5", "[a] variants.x.size: is not allowed here; give operations, format"),
-        ("[a]\nvariants = {}", "[a] variants: has 0 entries; give 1 to 20"),
+        ("[a.variants.x]\nsize = 5", "[a] variants.x.size: is not allowed here; allowed: operations, format"),
+        ("[a]\nvariants = {}", "[a] variants: must have 1 to 20 entries; got 0"),
         (
             "[a]\noperation = 'grayscale'\nquality = 50",
-            "[a] quality: png has none; leave it out or choose another format (for uploads in png, bmp, ico)",
+            "[a] quality: is not supported by png; omit it or choose another format (for uploads in png, bmp, ico)",
         ),
     ],
 )
@@ -178,7 +178,7 @@ async def test_a_preset_may_lay_the_requests_second_picture_over(redis: ArqRedis
     assert settings.presets_file is not None
     Path(settings.presets_file).write_text("[mark]\noperation = 'watermark'\nposition = 'southeast'\nopacity = 0.4")
     async with serving(settings) as url, Client(base_url=url) as api:
-        assert problem_fields(await send(api, preset="mark"))["overlay"].startswith("is missing; send the picture")
+        assert problem_fields(await send(api, preset="mark"))["overlay"].startswith("is missing; send the image")
         files = {"file": ("a.jpg", PHOTO), "overlay": ("b.jpg", PHOTO)}
         assert (await api.post("/process-image/", files=files, data={"preset": "mark"})).status_code == 202
 

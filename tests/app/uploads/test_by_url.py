@@ -163,10 +163,10 @@ async def test_a_form_has_a_file_or_a_url(api: Client, stored: Callable[[], list
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("", "'' is not allowed: it is not an address of the web"),
-        ("ftp://example.com/a.jpg", "it is not an address of the web; give one that begins with http:// or https://"),
-        ("http://user:secret@example.com/", "it has a user name or a password in it"),
-        ("http://example.com/" + "a" * 2030, "it has 2,049 characters; give at most 2,048"),
+        ("", "'' is not allowed: it must begin with http:// or https://"),
+        ("ftp://example.com/a.jpg", "it must begin with http:// or https://"),
+        ("http://user:secret@example.com/", "it must not contain a user name or password"),
+        ("http://example.com/" + "a" * 2030, "it must have at most 2,048 characters; got 2,049"),
         ("http://10.0.0.1/a.jpg", "it leads to 10.0.0.1, which is not on the public Internet"),
         ("http://[::1]/a.jpg", "it leads to ::1, which is not on the public Internet"),
     ],
@@ -180,37 +180,36 @@ async def test_a_url_that_cannot_be_is_refused_at_once(api: Client, redis: ArqRe
 
 async def test_a_wish_that_no_picture_can_fulfil_is_refused_at_once(api: Client, host: Receiver) -> None:
     assert await refused(api, url=host.url, format="png", quality="5") == {
-        "quality": "png has none; leave it out or choose another format"
+        "quality": "is not supported by png; omit it or choose another format"
     }
 
 
 async def test_a_wish_that_does_not_go_with_what_came_fails(service: Client) -> None:
     async with receiving(Answer(body=encoded(drawing(), "PNG"))) as host:
         error = await failed(service, host.url, quality="5")
-    assert error == "quality: png has none; leave it out or choose another format"
+    assert error == "quality: is not supported by png; omit it or choose another format"
+
+
+FORMATS = "jpeg, png, webp, avif, gif, tiff, bmp, ico"
 
 
 async def test_what_cannot_be_fetched_fails_with_the_reason(service: Client, settings: Settings) -> None:
     reasons: dict[str, Answer] = {
-        "127.0.0.1 answered 404 Not Found, no picture": Answer(404, body=PHOTO),
-        "127.0.0.1 answered 500 Internal Server Error, no picture": Answer(500),
-        "127.0.0.1 answered 304 Not Modified, no picture": Answer(304),
-        "127.0.0.1 sent no picture that can be read; allowed: jpeg, png, webp, avif, gif, tiff, bmp, ico": Answer(
-            body=b"<html>"
-        ),
-        "the picture could not be fetched from 127.0.0.1: Exceeded maximum allowed redirects.": Answer(
+        "127.0.0.1 answered 404 Not Found instead of an image": Answer(404, body=PHOTO),
+        "127.0.0.1 answered 500 Internal Server Error instead of an image": Answer(500),
+        "127.0.0.1 answered 304 Not Modified instead of an image": Answer(304),
+        f"127.0.0.1 did not send a supported image; supported formats: {FORMATS}": Answer(body=b"<html>"),
+        "the image could not be fetched from 127.0.0.1: Exceeded maximum allowed redirects.": Answer(
             302, {"Location": "/"}
         ),
-        "the picture is too large to be fetched; it may have 33,554,432 bytes": Answer(
-            headers={"Content-Length": "33554433"}
-        ),
+        "the image is too large; the limit is 33,554,432 bytes": Answer(headers={"Content-Length": "33554433"}),
     }
     for reason, answer in reasons.items():
         async with receiving(answer) as host:
             assert await failed(service, host.url) == reason
     async with receiving(Answer(headers={"Content-Length": "1000000"}, body=[PHOTO])) as host:
-        assert "the picture could not be fetched from 127.0.0.1: " in await failed(service, host.url)
-    assert "the picture could not be fetched from 127.0.0.1: " in await failed(service, host.url)  # it is gone now
+        assert "the image could not be fetched from 127.0.0.1: " in await failed(service, host.url)
+    assert "the image could not be fetched from 127.0.0.1: " in await failed(service, host.url)  # it is gone now
 
 
 @pytest.mark.parametrize("location", ["http://10.0.0.1/", "http://[::1]/", "http://169.254.169.254/", "//0xa.1/"])
@@ -219,7 +218,7 @@ async def test_a_redirect_into_the_network_fails(
 ) -> None:
     async with receiving(Answer(302, {"Location": location})) as host:
         error = await failed(service, host.url)
-    assert error.startswith("the picture was not fetched: its address, or a redirect, leads to ")
+    assert error.startswith("the image was not fetched: its URL, or a redirect, leads to ")
     assert stored() == []
 
 
@@ -237,7 +236,7 @@ async def test_a_picture_without_end_is_broken_off_at_the_limit(
 ) -> None:
     async with receiving(Answer(body=[jpeg(), *[b"\0" * MB] * 200])) as host:
         error = await failed(service, host.url)
-        assert error == "the picture is too large to be fetched; it may have 33,554,432 bytes"
+        assert error == "the image is too large; the limit is 33,554,432 bytes"
         assert 33 * MB < host.sent_bytes < 60 * MB
     assert stored() == []
 
@@ -248,7 +247,7 @@ async def test_a_picture_with_too_many_pixels_is_broken_off_by_its_header(redis:
         async with serving(settings) as url, Client(base_url=url) as client, working(small):
             assert (
                 await failed(client, host.url)
-                == "200 x 150 pixels are too many; a picture may have 1,000 pixels in all"
+                == "200 x 150 pixels are too many; an image may have 1,000 pixels in total"
             )
         assert host.sent_bytes < 20 * MB
 
@@ -263,7 +262,7 @@ async def test_a_large_picture_is_streamed_whole(service: Client, tmp_path: Path
 async def test_a_server_that_takes_too_long_fails_the_task(redis: ArqRedis, settings: Settings) -> None:
     hasty = msgspec.structs.replace(settings, upload_timeout_s=0.3)
     async with receiving(HELD) as host, serving(hasty) as url, Client(base_url=url) as client, working(hasty):
-        assert await failed(client, host.url) == "127.0.0.1 did not send the picture within 0.3 s"
+        assert await failed(client, host.url) == "127.0.0.1 did not send the image within 0.3 s"
         await eventually(lambda: is_let_go(host))
 
 
@@ -335,7 +334,7 @@ async def test_a_retry_fetches_again_only_what_is_not_there(
 async def test_a_retry_after_an_unfitting_format_looks_again(service: Client, host: Receiver) -> None:
     host.answers = [Answer(body=encoded(drawing(), "PNG")), Answer(body=PHOTO)]
     task_id = await by_url(service, host.url, quality="50")
-    assert (await service.ended(task_id))["error"].startswith("quality: png has none")
+    assert (await service.ended(task_id))["error"].startswith("quality: is not supported by png")
     await service.post(f"/tasks/{task_id}/retry")
     assert (await service.ended(task_id))["status"] == "SUCCESS"
 

@@ -219,7 +219,7 @@ def test_one_frame_can_be_had_and_formats_without_animation_get_the_first(source
             made = result(data, format=target.value, frame=frame, **options)
             assert made.frames == 1
             assert mean_difference(decoded(made.data), shown(data).frames[frame or 0]) < 6
-        with pytest.raises(PictureError, match="the picture has no frame 4; the first is 0"):
+        with pytest.raises(PictureError, match="the image has no frame 4; the first is 0"):
             rendered(data, format=target.value, frame=4)
 
 

@@ -108,7 +108,7 @@ def test_a_png_without_picture_data_or_with_garbage_for_it_is_refused() -> None:
     rows = bytes(9 * 8)
     assert by_darkroom(with_data(zlib.compress(rows))) is not None
     for data in (b"", b"garbage", bytes(100), zlib.compress(rows)[:-6], zlib.compress(rows)[2:-4]):
-        with pytest.raises(PictureError, match="the picture data is damaged or ends too early"):
+        with pytest.raises(PictureError, match="the image data is damaged or truncated"):
             rendered(with_data(data), UNCHANGED)
 
 
@@ -155,7 +155,7 @@ async def test_a_damaged_picture_fails_its_task_and_says_why(api: Client, settin
                 view = await api.ended(await api.upload(data, operation="rotate", angle="0"))
                 assert (view["status"], view["error"]) == (
                     "FAILURE",
-                    "the picture data is damaged or ends too early",
+                    "the image data is damaged or truncated",
                 )
         answer = await api.post(
             "/process-image/", files={"file": ("icon.png", cgbi())}, data={"operation": "grayscale"}
@@ -164,7 +164,7 @@ async def test_a_damaged_picture_fails_its_task_and_says_why(api: Client, settin
         damaged = {"file": ("a.jpg", encoded(drawing(), "JPEG")), "overlay": ("b.png", flipped("png noise")[0])}
         answer = await api.post("/process-image/", files=damaged, data={"operation": "watermark"})
         view = await api.ended(answer.json()["task_id"])
-        assert view["error"] == "overlay: the picture data is damaged or ends too early"
+        assert view["error"] == "overlay: the image data is damaged or truncated"
 
 
 def test_every_format_is_tried() -> None:

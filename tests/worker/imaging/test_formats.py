@@ -183,7 +183,7 @@ def test_each_picture_of_a_phones_file_can_be_had(steps: tuple[Resize, ...], tar
         expected = picture.resize((60, 45), Image.Resampling.LANCZOS) if steps else picture
         assert result.size == expected.size
         assert mean_difference(result, expected) < 8
-    with pytest.raises(PictureError, match="the picture has no frame 2; the first is 0"):
+    with pytest.raises(PictureError, match="the image has no frame 2; the first is 0"):
         rendered(mpo(), frame=2)
 
 
@@ -194,7 +194,7 @@ def test_each_page_of_a_tiff_can_be_had_in_its_own_size_and_mode() -> None:
         result = decoded(rendered(data, frame=number))
         assert (result.mode, result.tobytes()) == (page.mode, page.tobytes())
     assert decoded(rendered(data)).tobytes() == pages[0].tobytes()
-    with pytest.raises(PictureError, match="the picture has no frame 4; the first is 0"):
+    with pytest.raises(PictureError, match="the image has no frame 4; the first is 0"):
         rendered(data, frame=4)
 
 

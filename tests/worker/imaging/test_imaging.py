@@ -201,7 +201,7 @@ def test_quality_is_the_encoders() -> None:
 def test_the_pixel_limit_is_held_from_the_header() -> None:
     data = jpeg((500, 400))
     small, large = (msgspec.structs.replace(LIMITS, max_pixels=most) for most in (199_999, 200_000))
-    with pytest.raises(TooManyPixels, match="500 x 400 pixels are too many; a picture may have 199,999 pixels in all"):
+    with pytest.raises(TooManyPixels, match="500 x 400 pixels are too many; an image may have 199,999 pixels in total"):
         rendered(data, limits=small)
     rendered(data, limits=large)
     with pytest.raises(TooManyPixels):
@@ -219,7 +219,7 @@ def test_a_step_that_turns_out_to_be_impossible_is_named(first: tuple[Operation,
     paper.paste("red", (0, 0, 400, 600))
     data = encoded(paper, "JPEG", quality=95)
     crop = Crop(left=0, width=150)
-    with pytest.raises(PictureError, match=rf"^operation {len(first) + 3}: the box to crop reaches to 150 x \d+"):
+    with pytest.raises(PictureError, match=rf"^operation {len(first) + 3}: the crop box extends to 150 x \d+"):
         rendered(data, *first, Trim(), Resize(width=100, enlarge=False), crop, Grayscale())
 
 
@@ -235,7 +235,7 @@ def test_the_grey_that_a_16_bit_png_calls_transparent_is(target: str) -> None:
 
 def test_a_side_that_the_format_cannot_hold_is_told() -> None:
     data = encoded(Image.new("L", (20_000, 10)), "PNG")
-    with pytest.raises(PictureError, match="the result would be 20000 x 10 pixels; webp holds at most 16383 on a side"):
+    with pytest.raises(PictureError, match="the result would be 20000 x 10 pixels; webp allows at most 16383 per side"):
         run(data, format="webp")
 
 

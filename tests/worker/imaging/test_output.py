@@ -227,8 +227,8 @@ def test_more_than_a_jpeg_holds_is_told(target: OutputFormat) -> None:
     large = exif()
     large[ExifTags.IFD.Exif] = {Tag.UserComment: b"ASCII\0\0\0" + bytes(70_000)}
     for options, sentence in (
-        ({"exif": large}, r"the exif data has 70,\d+ bytes; jpeg holds at most 65,533; leave metadata at strip"),
-        ({"exif": exif(), "xmp": bytes(70_000)}, "the xmp data has 70,000 bytes; jpeg holds at most 65,504; leave"),
+        ({"exif": large}, r"the exif data has 70,\d+ bytes; jpeg allows at most 65,533; leave metadata at strip"),
+        ({"exif": exif(), "xmp": bytes(70_000)}, "the xmp data has 70,000 bytes; jpeg allows at most 65,504; leave"),
     ):
         data = encoded(drawing((60, 40)), "WEBP", **options)
         if target is not OutputFormat.JPEG:
@@ -291,7 +291,7 @@ def test_few_files_are_written_however_sizes_grow(leap: int, best: int) -> None:
                 assert len(best_that_fits(save, best, max_bytes)) == size(max(fitting))
                 assert max(fitting) in tried
             else:
-                with pytest.raises(PictureError, match=f"has {size(1):,} bytes at the lowest quality"):
+                with pytest.raises(PictureError, match=f"got {size(1):,} bytes at quality 1"):
                     best_that_fits(save, best, max_bytes)
             assert len(tried) == len(set(tried)) <= 8
 
@@ -300,8 +300,8 @@ def test_few_files_are_written_however_sizes_grow(leap: int, best: int) -> None:
 def test_what_cannot_fit_is_told(target: OutputFormat) -> None:
     with pytest.raises(PictureError) as refused:
         rendered(photograph(), format=target.value, max_bytes=20)
-    lossy = r"the result has [\d,]+ bytes at the lowest quality; max_bytes is 20"
-    lossless = r"the result has [\d,]+ bytes; max_bytes is 20, and there is no quality to lower"
+    lossy = r"the result must have at most 20 bytes \(max_bytes\); got [\d,]+ bytes at quality 1"
+    lossless = r"the result must have at most 20 bytes \(max_bytes\), and has no quality to lower; got [\d,]+ bytes"
     assert refused.match(f"^{lossy if target.default_quality is not None else lossless}$")
 
 
@@ -309,7 +309,7 @@ def test_a_lossless_picture_fits_or_fails() -> None:
     for options in ({"format": "png"}, {"format": "gif"}, {"format": "tiff"}, {"format": "webp", "lossless": True}):
         data = rendered(photograph(), **options)
         assert rendered(photograph(), max_bytes=len(data), **options) == data
-        with pytest.raises(PictureError, match="there is no quality to lower"):
+        with pytest.raises(PictureError, match="has no quality to lower"):
             rendered(photograph(), max_bytes=len(data) - 1, **options)
 
 
@@ -399,7 +399,7 @@ def test_a_translucent_background_is_refused_where_nothing_may_show_through(back
     wish = {"operation": "pad", "top": "5", "background": background}
     parse_plan(wish, InputFormat.PNG, 20)
     for fields, source in ((wish, InputFormat.JPEG), ({**wish, "format": "jpeg"}, InputFormat.PNG)):
-        with pytest.raises(InvalidParameters, match=r"^background: '.*' is translucent; give a color without alpha$"):
+        with pytest.raises(InvalidParameters, match=r"^background: must be a color without alpha; got '.*'$"):
             parse_plan(fields, source, 20)
 
 
@@ -421,7 +421,7 @@ def test_an_option_that_the_format_does_not_have_is_refused_and_named(target: Ou
         [problem] = refused.value.problems
         assert (problem.field, problem.message) == (
             name,
-            f"{target.value} has none; leave it out or choose another format",
+            f"is not supported by {target.value}; omit it or choose another format",
         )
     with pytest.raises(InvalidParameters) as refused:
         parse_plan({**wish, **GIVEN}, source, 20)
@@ -433,6 +433,6 @@ def test_an_option_that_a_variants_format_does_not_have_is_named_with_the_varian
     with pytest.raises(InvalidParameters) as refused:
         parse_plan({"variants": wish}, InputFormat.JPEG, 20)
     assert {problem.field: problem.message for problem in refused.value.problems} == {
-        "variants.small.effort": "gif has none; leave it out or choose another format",
-        "variants.large.quality": "a lossless picture has none; give one of the two",
+        "variants.small.effort": "is not supported by gif; omit it or choose another format",
+        "variants.large.quality": "cannot be combined with lossless=true; set one of the two",
     }

@@ -69,8 +69,8 @@ async def test_a_wrong_step_is_named(api: Client) -> None:
     ]
     found = problems(await post(api, {"file": jpeg()}, operations=steps))
     assert found["operations[1].width"] == "must be a whole number from 1 to 16383; got '800'"
-    assert found["operations[2].operation"].startswith("'squeeze' is not an operation; give one of ")
-    assert found["operations[3].operation"].startswith("is missing; give one of ")
+    assert found["operations[2].operation"].startswith("unknown operation 'squeeze'; must be one of ")
+    assert found["operations[3].operation"].startswith("is missing; must be one of ")
     assert found["operations[4].strength"] == "is not a parameter of grayscale, which takes none"
     assert found["operations[5].boxes[0].height"] == "is missing; must be a whole number from 1 to 16383"
     assert set(found) == {
@@ -88,36 +88,36 @@ async def test_a_wrong_step_is_named(api: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"operations": "resize"}, {"operations": "is no JSON: JSON is malformed: invalid character (byte 0)"}),
+        ({"operations": "resize"}, {"operations": "is not valid JSON: JSON is malformed: invalid character (byte 0)"}),
         ({"operations": "{}"}, {"operations": "must be a JSON array; got {}"}),
         ({"operations": "[5]"}, {"operations": 'must be a list like [{"operation": "grayscale"}]; got [5]'}),
         (
             {"operations": [{"operation": "grayscale"}] * 21},
-            {"operations": "has 21 entries; give at most 20"},
+            {"operations": "must have at most 20 entries; got 21"},
         ),
         (
             {"operations": [], "operation": "grayscale", "width": "5"},
             {
-                "operation": "does not go with operations; give each operation its parameters there",
-                "width": "does not go with operations; give each operation its parameters there",
+                "operation": "cannot be combined with operations; set the parameters in each operation",
+                "width": "cannot be combined with operations; set the parameters in each operation",
             },
         ),
         (
             {"operations": [{"operation": "inspect"}, {"operation": "grayscale"}]},
-            {"operations[0]": "gives no picture for the next operation; put it last"},
+            {"operations[0]": "does not return an image; it must be the last operation"},
         ),
         (
             {"operations": [{"operation": "inspect"}], "format": "png"},
-            {"format": "the result is JSON, no picture; leave it out"},
+            {"format": "does not apply to a JSON result; omit it"},
         ),
         ({"variants": "[]"}, {"variants": "must be a JSON object; got []"}),
-        ({"variants": {}}, {"variants": "has 0 entries; give 1 to 20"}),
-        ({"variants": {str(number): {} for number in range(21)}}, {"variants": "has 21 entries; give 1 to 20"}),
+        ({"variants": {}}, {"variants": "must have 1 to 20 entries; got 0"}),
+        ({"variants": {str(number): {} for number in range(21)}}, {"variants": "must have 1 to 20 entries; got 21"}),
         (
             {"variants": {"Ä": {}}, "quality": "5"},
             {
-                "quality": "does not go with variants; give it in each variant",
-                "variants.Ä": "is no name for a variant; give 1 to 32 of a-z, 0-9, - and _, the first no sign",
+                "quality": "cannot be combined with variants; set it in each variant",
+                "variants.Ä": "is not a valid name; use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit",
             },
         ),
         (
@@ -135,20 +135,17 @@ async def test_a_wrong_step_is_named(api: Client) -> None:
         ({"variants": {"a": {"format": "png", "quality": 5}}}, {"variants.a.quality": None}),
         (
             {"operation": "watermark"},
-            {"overlay": "is missing; send the picture to lay over the first as a second file"},
+            {"overlay": "is missing; send the image to place over the first as a second file"},
         ),
         (
             {"operations": [{"operation": "resize", "scale": 1}, {"operation": "crop", "width": 201}]},
-            {
-                "operations[1]": "the box to crop reaches to 201 x 150 pixels, outside of the picture, "
-                "which has 200 x 150"
-            },
+            {"operations[1]": "the crop box extends to 201 x 150 pixels, outside of the image, which has 200 x 150"},
         ),
         (
             {"variants": {"a": {"operations": [{"operation": "resize", "width": 16383, "height": 16383}]}}},
             {
                 "variants.a.operations[0]": "16383 x 16383 pixels are too many; "
-                "a picture may have 64,000,000 pixels in all"
+                "an image may have 64,000,000 pixels in total"
             },
         ),
     ],
@@ -225,7 +222,7 @@ async def test_a_variant_that_fails_is_named(service: Client) -> None:
     variants = {"small": {"operations": [{"operation": "resize"}]}, "tiny": {"max_bytes": 10}}
     view = await ended(service, {"file": jpeg()}, variants=variants)
     assert view["status"] == "FAILURE"
-    assert view["error"].startswith("tiny: the result has ")
+    assert view["error"].startswith("tiny: the result must have at most ")
     assert (await service.get(f"/processed/{view['task_id']}/upload-small.jpg")).status_code == 404
 
 
@@ -248,9 +245,11 @@ async def test_a_second_picture_is_laid_over_the_first(service: Client) -> None:
 
 async def test_an_overlay_that_is_none(api: Client) -> None:
     assert problems(await post(api, {"file": jpeg(), "overlay": jpeg()}, operation="grayscale")) == {
-        "overlay": "is used by no operation; leave it out, or lay it over with watermark"
+        "overlay": "is not used by any operation; omit it, or add the operation watermark"
     }
-    assert problems(await post(api, {"file": jpeg(), "overlay": b""}, operation="watermark")) == {"overlay": "must not be empty"}
+    assert problems(await post(api, {"file": jpeg(), "overlay": b""}, operation="watermark")) == {
+        "overlay": "must not be empty"
+    }
     text = await post(api, {"file": jpeg()}, operation="watermark", overlay="logo.png")
     assert problems(text) == {"overlay": "must be a file, not text; with curl: -F file=@photo.jpg"}
     assert (await post(api, {"file": jpeg(), "overlay": b"text"}, operation="watermark")).status_code == 415
@@ -258,7 +257,7 @@ async def test_an_overlay_that_is_none(api: Client) -> None:
 
 async def test_a_broken_overlay_fails_the_task_and_is_named(service: Client) -> None:
     view = await ended(service, {"file": jpeg(), "overlay": jpeg((300, 300))[:-2000]}, operation="watermark")
-    assert (view["status"], view["error"]) == ("FAILURE", "overlay: the picture data is damaged or ends too early")
+    assert (view["status"], view["error"]) == ("FAILURE", "overlay: the image data is damaged or truncated")
 
 
 async def test_a_removed_task_takes_both_its_uploads_with_it(service: Client, stored: Any) -> None:

@@ -66,7 +66,7 @@ def test_crop_keeps_the_box_as_it_is(parameters: dict[str, Any], box: tuple[int,
     ],
 )
 def test_a_box_outside_of_the_picture_is_told(parameters: dict[str, Any], reach: str) -> None:
-    message = f"the box to crop reaches to {reach} pixels, outside of the picture, which has 200 x 100"
+    message = f"the crop box extends to {reach} pixels, outside of the image, which has 200 x 100"
     with pytest.raises(PictureError, match=message):
         transform(drawing((200, 100)), [Crop(**parameters)], LIMIT)
 
@@ -104,18 +104,18 @@ def test_the_smallest_pictures_can_be_cropped(size: Size, position: Any, mode: s
 @pytest.mark.parametrize(
     ("fields", "problems"),
     [
-        ({}, ["aspect_ratio: is missing; give it, or some of left, top, width and height"]),
-        ({"position": "smart"}, ["aspect_ratio: is missing; give it, or some of left, top, width and height"]),
+        ({}, ["aspect_ratio: is missing; set it, or some of left, top, width and height"]),
+        ({"position": "smart"}, ["aspect_ratio: is missing; set it, or some of left, top, width and height"]),
         (
             {"aspect_ratio": "1", "left": "5", "height": "5"},
             [
-                "left: goes without aspect_ratio; give either of them",
-                "height: goes without aspect_ratio; give either of them",
+                "left: cannot be combined with aspect_ratio; set one of the two",
+                "height: cannot be combined with aspect_ratio; set one of the two",
             ],
         ),
         (
             {"left": "5", "width": "5", "position": "north"},
-            ["position: goes without left and top; give either of them"],
+            ["position: cannot be combined with left and top; set one of the two"],
         ),
         *[
             (

@@ -36,7 +36,6 @@ def test_it_takes_two_opaque_colors() -> None:
     assert parsed(operation="duotone") == Duotone(dark="midnightblue", light="bisque")
     assert parsed(operation="duotone", dark="#123f", light="white") == Duotone(dark="#123f", light="white")
     assert refusal(operation="duotone", dark="transparent", light="#12345678") == (
-        "dark: 'transparent' is translucent; give a color without alpha; "
-        "light: '#12345678' is translucent; give a color without alpha"
+        "dark: must be a color without alpha; got 'transparent'; light: must be a color without alpha; got '#12345678'"
     )
     assert refusal(operation="duotone", dark="blu").startswith("dark: must be a CSS color name")

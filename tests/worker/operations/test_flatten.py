@@ -41,5 +41,5 @@ def test_it_takes_one_opaque_color() -> None:
     assert parsed(operation="flatten") == Flatten(background="white")
     for wrong in ("transparent", "#fff8"):
         assert refusal(operation="flatten", background=wrong) == (
-            f"background: '{wrong}' is translucent; give a color without alpha"
+            f"background: must be a color without alpha; got '{wrong}'"
         )

@@ -78,7 +78,7 @@ def test_large_squares_are_refused_for_large_pictures() -> None:
         Median(size=9).output_size((4000, 3000))
     assert str(caught.value) == (
         "the median of 9 x 9 pixels takes too long for 12,000,000 pixels; "
-        "the picture may have 3,950,617, or size be smaller"
+        "reduce size, or use an image of at most 3,950,617 pixels"
     )
 
 

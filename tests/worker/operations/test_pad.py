@@ -83,8 +83,8 @@ def test_the_background_is_the_color_that_was_asked_for(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"aspect_ratio": "16:9", "top": "3", "left": "1"}, "top: does not go with aspect_ratio.*left: does not"),
-        ({"position": "north"}, "position: goes with aspect_ratio"),
+        ({"aspect_ratio": "16:9", "top": "3", "left": "1"}, "top: cannot be combined with aspect_ratio.*left: cannot"),
+        ({"position": "north"}, "position: needs aspect_ratio"),
         ({"top": "-1"}, "top: must be a whole number from 0 to 16383; got '-1'"),
         ({"aspect_ratio": "0:1"}, "aspect_ratio: must be width:height like 16:9"),
     ],

@@ -113,14 +113,14 @@ def test_a_box_that_reaches_over_the_picture_is_cut_to_it(method: str) -> None:
 
 @pytest.mark.parametrize("box", [(60, 0, 5, 5), (0, 40, 5, 5), (-5, 0, 5, 5), (0, -9, 5, 5)])
 def test_a_box_outside_of_the_picture_is_an_error(box: tuple[int, int, int, int]) -> None:
-    with pytest.raises(PictureError, match=r"boxes\[1\] lies wholly outside of the picture of 60 x 40 pixels"):
+    with pytest.raises(PictureError, match=r"boxes\[1\] is completely outside of the image of 60 x 40 pixels"):
         redacted(drawing((60, 40)), area(0, 0, 5, 5), area(*box))
 
 
 @pytest.mark.parametrize("method", ["pixelate", "blur"])
 def test_work_that_would_never_end_is_refused(method: str) -> None:
     boxes = [area(0, 0, 60, 40)] * 9
-    with pytest.raises(PictureError, match="cover the picture more than 8 times over"):
+    with pytest.raises(PictureError, match="cover the image more than 8 times"):
         redacted(drawing((60, 40)), *boxes, method=method)
     assert redacted(drawing((60, 40)), *boxes[1:], method=method).size == (60, 40)
     assert redacted(drawing((60, 40)), *boxes, method="fill").size == (60, 40)
@@ -146,7 +146,7 @@ def test_the_smallest_pictures_can_be_redacted(mode: str, method: str, size: tup
         ),
         (
             {"boxes": '[{"left": 1, "top": 1, "width": 1, "height": 1}]', "color": "red", "method": "blur"},
-            "color: does not go with blur",
+            "color: cannot be combined with blur",
         ),
     ],
 )

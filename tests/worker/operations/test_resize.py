@@ -281,16 +281,16 @@ def psnr(one: Image.Image, other: Image.Image) -> float:
 @pytest.mark.parametrize(
     ("fields", "problems"),
     [
-        ({"width": "50", "scale": "0.5"}, ["width: goes without scale; give either of them"]),
+        ({"width": "50", "scale": "0.5"}, ["width: cannot be combined with scale; set one of the two"]),
         (
             {"width": "50", "height": "50", "scale": "0.5", "fit": "cover"},
             [
-                "width: goes without scale; give either of them",
-                "height: goes without scale; give either of them",
-                "fit: needs width or height; leave it out with scale",
+                "width: cannot be combined with scale; set one of the two",
+                "height: cannot be combined with scale; set one of the two",
+                "fit: needs width or height; omit it with scale",
             ],
         ),
-        ({"scale": "2", "enlarge": "false"}, ["scale: is at most 1 where enlarge is false"]),
+        ({"scale": "2", "enlarge": "false"}, ["scale: must be at most 1 if enlarge is false"]),
         ({"position": "north"}, ["position: needs fit=cover or fit=contain"]),
         ({"position": "north", "fit": "inside"}, ["position: needs fit=cover or fit=contain"]),
         ({"position": "smart", "fit": "contain"}, ["position: smart needs fit=cover"]),
@@ -339,5 +339,5 @@ def test_resize_does_not_bleed_hidden_colors_through_the_edge_of_transparency() 
     "step", [Resize(width=16_383), Resize(width=1, height=16_383, fit="outside")], ids=["in proportion", "outside"]
 )
 def test_no_operation_makes_a_picture_over_the_pixel_limit(step: Resize) -> None:
-    with pytest.raises(PictureError, match="pixels are too many; a picture may have 1,000,000 pixels in all"):
+    with pytest.raises(PictureError, match="pixels are too many; an image may have 1,000,000 pixels in total"):
         transform(drawing((100, 90)), [step], 1_000_000)

@@ -99,6 +99,6 @@ def test_a_line_of_single_pixels_has_no_corners_to_lose(mode: str, size: tuple[i
 
 
 def test_a_radius_over_half_of_the_shorter_side_is_refused() -> None:
-    with pytest.raises(PictureError, match="a radius of 21 pixels is over half of the shorter side of 60 x 40 pixels"):
+    with pytest.raises(PictureError, match="radius must be at most half of the shorter side of 60 x 40 pixels; got 21"):
         transform(drawing((60, 40)), [RoundCorners(radius=21)], LIMIT)
     assert transform(drawing((60, 40)), [RoundCorners(radius=20)], LIMIT).size == (60, 40)

@@ -192,11 +192,11 @@ def test_a_long_text_without_a_size_becomes_as_small_as_it_must() -> None:
     ("size", "parameters", "message"),
     [
         ((1, 1), {"text": "Darkroom"}, "the text does not fit into 1 x 1 pixels"),
-        ((100, 90), {"text": "Darkroom", "size": 60}, "the text is .* and there is room for 96 x 86; choose a smaller"),
-        ((100, 90), {"text": "Darkroom", "margin": 45}, "a margin of 45 pixels leaves no room in 100 x 90 pixels"),
-        ((100, 90), {"text": "caf\u00e9"}, "font Aileron cannot show \u00e9;"),
-        ((100, 90), {"text": "a\u200b"}, r"font Aileron cannot show U\+200B;"),
-        ((100, 90), {}, "a watermark needs a text, or a second picture as overlay"),
+        ((100, 90), {"text": "Darkroom", "size": 60}, "the text needs .* pixels, and there are 96 x 86; choose"),
+        ((100, 90), {"text": "Darkroom", "margin": 45}, "a margin of 45 pixels leaves no space in 100 x 90 pixels"),
+        ((100, 90), {"text": "caf\u00e9"}, "font Aileron does not have \u00e9;"),
+        ((100, 90), {"text": "a\u200b"}, r"font Aileron does not have U\+200B;"),
+        ((100, 90), {}, "watermark needs text or an overlay"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_is_an_error(size: tuple[int, int], parameters: dict[str, Any], message: str) -> None:
@@ -237,10 +237,10 @@ def test_only_without_text_an_overlay_is_needed() -> None:
         ({"text": "a line\n"}, "text: must be one line of 1 to 200 characters"),
         ({"text": "\x1b[1m"}, "text: must be one line of 1 to 200 characters"),
         ({"text": "x" * 201}, "text: must be one line of 1 to 200 characters"),
-        ({"size": "20", "color": "red"}, "size: goes with text.*color: goes with text"),
-        ({"text": "x", "scale": "0.5"}, "scale: goes with an overlay"),
+        ({"size": "20", "color": "red"}, "size: needs text.*color: needs text"),
+        ({"text": "x", "scale": "0.5"}, "scale: needs an overlay"),
         ({"text": "x", "color": "transparent"}, "color: must not be transparent"),
-        ({"text": "x", "tile": "true", "position": "north"}, "position: does not go with tile"),
+        ({"text": "x", "tile": "true", "position": "north"}, "position: cannot be combined with tile"),
         ({"text": "x", "opacity": "0"}, "opacity: must be .*; got '0'"),
     ],
 )

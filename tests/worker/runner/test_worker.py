@@ -151,7 +151,7 @@ async def test_a_lost_upload_fails_the_task(api: Client, settings: Settings, sto
     task_id = await api.upload()
     await storage.delete(f"uploads/{task_id}")
     async with working(settings):
-        assert (await api.ended(task_id))["error"] == "the upload is gone from storage"
+        assert (await api.ended(task_id))["error"] == "the upload is missing from storage"
 
 
 async def test_a_task_waits_for_storage_that_is_away(service: Client, tasks: Tasks, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ async def test_a_failure_has_a_code_for_programs(service: Client, tasks: Tasks) 
     task_id = await service.upload(jpeg((800, 600))[:3000])
     await service.ended(task_id)
     record = (await service.get(f"/tasks/{task_id}")).json()
-    assert (record["error_code"], record["error"]) == ("picture", "the picture data is damaged or ends too early")
+    assert (record["error_code"], record["error"]) == ("picture", "the image data is damaged or truncated")
 
 
 async def listed(client: Client, path: str = "/tasks") -> list[str]:

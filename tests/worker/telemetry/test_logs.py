@@ -191,7 +191,7 @@ async def test_requests_at_once_keep_their_ids_apart(api: Client) -> None:
 def test_a_line_that_begins_with_a_tasks_id_is_about_it() -> None:
     """Wherever it is written: the sweep's lines, for one."""
     task_id = "0f8fad5b-d9cb-469f-a165-70867728950e"
-    assert formatted("%s was in no queue; queued again", task_id)["task_id"] == task_id
+    assert formatted("%s was lost from the queue; queued again", task_id)["task_id"] == task_id
     assert "task_id" not in formatted("%s does not answer", "Redis")
     assert "task_id" not in formatted("it is %s", task_id)
 

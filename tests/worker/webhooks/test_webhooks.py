@@ -565,7 +565,7 @@ async def refused(client: Client, callback_url: str) -> str:
 
 
 async def test_a_callback_that_cannot_be_is_refused_at_once(api: Client, redis: ArqRedis) -> None:
-    assert "it is not an address of the web" in await refused(api, "mailto:me@example.com")
+    assert "it must begin with http:// or https://" in await refused(api, "mailto:me@example.com")
     assert "it leads to 10.0.0.1, which is not on the public Internet" in await refused(api, "http://10.0.0.1/hook")
     assert await redis.zcard("arq:queue") == 0
 
@@ -582,12 +582,12 @@ async def test_without_secrets_a_callback_is_refused_and_the_setting_named(redis
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("hush", "a secret begins with whsec_"),
-        ("whsec_!!!", "the rest of a secret is base64"),
-        ("whsec_" + base64.b64encode(b"short").decode(), "a secret has 24 to 64 bytes"),
-        ("whsec_" + base64.b64encode(b"l" * 65).decode(), "a secret has 24 to 64 bytes"),
-        (f"{SECRET},", "a secret begins with whsec_"),
-        (f"{SECRET},{OTHER},{SECRET}", "give one secret, or two while one takes over from the other"),
+        ("hush", "a secret must begin with whsec_"),
+        ("whsec_!!!", "a secret must be base64 after whsec_"),
+        ("whsec_" + base64.b64encode(b"short").decode(), "a secret must have 24 to 64 bytes"),
+        ("whsec_" + base64.b64encode(b"l" * 65).decode(), "a secret must have 24 to 64 bytes"),
+        (f"{SECRET},", "a secret must begin with whsec_"),
+        (f"{SECRET},{OTHER},{SECRET}", "must be one secret, or two during a rotation"),
     ],
 )
 def test_a_wrong_secret_names_the_setting_and_is_not_shown(value: str, reason: str) -> None:
