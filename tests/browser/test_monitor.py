@@ -51,7 +51,7 @@ async def test_filters_narrow_the_table_and_stand_in_the_address(service: Client
     assert monitor.page.url.endswith("/monitor?status=SUCCESS%2CFAILURE&operation=sepia")
     await monitor.page.get_by_label("Time").select_option("custom")
     await monitor.page.get_by_label("To", exact=True).fill("2020-01-01T00:00:00")
-    await expect(monitor.page.get_by_role("heading", name="No task is like that")).to_be_visible()
+    await expect(monitor.page.get_by_role("heading", name="No tasks match")).to_be_visible()
     await monitor.button("Show all tasks").click()
     await expect(monitor.rows).to_have_count(3)
     await monitor.page.get_by_label("Time").select_option("Last 15 minutes")
@@ -135,13 +135,13 @@ async def test_all_failed_of_a_filter_are_retried_once_that_is_confirmed(
         await expect(monitor.status(task_id)).to_have_text("Done")
     assert (await service.get(f"/task-status/{broken[3]}")).json()["status"] == "FAILURE"
     await monitor.button("Retry all failed").click()
-    await monitor.said("No failed task is among them.")
+    await monitor.said("There are no failed tasks among them.")
 
 
 async def test_the_queue_is_paused_and_resumed(service: Client, monitor: Monitor) -> None:
     await monitor.open()
     await monitor.button("Pause the queue").click()
-    assert "begin nothing new" in await monitor.confirm("Pause")
+    assert "start no others" in await monitor.confirm("Pause")
     await expect(monitor.page.get_by_text("The queue is paused since")).to_be_visible()
     task_id = await service.upload()
     await expect(monitor.status(task_id)).to_have_text("Waiting")
@@ -158,7 +158,7 @@ async def test_a_tasks_page_tells_all_there_is_to_know(service: Client, monitor:
     await monitor.open()
     await monitor.page.get_by_label("Find a task by its full id").fill(task_id[:8])
     await monitor.page.keyboard.press("Enter")
-    await expect(monitor.page.get_by_role("alert").filter(has_text="Give all 36 characters")).to_be_visible()
+    await expect(monitor.page.get_by_role("alert").filter(has_text="Enter all 36 characters")).to_be_visible()
     await monitor.page.get_by_label("Find a task by its full id").fill(f"http://localhost/tasks/{task_id}")
     await monitor.page.keyboard.press("Enter")
     drawer = monitor.drawer
@@ -234,7 +234,7 @@ async def test_charts_are_drawn_and_told_in_words_and_numbers(service: Client, m
     await expect(summary).to_have_text(
         re.compile(r"Failure rate, last hour\. failed: last 25 %, highest 25 % at \d\d:\d\d\.")
     )
-    await monitor.page.get_by_text("The same as a table").click()
+    await monitor.page.get_by_text("Show as a table").click()
     table = monitor.page.get_by_role("region", name="History as a table")
     await expect(table.get_by_role("row")).to_have_count(61)
     await expect(table.get_by_role("columnheader", name="Running time, p99")).to_be_attached()

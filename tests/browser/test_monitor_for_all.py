@@ -89,7 +89,7 @@ async def test_with_keys_an_admin_signs_in_and_out(browser: Browser, redis: ArqR
         )
         await page.get_by_label("Key", exact=True).fill("bob")
         await page.get_by_label("Key", exact=True).press("Enter")
-        await expect(page.get_by_role("heading", name="No task is like that")).to_be_visible()
+        await expect(page.get_by_role("heading", name="No tasks match")).to_be_visible()
         await monitor.button("Show all tasks").click()
         await monitor.button("Cancel hers.jpg").click()  # with the session's token
         await expect(monitor.status(task_id)).to_have_text("Revoked")
@@ -200,7 +200,7 @@ async def test_axe_finds_nothing(
     await redis.zadd("workers", {"host:1": 1e12})
     await expect(monitor.status(broken)).to_have_text("Failed")
     await expect(page.locator(".worker[data-gone]")).to_be_visible()
-    await page.get_by_text("The same as a table").click()
+    await page.get_by_text("Show as a table").click()
     assert await violations(page) == []
     await page.goto(f"/monitor#task-{broken}")
     await expect(monitor.drawer.get_by_text("Timeline")).to_be_visible()

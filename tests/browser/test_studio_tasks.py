@@ -28,7 +28,7 @@ def odd_file(tmp_path: Path) -> Path:
 
 async def test_a_failed_task_says_why_and_can_be_tried_again(service: Client, studio: Studio) -> None:
     await studio.take(CAT)
-    await studio.page.get_by_text("More about the file").click()
+    await studio.page.get_by_text("More options").click()
     await studio.page.get_by_label("Max bytes", exact=True).fill("10")
     await studio.develop.click()
     banner = studio.page.get_by_role("alert")
@@ -117,7 +117,7 @@ async def test_the_history_survives_a_reload(service: Client, studio: Studio, wa
     await expect(entry).to_contain_text("expired")
     await expect(entry).to_be_disabled()
     await studio.page.get_by_role("button", name="Clear").click()
-    await expect(studio.page.get_by_text("What you develop is listed here")).to_be_visible()
+    await expect(studio.page.get_by_text("Your tasks are listed here")).to_be_visible()
     await studio.open()
     await expect(entry).to_have_count(0)
 

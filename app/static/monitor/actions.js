@@ -1,4 +1,4 @@
-/* What can be done to tasks and to the queue. Each tells how it went, and resolves to whether it went well. */
+/* The actions on tasks and on the queue. Each shows its outcome and resolves to whether it succeeded. */
 
 import { request } from "../shared/api.js";
 import { count } from "../shared/format.js";
@@ -39,9 +39,9 @@ export const sendAgain = (task) => done(`/tasks/${task.task_id}/webhook`, "POST"
 
 export const pause = () => done("/queue/pause", "POST", "The queue is paused.");
 
-export const resume = () => done("/queue/resume", "POST", "The queue goes on.");
+export const resume = () => done("/queue/resume", "POST", "The queue is resumed.");
 
-/** Queue all failed tasks of a filter again, page by page; `filter` is the query that lists them. */
+/** Retry all failed tasks of a filter, page by page; `filter` is the query that lists them. */
 export async function retryAll(filter) {
   const query = new URLSearchParams({ ...Object.fromEntries(filter), status: "FAILURE" });
   let found;
@@ -50,9 +50,9 @@ export async function retryAll(filter) {
   } catch (error) {
     return notify(sentence(error.message), { bad: true });
   }
-  if (!found.count) return notify("No failed task is among them.");
+  if (!found.count) return notify("There are no failed tasks among them.");
   const many = `${found.isAll ? "" : "more than "}${count(found.count)} failed ${found.count === 1 ? "task" : "tasks"}`;
-  if (!(await ask(`Retry ${many}?`, "All failed tasks of the filter are queued again, those that others see too.", "Retry all")))
+  if (!(await ask(`Retry ${many}?`, "All failed tasks of the filter are queued again, including those of other owners.", "Retry all")))
     return undefined;
   return retryPages(`/tasks/retry?${new URLSearchParams({ ...Object.fromEntries(query), limit: "200" })}`);
 }

@@ -1,4 +1,4 @@
-/* One chart: a uPlot with our colours, a legend that says what is under the pointer, and words for those who do not see it. */
+/* A chart: uPlot with the theme's colors, a legend with the values under the pointer, and a text for screen readers. */
 
 import { byId, h } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
@@ -7,7 +7,7 @@ import { percent, rate } from "./figures.js";
 const HEIGHT_PX = 132;
 const FONT = "11px ui-sans-serif, system-ui, sans-serif";
 
-/** The library, fetched when the first chart is drawn: it is half of what the page weighs. */
+/** Load the library with the first chart, because it is half of the page's size. */
 let library = null;
 export function loadLibrary() {
   library ??= new Promise((resolve, reject) => {
@@ -19,8 +19,8 @@ export function loadLibrary() {
   return library;
 }
 
-/** A colour of base.css as it is now: canvases know neither variables nor light-dark(). */
-function colour(name) {
+/** Return the current value of a color of base.css, because a canvas supports neither variables nor light-dark(). */
+function color(name) {
   const probe = h("i", {});
   probe.style.color = `var(--${name})`;
   document.body.append(probe);
@@ -30,7 +30,7 @@ function colour(name) {
 }
 
 export class Plot {
-  /** `lines` are {name, colour, dash}; `format` writes a value. */
+  /** `lines` are {name, style}; `format` formats a value. */
   constructor({ title, lines, format }) {
     this.title = title;
     this.lines = lines;
@@ -51,7 +51,7 @@ export class Plot {
     this.data = null;
   }
 
-  /** Show points: `times` in Unix seconds, and for each line its values, null where there is none. */
+  /** Show points: `times` in Unix seconds, and the values of each line, null for none. */
   async show(times, series, over) {
     this.data = [times, ...series];
     this.summary.textContent = this.words(over);
@@ -67,13 +67,13 @@ export class Plot {
     new ResizeObserver(() => this.plot.setSize({ width: this.place.clientWidth, height: HEIGHT_PX })).observe(this.place);
   }
 
-  /** Take the colours of the theme that has just been chosen. */
+  /** Redraw in the colors of the new theme. */
   restyle() {
     this.plot?.redraw();
   }
 
   options(uPlot) {
-    const axis = { stroke: () => colour("ink-soft"), font: FONT, grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
+    const axis = { stroke: () => color("ink-soft"), font: FONT, grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false } };
     return {
       width: this.place.clientWidth,
       height: HEIGHT_PX,
@@ -99,7 +99,7 @@ export class Plot {
       series: [
         {},
         ...this.lines.map((line) => ({
-          stroke: () => colour(line.style === "first" ? "ink-soft" : "accent"),
+          stroke: () => color(line.style === "first" ? "ink-soft" : "accent"),
           width: 1.5,
           dash: line.style === "third" ? [4, 4] : undefined,
           points: { show: (plot, i) => isSparse(plot.data[i]), size: 5 },
@@ -109,7 +109,7 @@ export class Plot {
     };
   }
 
-  /** Write into the legend what is at one point; without one, the last that is known. */
+  /** Show the values of a point in the legend; without an index, the last known values. */
   tell(index) {
     this.values.forEach((place, i) => {
       const values = this.data?.[i + 1] ?? [];
@@ -132,10 +132,10 @@ export class Plot {
   }
 }
 
-/** Whether a line has points with nothing beside them, which a line alone does not show. */
+/** Whether a line has so few points that they must be drawn as dots. */
 const isSparse = (values) => values.filter((value) => value !== null).length < 20;
 
-/* The charts of the last hour or day, and the same numbers as a table. */
+/* The charts of the last hour or day, and the same values as a table. */
 
 const QUANTILES = [
   ["p50", "first"],
@@ -170,7 +170,7 @@ const CHARTS = [
 const plots = CHARTS.map((chart) => new Plot(chart));
 let shown = null;
 
-/** Build the charts' places, and follow the theme. */
+/** Create the elements of the charts, and redraw them when the theme changes. */
 export function buildCharts(onRange) {
   byId("charts").replaceChildren(...plots.map((plot) => plot.element));
   const restyle = () => {
@@ -191,7 +191,7 @@ export function buildCharts(onRange) {
   byId("numbers").addEventListener("toggle", () => shown && showTable(shown));
 }
 
-/** Show the points of `/stats`; the last one, which goes on, has the queue as it is now. */
+/** Show the points of `/stats`; the last one gets the current state of the queue. */
 export async function showCharts(stats) {
   const points = stats.points.map((point, i) =>
     i < stats.points.length - 1 ? point : { ...point, queue: { ...stats.now, oldest_waiting_s: stats.now.oldest_waiting_s ?? 0 } },

@@ -1,11 +1,11 @@
-/* The stream of all tasks' events, and how the connection is. */
+/* The event stream of all tasks, and the state of the connection. */
 
 import { listen } from "../shared/api.js";
 import { announce, byId } from "../shared/dom.js";
 
 const WORDS = { connecting: "Connecting", open: "Live", closed: "Reconnecting" };
 
-/** Hand on events for ever; comes back by itself after an outage, and tells `onBack` that it was away. */
+/** Pass on events; reconnect after an outage and then call `onBack`. */
 export class Feed {
   constructor(onEvent, onBack, onRefused) {
     this.onEvent = onEvent;

@@ -1,4 +1,4 @@
-/* How the queue is at this moment, in large type. */
+/* The current figures of the queue, in large type. */
 
 import { byId, h, icon } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
@@ -32,7 +32,7 @@ function put(key, value, note, isBad = false) {
   part.value.parentElement.toggleAttribute("data-bad", isBad);
 }
 
-/** Show the statistics of `/stats`, and of how many slots there are. */
+/** Show the statistics of `/stats` and the number of slots. */
 export function showFigures({ now, total, range, points, step_s: step }, slots) {
   if (!parts.size) build();
   const over = range === "day" ? "last day" : "last hour";
@@ -52,7 +52,7 @@ export function showFigures({ now, total, range, points, step_s: step }, slots) 
 
 const quantiles = (found) => (found ? `p50 ${duration(found.p50)}, p99 ${duration(found.p99)}` : "none ended");
 
-/** Tasks a second in the last two points: the one that goes on may have just begun. */
+/** Tasks per second in the last two points, because the last one may have just started. */
 function lately(points, step) {
   const [before, last] = points.slice(-2);
   const ended = Object.values(before.ended)
@@ -61,7 +61,7 @@ function lately(points, step) {
   return ended / (step + Math.max(1, (Date.now() - Date.parse(last.at)) / 1000));
 }
 
-/** Tasks in a second, or in a minute where they are few. */
+/** Format a rate as tasks per second, or per minute if there are few. */
 export function rate(perSecond) {
   return perSecond >= 1 || perSecond === 0 ? `${+perSecond.toPrecision(3)}/s` : `${+(perSecond * 60).toPrecision(2)}/min`;
 }
@@ -70,11 +70,11 @@ export function percent(share) {
   return `${+(share * 100).toPrecision(share < 0.1 ? 2 : 3)} %`;
 }
 
-/* Pausing the queue and letting it go on. */
+/* Pause and resume the queue. */
 
 let shown;
 
-/** Show whether the queue is paused, with a button for the other way unless `isReadOnly`; `onChange` follows a change. */
+/** Show whether the queue is paused, with a button to change it unless `isReadOnly`; `onChange` is called after a change. */
 export function showQueue({ paused_at: pausedAt }, isReadOnly, onChange) {
   const key = `${pausedAt} ${isReadOnly}`;
   if (shown === key) return;
@@ -91,7 +91,7 @@ export function showQueue({ paused_at: pausedAt }, isReadOnly, onChange) {
   byId("paused").replaceChildren(
     ...(pausedAt
       ? [
-          h("p", {}, h("b", {}, `The queue is paused since ${clock(pausedAt)}. `), "Running tasks go on; uploads are accepted and wait."),
+          h("p", {}, h("b", {}, `The queue is paused since ${clock(pausedAt)}. `), "Running tasks continue; new uploads wait."),
           ...(isReadOnly ? [] : [button("resume", "Resume the queue", "play", resume)]),
         ]
       : []),
@@ -103,7 +103,7 @@ export function showQueue({ paused_at: pausedAt }, isReadOnly, onChange) {
 async function sureToPause() {
   const isSure = await ask(
     "Pause the queue?",
-    "Workers finish what they run and begin nothing new. Tasks that wait longer than they may still fail.",
+    "Workers finish their running tasks and start no others. Tasks that wait too long still fail.",
     "Pause",
   );
   return isSure && pause();

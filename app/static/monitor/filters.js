@@ -1,4 +1,4 @@
-/* Which tasks are listed; kept in the page's address, so that it can be passed on. */
+/* The filter of the list, which is part of the page's URL so that it can be shared. */
 
 import { request } from "../shared/api.js";
 import { byId, h, icon } from "../shared/dom.js";
@@ -59,7 +59,7 @@ export class Filters {
     this.form.append(button);
   }
 
-  /** Offer the names of keys, where there are any. */
+  /** Offer the names of API keys, if there are any. */
   offerKeys() {
     this.form.owner.parentElement.hidden = false;
   }
@@ -104,7 +104,7 @@ export class Filters {
     };
   }
 
-  /** The query of `GET /tasks`, at this moment. */
+  /** Return the query of `GET /tasks` for the current time. */
   query() {
     const { time, ...given } = this.given();
     const at = (local) => local && new Date(local).toISOString();
@@ -136,7 +136,7 @@ function field(label, control) {
 
 const ID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/i;
 
-/** Build the search; a whole address with an id in it finds its task too. */
+/** Build the search field, which also accepts a URL with a task id. */
 export function buildSearch() {
   const input = h("input", {
     class: "input",
@@ -157,13 +157,13 @@ export function buildSearch() {
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
     const found = input.value.match(ID);
-    error.textContent = found || !input.value.trim() ? "" : "Give all 36 characters of an id; beginnings are not enough.";
+    error.textContent = found || !input.value.trim() ? "" : "Enter all 36 characters of the id.";
     input.setAttribute("aria-invalid", String(Boolean(error.textContent)));
     if (found) location.hash = `task-${found[0].toLowerCase()}`;
   });
 }
 
-/* Where the reader is: rows must not move under eyes, a pointer or the keyboard's focus. */
+/* The reader's place: rows must not move while they are read, under the pointer or with the focus. */
 
 const MASTHEAD_PX = 56;
 
@@ -176,7 +176,7 @@ export class Place {
     addEventListener("scroll", onLeft, { passive: true });
   }
 
-  /** Whether the reader is among the rows, so that none may be put above. */
+  /** Whether the reader is among the rows, so that no rows may be added above. */
   isHeld() {
     const { body } = this;
     if (!body.childElementCount) return false;

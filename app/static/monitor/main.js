@@ -1,4 +1,4 @@
-/* The monitor, put together: who may look, what is asked for how often, and who hears of it. */
+/* The entry point of the monitor: session, polling, events and the parts of the page. */
 
 import { apiKey, Problem, request } from "../shared/api.js";
 import { byId, h, icon } from "../shared/dom.js";
@@ -81,7 +81,7 @@ class Monitor {
     return this.guarded(this.table.reset());
   }
 
-  /** Ask how the queue and the workers are. */
+  /** Load the state of the queue and of the workers. */
   look() {
     clearTimeout(this.soon);
     this.soon = null;
@@ -119,14 +119,14 @@ async function whoseSession() {
   } catch {
     byId("trouble").hidden = false;
     byId("trouble").replaceChildren(
-      h("div", { class: "panel" }, nothing("cut", "The service does not answer", "The page tries again by itself.")),
+      h("div", { class: "panel" }, nothing("cut", "The service does not answer", "The page tries again automatically.")),
     );
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     return whoseSession();
   }
 }
 
-apiKey.ignore(); // the monitor has a session of its own
+apiKey.ignore(); // the monitor uses a session instead of a key
 
 let monitor = null;
 
@@ -145,7 +145,7 @@ async function run() {
   monitor.start();
 }
 
-/** Begin anew when the session is over. */
+/** Start again when the session has ended. */
 function again() {
   if (!monitor?.isOn) return;
   monitor.stop();

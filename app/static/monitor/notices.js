@@ -1,10 +1,10 @@
-/* What the page says of itself: short notices that go by themselves, questions, and states of nothing. */
+/* Notices that disappear, confirmation dialogs, and empty states. */
 
 import { announce, byId, h, icon } from "../shared/dom.js";
 
 const SHOWN_MS = 6000;
 
-/** Say that something was done, or why it was not. */
+/** Show a short notice of success or failure. */
 export function notify(text, { bad = false } = {}) {
   const toast = h(
     "div",
@@ -18,7 +18,7 @@ export function notify(text, { bad = false } = {}) {
   while (byId("toasts").childElementCount > 3) byId("toasts").firstElementChild.remove();
 }
 
-/** Ask before something that cannot be taken back; resolves to whether to do it. */
+/** Ask for confirmation; resolves to whether the user agrees. */
 export function ask(title, text, verb, { danger = false } = {}) {
   const dialog = byId("question");
   const go = h("button", { class: danger ? "button danger" : "button primary", value: "yes" }, verb);
@@ -36,7 +36,7 @@ export function ask(title, text, verb, { danger = false } = {}) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
-/** An empty state: what is not there, and what would make it be. */
+/** An empty state: what is missing, and how to get it. */
 export function nothing(symbol, title, text, ...more) {
   const picture = icon(symbol);
   return h("div", { class: "empty" }, picture, h("h3", {}, title), h("p", {}, text), ...more);

@@ -1,4 +1,4 @@
-/* What a task's record says, in parts. */
+/* The sections of a task's record. */
 
 import { copyText, h, icon } from "../shared/dom.js";
 import { bytes, clock, count, duration, exactClock } from "../shared/format.js";
@@ -10,13 +10,13 @@ export function section(title, ...children) {
   return h("section", { class: "part" }, h("h3", {}, title), ...children);
 }
 
-/** Why it failed. */
+/** The reason for a failure. */
 export function failure(task) {
   if (task.status !== "FAILURE") return null;
   return h(
     "div",
     { class: "notice bad" },
-    h("p", {}, h("b", {}, task.error ?? "No reason is known.")),
+    h("p", {}, h("b", {}, task.error ?? "The reason is unknown.")),
     task.error_code && h("p", { class: "small mono" }, task.error_code),
   );
 }
@@ -69,7 +69,7 @@ export function record(task) {
   const entries = [
     ["Picture", picture || "not known yet"],
     file.url && ["Fetched from", h("span", { class: "mono small" }, file.url)],
-    ["Asked for", plans(task)],
+    ["Requested", plans(task)],
     ["Created", time(task.created_at)],
     task.queued_at !== task.created_at && ["Queued again", time(task.queued_at)],
     ["Begun", task.started_at ? time(task.started_at) : "–"],
@@ -127,7 +127,7 @@ function step({ operation, ...parameters }) {
   return h("li", {}, words(operation), " ", given(parameters));
 }
 
-/** Parameters in one line; those that are not set are left out. */
+/** Parameters in one line, without those that are not set. */
 function given(parameters) {
   const known = Object.entries(parameters).filter(([, value]) => value !== null && value !== false);
   return h(
@@ -137,7 +137,7 @@ function given(parameters) {
   );
 }
 
-/** The webhook and every attempt to deliver it. */
+/** The webhook and its delivery attempts. */
 export function deliveries(task) {
   if (!task.webhook) return null;
   const { url, state, attempts = [], next_attempt_at: next } = task.webhook;
@@ -175,9 +175,9 @@ export function deliveries(task) {
   );
 }
 
-/* What has happened to a task, in its order. */
+/* The events of a task in order. */
 
-/** Show the events of the log; where they have left it, what the record itself says. */
+/** Show the events of the timeline, or the times of the record if the events are no longer stored. */
 export function timeline(task, events) {
   const told = events.length ? events : remembered(task);
   return section(

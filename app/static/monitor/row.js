@@ -1,4 +1,4 @@
-/* One task in the table. A row changes in place: only what differs is written. */
+/* A row of the table, which is updated in place. */
 
 import { h, icon } from "../shared/dom.js";
 import { bytes, clock, duration } from "../shared/format.js";
@@ -8,19 +8,19 @@ const SHOWN_FORMATS = new Set(["jpeg", "png", "webp", "avif", "gif"]);
 const THUMBNAIL_MAX_BYTES = 200_000;
 const ENDS = new Set(["SUCCESS", "FAILURE", "REVOKED"]);
 
-/** The result to show small, if there is one that is small enough to be fetched for that. */
+/** The result for the thumbnail, if there is one that is small enough to load. */
 export function thumbnail(outputs) {
   return outputs.find((output) => SHOWN_FORMATS.has(output.format) && output.bytes <= THUMBNAIL_MAX_BYTES);
 }
 
-/** All operations that were asked for, of whichever variant. */
+/** The operations of all variants. */
 export function operations(record) {
   const plans = record.variants ? Object.values(record.variants) : [record];
   return [...new Set(plans.flatMap((plan) => plan.operations.map((step) => step.operation)))];
 }
 
 export class Row {
-  /** `actions` are the functions that a row may offer; none where nothing may be changed. */
+  /** `actions` are the actions that a row offers; none in a read-only session. */
   constructor(record, actions) {
     this.actions = actions;
     this.id = record.task_id;
@@ -50,7 +50,7 @@ export class Row {
     this.show(record);
   }
 
-  /** Take what an event says of the task; returns whether its record is to be asked for again. */
+  /** Update the row from an event; returns whether the record must be loaded again. */
   hear({ name, data }) {
     if (data.status && data.status !== this.record.status) {
       this.record = {

@@ -1,13 +1,13 @@
-/* Whose session it is: signing in with an admin key, and out again. */
+/* Sessions: sign in with an admin key, and sign out. */
 
 import { request } from "../shared/api.js";
 import { byId, h } from "../shared/dom.js";
 import { notify } from "./notices.js";
 
-/** Who is signed in: {needs_key, signed_in, name, read_only}. */
+/** The session: {needs_key, signed_in, name, read_only}. */
 export const session = () => request("/session");
 
-/** Ask for a key until one is taken; resolves to the session. */
+/** Ask for a key until it is accepted; resolves to the session. */
 export function signIn() {
   const input = h("input", {
     class: "input mono",
@@ -27,7 +27,7 @@ export function signIn() {
     h(
       "p",
       { class: "soft" },
-      "The monitor shows everybody's tasks: it takes a key with the admin right. The key is sent once, and not kept in this browser.",
+      "The monitor shows the tasks of all owners and requires a key with the admin right. The key is sent once and not stored in this browser.",
     ),
     h(
       "div",
@@ -46,7 +46,7 @@ export function signIn() {
   return new Promise((resolve) =>
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      if (!input.value.trim()) return refuse("Give a key.");
+      if (!input.value.trim()) return refuse("Enter a key.");
       go.disabled = true;
       try {
         const found = await request("/session", {
@@ -72,7 +72,7 @@ export function signIn() {
   }
 }
 
-/** Show who is signed in, with a way out; `onOut` is called when it was taken. */
+/** Show who is signed in, with a button to sign out; `onOut` is called after that. */
 export function showSession({ name }, onOut) {
   byId("session").replaceChildren(
     ...(name

@@ -1,4 +1,4 @@
-/* A task's page: a drawer over the table, with an address of its own, `#task-<id>`. */
+/* A task's details in a drawer over the table, with the URL fragment `#task-<id>`. */
 
 import { Problem, request } from "../shared/api.js";
 import { announce, byId, h, icon } from "../shared/dom.js";
@@ -22,7 +22,7 @@ export class TaskPage {
     addEventListener("hashchange", () => this.follow());
   }
 
-  /** Open the task that the address names, or close. */
+  /** Open the task of the URL fragment, or close the drawer. */
   follow() {
     const id = location.hash.match(/^#task-([0-9a-f-]{36})$/)?.[1] ?? null;
     if (id === this.id) return;
@@ -39,7 +39,7 @@ export class TaskPage {
     if (location.hash.startsWith("#task-")) history.pushState(null, "", location.pathname + location.search);
   }
 
-  /** Take an event of the feed. */
+  /** Handle an event of the feed. */
   hear(event) {
     if (event.data.task_id === this.id) this.lookSoon();
   }
@@ -95,7 +95,7 @@ export class TaskPage {
         nothing(
           "cut",
           gone ? "There is no such task" : "The task cannot be shown",
-          gone ? "The id is wrong, or the task was removed after its time." : error.message,
+          gone ? "The id is wrong, or the task has expired." : error.message,
           gone ? null : h("button", { class: "button", type: "button", onclick: () => this.look() }, "Try again"),
         ),
       ),

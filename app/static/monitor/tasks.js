@@ -1,7 +1,8 @@
-/* The table of tasks: follows the feed, and keeps the reader's place.
+/*
+ * The table of tasks: follows the event feed and keeps the reader's place.
  *
- * Events change rows at once, on the next frame. What they do not say (new tasks, results) comes with the newest page,
- * asked for once a second at most however many events there are; so rows are right within a second of the last one.
+ * Events change rows on the next frame. New tasks and results, which events do not contain, come with the newest page,
+ * which is loaded at most once a second; so rows are correct within a second of the last event.
  */
 
 import { request } from "../shared/api.js";
@@ -37,7 +38,7 @@ export class TaskTable {
     byId("more").addEventListener("click", () => this.more());
   }
 
-  /** Take an event of the feed. */
+  /** Handle an event of the feed. */
   hear(event) {
     const row = this.rows.get(event.data.task_id);
     if (row) {
@@ -60,7 +61,7 @@ export class TaskTable {
     if (!this.isLooking) this.timer ??= setTimeout(() => this.look(), INTERVAL_MS);
   }
 
-  /** Ask for the newest page, and for the rows further down that have changed. */
+  /** Load the newest page, and changed rows further down. */
   async look() {
     clearTimeout(this.timer);
     this.timer = null;
@@ -98,7 +99,7 @@ export class TaskTable {
     );
   }
 
-  /** Begin anew, for another filter. */
+  /** Start again with a new filter. */
   async reset() {
     this.generation += 1;
     const { generation } = this;
@@ -124,7 +125,7 @@ export class TaskTable {
     if (!unknown.length) return;
     if (this.place.isHeld()) this.count(unknown);
     else if (unknown.length === tasks.length)
-      this.replace({ tasks, next }); // there are more between these and ours
+      this.replace({ tasks, next }); // there are more tasks between these and the known ones
     else this.prepend(unknown);
   }
 
@@ -166,7 +167,7 @@ export class TaskTable {
     this.showState();
   }
 
-  /** Say how many have come that are not shown, for the reader is elsewhere. */
+  /** Show the number of new tasks that are not inserted because the reader is among the rows. */
   count(records) {
     for (const { task_id: id } of records) if (this.fresh.size <= MOST_COUNTED) this.fresh.add(id);
     const most = this.fresh.size > MOST_COUNTED;
@@ -186,7 +187,7 @@ export class TaskTable {
     await this.reset().catch((error) => this.onError?.(error));
   }
 
-  /** Show the page after the last row, also when rows were cut off there. */
+  /** Load the page after the last row, also if rows were removed there. */
   async more() {
     const { generation } = this;
     const last = [...this.rows.values()].at(-1);
@@ -217,13 +218,13 @@ export class TaskTable {
         ? nothing(
             "picture",
             "No tasks yet",
-            "Develop a picture in the studio, or send one by curl; it shows here at once.",
+            "Process a picture in the studio or with curl, and it appears here.",
             h("a", { class: "button primary", href: "/" }, "Open the studio"),
           )
         : nothing(
             "search",
-            "No task is like that",
-            "Another status, operation or time may find some.",
+            "No tasks match",
+            "Try another status, operation or time.",
             h("button", { class: "button", type: "button", onclick: () => this.filters.clear() }, "Show all tasks"),
           ),
     );

@@ -1,10 +1,10 @@
-/* Who works on what, and who died without a word. */
+/* The workers and their running tasks, and workers that died. */
 
 import { byId, h } from "../shared/dom.js";
 import { ago, bytes, count, duration } from "../shared/format.js";
 import { nothing } from "./notices.js";
 
-/** Show the workers of `/workers`; returns how many slots the living ones have. */
+/** Show the workers of `/workers`; returns the number of slots of those alive. */
 export function showWorkers(workers) {
   const alive = workers.filter((worker) => !worker.gone);
   const gone = workers.length - alive.length;
@@ -14,7 +14,7 @@ export function showWorkers(workers) {
   place.replaceChildren(...workers.map(card));
   if (!workers.length)
     place.append(
-      h("li", { class: "nobody" }, nothing("worker", "No worker has reported itself", "Tasks wait until one is started: python -m worker")),
+      h("li", { class: "nobody" }, nothing("worker", "No workers are running", "Tasks wait until one is started: python -m worker")),
     );
   if (focused) place.querySelector(`a[href="${focused}"]`)?.focus();
   place.setAttribute("aria-busy", "false");
@@ -30,9 +30,9 @@ function card(worker) {
       { class: "who" },
       h("h3", { class: "mono" }, worker.name),
       h("p", { class: "badge", "data-status": worker.gone ? "FAILURE" : "SUCCESS" }, worker.gone ? "Gone" : "Alive"),
-      h("p", { class: "soft small" }, `${worker.gone ? "last heard of" : "heard of"} ${ago(worker.last_beat_at)}`),
+      h("p", { class: "soft small" }, `${worker.gone ? "last seen" : "seen"} ${ago(worker.last_beat_at)}`),
     ),
-    worker.slots === null ? h("p", { class: "soft small" }, "Nothing more is known of it.") : facts(worker),
+    worker.slots === null ? h("p", { class: "soft small" }, "No more details are known.") : facts(worker),
   );
 }
 

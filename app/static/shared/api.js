@@ -1,19 +1,19 @@
-/* The service as its pages talk to it: requests, uploads with progress, and server-sent events. */
+/* The client of the API: requests, uploads with progress, and server-sent events. */
 
 const KEY = "darkroom-key";
 
-/** The API key of this tab, if the service asks for one. */
+/** The API key of this tab, if the service requires one. */
 export const apiKey = {
   get: () => sessionStorage.getItem(KEY),
   set: (key) => sessionStorage.setItem(KEY, key),
   forget: () => sessionStorage.removeItem(KEY),
-  /** Use the session that somebody has signed in to instead, on this page. */
+  /** Use the session of the monitor instead of a key on this page. */
   ignore: () => (isIgnored = true),
 };
 
 let isIgnored = false;
 
-/** What the service refused: `status`, a sentence (`message`) and, by field, what is wrong (`fields`). */
+/** An error response: `status`, `message` and, by field, the problems (`fields`). */
 export class Problem extends Error {
   constructor(status, body) {
     super(body?.detail ?? `the service answered ${status}`);
@@ -22,7 +22,7 @@ export class Problem extends Error {
   }
 }
 
-/** No answer at all. */
+/** There was no response. */
 export class Unreachable extends Error {
   constructor() {
     super("the service does not answer; is it running?");
@@ -47,18 +47,18 @@ async function send(path, options = {}) {
   return answer;
 }
 
-/** Ask for JSON; throws `Problem` or `Unreachable`. */
+/** Request JSON; throws `Problem` or `Unreachable`. */
 export async function request(path, options) {
   const answer = await send(path, options);
   return answer.status === 204 ? null : answer.json();
 }
 
-/** Fetch a file's bytes. */
+/** Load the bytes of a file. */
 export async function file(path) {
   return (await send(path)).blob();
 }
 
-/** POST a form; `onProgress` hears the share that has been sent, from 0 to 1. */
+/** POST a form; `onProgress` is called with the sent fraction, 0 to 1. */
 export function upload(path, form, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
@@ -77,8 +77,8 @@ export function upload(path, form, onProgress, signal) {
 const PAUSES_S = [0.5, 1, 2, 5, 10];
 
 /**
- * Listen to server-sent events until `signal` aborts, or the server says that there is no more to hear.
- * By fetch and not by EventSource, which cannot send a key. Comes back by itself after an outage, from where it was;
+ * Listen to server-sent events until `signal` aborts or the server ends the stream (204).
+ * It uses fetch, because EventSource cannot send a key. It reconnects after an outage with Last-Event-ID;
  * `onState` is called with "open" and "closed".
  * @param {string} path
  * @param {(event: any) => void} onEvent

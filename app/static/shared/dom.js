@@ -1,4 +1,4 @@
-/* Building and finding elements. */
+/* Create and find elements. */
 
 /**
  * Create an element. Attributes that begin with `on` are listeners, false leaves one out.
@@ -40,7 +40,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Copy a text, also where the browser has no clipboard API: it needs https or localhost. */
+/** Copy text to the clipboard, also without the clipboard API, which needs HTTPS or localhost. */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -54,7 +54,7 @@ export async function copyText(text) {
   }
 }
 
-/** Say something to people who do not see the page change; there is one `aria-live` element on each page. */
+/** Announce a change to screen readers in the `aria-live` element of the page. */
 export function announce(text) {
   byId("live").textContent = text;
 }

@@ -1,4 +1,4 @@
-/* Numbers and times as people read them. */
+/* Format numbers and times. */
 
 const UNITS = ["B", "KB", "MB", "GB"];
 
@@ -34,12 +34,12 @@ export function count(number) {
   return number.toLocaleString("en-US");
 }
 
-/* Times as the monitor writes them. */
+/* Formats of times in the monitor. */
 
 /** @type {Intl.DateTimeFormatOptions} */
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
 
-/** The time of day, with the day where that is not today's. */
+/** The time of day, with the date unless it is today. */
 export function clock(time, { seconds = true } = {}) {
   const at = new Date(time);
   const text = at.toLocaleTimeString("en-GB", seconds ? CLOCK : { ...CLOCK, second: undefined });
@@ -48,7 +48,7 @@ export function clock(time, { seconds = true } = {}) {
     : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${text}`;
 }
 
-/** The time of day to the millisecond, for what follows within one. */
+/** The time of day with milliseconds. */
 export function exactClock(time) {
   return `${clock(time)}.${String(new Date(time).getMilliseconds()).padStart(3, "0")}`;
 }

@@ -1,8 +1,8 @@
-/* Sliders: where a number lies on its slider, and back. */
+/* Convert between a number and the position of its slider. */
 
 const POSITIONS = 1000;
 
-/** A range wider than this says little when all its values get the same room. */
+/** Ratio of a range above which a linear slider is not useful. */
 const WIDE = 1000;
 
 /** The smallest step that shows, for a range and a value: 0.01 in 0 to 1, 0.05 near 1 in 0 to 10, 1 in hundreds. */
@@ -12,14 +12,14 @@ function stepAt(schema, range, value) {
   return Math.abs(value) < 10 ? 0.05 : 0.5;
 }
 
-/** Values where most wishes lie get most of the slider: cubic, where the default is at its low end or the range is wide. */
+/** Common values get most of the slider: a cubic scale if the default is at the low end or the range is wide. */
 function isSkewed(schema, min, range) {
   if (min < 0 || range <= 4) return false;
   if (schema.default === undefined) return range > WIDE || schema.type === "number";
   return (schema.default - min) / range < 0.2;
 }
 
-/** Return how a slider of this schema counts, or null when it has no two ends. */
+/** Return the scale of a slider for this schema, or null if it has no minimum or maximum. */
 export function scaleOf(schema) {
   const min = schema.minimum ?? schema.exclusiveMinimum;
   const max = schema.maximum ?? schema.exclusiveMaximum;
@@ -39,7 +39,7 @@ export function scaleOf(schema) {
   };
 }
 
-/** By how much the arrow keys change a number field. */
+/** The step of the arrow keys in a number field. */
 export function keyStep(schema) {
   const range = (schema.maximum ?? schema.exclusiveMaximum ?? Infinity) - (schema.minimum ?? schema.exclusiveMinimum ?? 0);
   return schema.type === "integer" ? 1 : stepAt(schema, range, 1);

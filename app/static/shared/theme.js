@@ -1,4 +1,4 @@
-/* Light, dark, or as the system has it; remembered in this browser. */
+/* The theme: light, dark, or that of the system; stored in this browser. */
 
 import { byId } from "./dom.js";
 
@@ -11,7 +11,7 @@ function show(theme) {
 
 show(localStorage.getItem(STORED));
 
-/** Let a button turn between light and dark. */
+/** Let a button switch between light and dark. */
 export function themeButton(button) {
   const isDark = () =>
     getComputedStyle(document.documentElement).colorScheme === "dark" ||
@@ -23,6 +23,6 @@ export function themeButton(button) {
   });
 }
 
-/* What every page begins with. */
+/* The masthead of all pages. */
 
 themeButton(byId("theme"));

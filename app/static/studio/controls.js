@@ -1,10 +1,10 @@
-/* One control for each kind of value that a JSON Schema of the catalog can ask for. */
+/* One form control for each type of value in the JSON Schemas of the catalog. */
 
 import { h } from "../shared/dom.js";
 import { keyStep, scaleOf } from "../shared/scale.js";
 import { boxes } from "./drawing.js";
 
-/** Choices up to this many stand side by side; more make a menu. */
+/** Up to this number, choices are shown side by side; more become a menu. */
 const MOST_SEGMENTS = 4;
 
 /**
@@ -23,7 +23,7 @@ const KINDS = [
   { fits: (schema) => schema.type === "boolean" && "default" in schema, build: toggle },
   { fits: ({ type }) => type === "boolean", build: segments },
   { fits: ({ type }) => type === "number" || type === "integer", build: number },
-  { fits: ({ format }) => format === "color", build: colour },
+  { fits: ({ format }) => format === "color", build: color },
   { fits: () => true, build: text },
 ];
 
@@ -117,7 +117,7 @@ function number({ id, describedBy, name, schema, change }) {
       slide(value);
       change(given(value));
     },
-    // An emptied field has its default again; told when it is left, so that one can type.
+    // An empty field has its default; reported on blur, so that typing is possible.
     onchange: () => {
       if (field.value === "" && "default" in schema) field.value = schema.default;
     },
@@ -152,7 +152,7 @@ function number({ id, describedBy, name, schema, change }) {
   };
 }
 
-function colour({ id, describedBy, name, schema, change }) {
+function color({ id, describedBy, name, schema, change }) {
   const given = (value) => (value === "" || value === schema.default ? undefined : value);
   const field = h("input", {
     id,
@@ -183,7 +183,7 @@ function colour({ id, describedBy, name, schema, change }) {
     well.classList.toggle("unset", hexOf(value) === null);
   }
   return {
-    element: h("div", { class: "colour" }, well, field),
+    element: h("div", { class: "color" }, well, field),
     focusOn: field,
     show: (value) => {
       field.value = value ?? schema.default ?? "";
@@ -194,7 +194,7 @@ function colour({ id, describedBy, name, schema, change }) {
 
 const canvas = document.createElement("canvas").getContext("2d");
 
-/** Return a colour as #rrggbb, as the browser's own picker wants it, or null when it is none. */
+/** Return a color as #rrggbb for the browser's color picker, or null if it is not valid. */
 function hexOf(text) {
   if (!text || !CSS.supports("color", text)) return null;
   canvas.fillStyle = "#000";

@@ -1,4 +1,4 @@
-/* A list of objects with numbers in them, as a small table; rectangles can be drawn on the picture as well. */
+/* A list of objects with numbers as a small table; rectangles can also be drawn on the picture. */
 
 import { announce, h, icon } from "../shared/dom.js";
 
@@ -103,18 +103,18 @@ function rowOf(names, properties, row, tell, caption, remove) {
   return h("tr", {}, fields, h("td", {}, bin));
 }
 
-/* Rectangles drawn on a viewer's picture, in the picture's own pixels. */
+/* Rectangles drawn on the picture of a viewer, in pixels of the picture. */
 
-/** Smaller ones are slips of the hand. */
+/** Smaller rectangles are ignored as accidental. */
 const LEAST_PX = 4;
 
-/** Let rectangles be drawn until the returned function is called, or Escape pressed; `onBox` hears {left, top, width, height}. */
+/** Let the user draw rectangles until the returned function is called or Escape is pressed; `onBox` gets {left, top, width, height}. */
 export function drawOn(viewer, onBox, onEnd) {
   const view = viewer.element;
   const band = h("span", { class: "band", hidden: true, "aria-hidden": "true" });
   view.append(band);
   view.classList.add("drawing");
-  announce("Drag over the picture to draw boxes. Escape ends it.");
+  announce("Drag over the picture to draw boxes. Press Escape to finish.");
   const drawn = [];
   const over = new AbortController();
   const { signal } = over;
@@ -137,7 +137,7 @@ export function drawOn(viewer, onBox, onEnd) {
       element.style.setProperty(name, `${value}px`);
   }
 
-  /** Leave a box in view that was drawn, wherever the picture is moved. */
+  /** Keep a drawn box visible when the picture moves. */
   function keep(box) {
     const element = h("span", { class: "band", "aria-hidden": "true" });
     view.append(element);
@@ -192,7 +192,7 @@ export function drawOn(viewer, onBox, onEnd) {
   return stop;
 }
 
-/** Turn a span of the view into whole pixels of the picture, cut to it. */
+/** Convert a span of the view to whole pixels, clipped to the picture. */
 function inPicture({ x, y, wide, high }, { left, top, scale, width, height }) {
   const within = (value, most) => Math.min(most, Math.max(0, Math.round(value)));
   const [fromX, fromY] = [within((x - left) / scale, width - 1), within((y - top) / scale, height - 1)];

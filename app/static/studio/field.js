@@ -1,15 +1,15 @@
-/* A parameter on the page: its name, its control, its help, and what the service says is wrong with it. */
+/* A parameter: its name, its control, its help and its error. */
 
 import { h, icon } from "../shared/dom.js";
 import { control, words } from "./controls.js";
 
 let fields = 0;
 
-/** Helps longer than this are folded to two lines. */
+/** Longer help texts are folded to two lines. */
 const LONG_HELP = 96;
 
 export class Field {
-  /** `value` is undefined for the default, and only what is not the default is sent. */
+  /** `value` is undefined for the default; defaults are not sent. */
   constructor(name, schema, value, onChange) {
     fields += 1;
     this.name = name;
@@ -46,7 +46,7 @@ export class Field {
     this._control.focusOn.focus();
   }
 
-  /** Show a problem of the service here, or take it away. */
+  /** Show or clear the error of this field. */
   complain(message) {
     this._error.textContent = message ?? "";
     this._error.hidden = !message;
@@ -104,17 +104,17 @@ export class Field {
   }
 }
 
-/** Build the fields of a catalog's `parameters`, with the values that were given before. */
+/** Build the fields of the `parameters` of a catalog, with earlier values. */
 export function fieldsOf(parameters, values, onChange) {
   return Object.entries(parameters).map(([name, schema]) => new Field(name, schema, values[name], onChange));
 }
 
-/** Return what is given, by name. */
+/** Return the values by name. */
 export function valuesOf(all) {
   return Object.fromEntries(all.filter(({ value }) => value !== undefined).map(({ name, value }) => [name, value]));
 }
 
-/* The second picture, which some operations lay over the first. */
+/* The overlay, a second picture that some operations use. */
 
 export class OverlayField {
   constructor(onChange) {
@@ -130,7 +130,7 @@ export class OverlayField {
     });
     this._remove = h(
       "button",
-      { type: "button", class: "button quiet small", "aria-label": "Leave the overlay out", hidden: true, onclick: () => this._clear() },
+      { type: "button", class: "button quiet small", "aria-label": "Remove the overlay", hidden: true, onclick: () => this._clear() },
       icon("close"),
     );
     this._error = h("p", { class: "error", id: "overlay-error", hidden: true });
@@ -139,7 +139,7 @@ export class OverlayField {
       { class: "field overlay", hidden: true },
       h("label", { for: "overlay" }, "Overlay"),
       h("div", { class: "row tight" }, this._input, this._remove),
-      h("p", { class: "help" }, "The second picture, for steps that lay one over the first."),
+      h("p", { class: "help" }, "The second picture, for steps that place it over the first."),
       this._error,
     );
   }

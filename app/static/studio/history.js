@@ -1,4 +1,4 @@
-/* The tasks of this browser, kept in it: what was asked for, when, and how it ended. */
+/* The tasks of this browser, in local storage: what was requested, when, and the outcome. */
 
 import { Problem, request } from "../shared/api.js";
 import { announce, h, icon } from "../shared/dom.js";
@@ -9,11 +9,11 @@ const STORED = "darkroom-tasks";
 const MOST = 100;
 const SHOWN = 8;
 
-/** Questions for states at once, when the page opens. */
+/** Concurrent requests for task states when the page opens. */
 const ASKED_AT_ONCE = 4;
 
 export class History {
-  /** `onOpen` hears an entry: {id, name, at, summary, fields, overlay, thumb, status}. */
+  /** `onOpen` gets an entry: {id, name, at, summary, fields, overlay, thumb, status}. */
   constructor(place, clear, onOpen) {
     this._place = place;
     this._clear = clear;
@@ -29,7 +29,7 @@ export class History {
     this._keep();
   }
 
-  /** Note how a task is. */
+  /** Store the status of a task. */
   mark(id, status) {
     const entry = this.entries.find((each) => each.id === id);
     if (!entry || entry.status === status) return;
@@ -37,7 +37,7 @@ export class History {
     this._keep();
   }
 
-  /** Ask the service how each is that has not expired yet. */
+  /** Load the status of each task that has not expired. */
   async refresh() {
     const open = this.entries.filter(({ status }) => status !== "EXPIRED");
     await Promise.all(
@@ -59,7 +59,7 @@ export class History {
     try {
       localStorage.setItem(STORED, JSON.stringify(this.entries));
     } catch {
-      // Full: without the little pictures there is room again.
+      // The storage is full: remove the thumbnails.
       for (const entry of this.entries) entry.thumb = null;
     }
     this._show();
@@ -75,9 +75,7 @@ export class History {
     this._clear.hidden = this.entries.length === 0;
     for (const image of this._place.querySelectorAll("img")) URL.revokeObjectURL(image.src);
     if (this.entries.length === 0) {
-      this._place.replaceChildren(
-        h("p", { class: "empty small" }, icon("clock"), "What you develop is listed here, in this browser only."),
-      );
+      this._place.replaceChildren(h("p", { class: "empty small" }, icon("clock"), "Your tasks are listed here, in this browser only."));
       return;
     }
     const shown = this._isWhole ? this.entries : this.entries.slice(0, SHOWN);

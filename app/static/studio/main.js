@@ -1,4 +1,4 @@
-/* The studio, put together: pictures come in, a recipe is made, tasks run, results are seen. */
+/* The entry point of the studio: pictures, recipe, tasks and results. */
 
 import { request } from "../shared/api.js";
 import { announce, byId, h } from "../shared/dom.js";
@@ -41,14 +41,14 @@ class Studio {
     this._history.refresh();
   }
 
-  /** Take pictures in, and show the first of them. */
+  /** Add pictures and show the first of them. */
   async take(files) {
     const pictures = files.map((file) => new Picture({ file }));
     for (const picture of pictures) this._strip.add(picture);
     if (pictures.length) this._strip.select(pictures[0]);
     announce(pictures.length === 1 ? `${pictures[0].name} is here` : `${pictures.length} pictures are here`);
     this._label();
-    // One after the other: each is decoded whole.
+    // One after the other, because each is decoded completely.
     for (const picture of pictures) {
       picture.addEventListener("change", () => this._follow(picture));
       picture.change({ thumb: await thumbnail(picture.file) });
@@ -59,7 +59,7 @@ class Studio {
     this._recipe.forgive();
     const { fields, overlayFile: overlay, summary } = this._recipe;
     for (const picture of pictures) picture.isTold = false;
-    const running = developAll(pictures, { fields, overlay, summary }, (picture, wish, id) => this._remember(picture, wish, id));
+    const running = developAll(pictures, { fields, overlay, summary }, (picture, recipe, id) => this._remember(picture, recipe, id));
     this._label();
     byId("stage").scrollIntoView({ block: "nearest" });
     await running;
@@ -93,7 +93,7 @@ class Studio {
     this._label();
   }
 
-  /** Show what the service refused where it belongs: at the recipe's fields, else over the picture. */
+  /** Show an error at the fields of the recipe, or else over the picture. */
   _complain(picture) {
     const targets = [...(picture.problem.fields ?? [])].map(([field, message]) => this._recipe.complain(field, message));
     const isPlaced = targets.length > 0 && targets.every(Boolean);
@@ -104,20 +104,20 @@ class Studio {
     if (isPlaced) announce(picture.problem.message);
   }
 
-  _remember(picture, wish, id) {
+  _remember(picture, recipe, id) {
     this._history.add({
       id,
       name: picture.name,
       at: new Date().toISOString(),
-      summary: wish.summary,
-      fields: wish.fields,
-      overlay: wish.overlay?.name ?? null,
+      summary: recipe.summary,
+      fields: recipe.fields,
+      overlay: recipe.overlay?.name ?? null,
       thumb: picture.thumb,
       status: "PENDING",
     });
   }
 
-  /** Put an earlier task back on the table. */
+  /** Show an earlier task. */
   async _reopen(entry) {
     let picture = this._strip.pictures.find(({ taskId }) => taskId === entry.id);
     if (!picture) {
@@ -126,7 +126,7 @@ class Studio {
         taskId: entry.id,
         state: "waiting",
         note: "Looking for it",
-        wish: { ...entry, overlay: entry.overlay && { name: entry.overlay } },
+        recipe: { ...entry, overlay: entry.overlay && { name: entry.overlay } },
         stop: () => {},
       });
       this._strip.add(picture);

@@ -1,11 +1,11 @@
-/* A picture on the page, and how far its task is. */
+/* A picture and the state of its task. */
 
 import { file as fetched } from "../shared/api.js";
 import { h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { words } from "./controls.js";
 
-/** The longer side of a thumbnail in pixels; it is kept in the history too, as a few kilobytes. */
+/** The longer side of a thumbnail in pixels; the history stores it with a few kilobytes. */
 const THUMB = 144;
 
 const BUSY = ["sending", "waiting", "working"];
@@ -53,7 +53,7 @@ export class Picture extends EventTarget {
   }
 }
 
-/** A result's path as a URL of this service. */
+/** The URL of a result. */
 export function urlOf(path) {
   return `/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
@@ -66,7 +66,7 @@ export function outputsOf({ result, outputs }) {
   });
 }
 
-/** Fetch a result's bytes, once. */
+/** Load the bytes of a result once. */
 export async function loaded(output) {
   if (!output.blob) {
     output.blob = await fetched(urlOf(output.path));
@@ -75,7 +75,7 @@ export async function loaded(output) {
   return output;
 }
 
-/** Return a small JPEG of a picture as a data URL, or null where the browser cannot read its format. */
+/** Return a small JPEG of a picture as a data URL, or null if the browser does not support its format. */
 export async function thumbnail(file) {
   try {
     const whole = await createImageBitmap(file);
@@ -95,13 +95,13 @@ export async function thumbnail(file) {
   }
 }
 
-/** Data URLs are not allowed as pictures here; the same as a blob. */
+/** Convert a data URL to a blob URL, because the CSP does not allow data URLs. */
 export function thumbUrl(dataUrl) {
   const bytes = Uint8Array.from(atob(dataUrl.split(",")[1]), (letter) => letter.charCodeAt(0));
   return URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
 }
 
-/* A report, such as that of inspect, for people: colours as swatches, lists as rows, the whole as JSON below. */
+/* A JSON report such as that of inspect: colors as swatches, lists as rows, and the whole as JSON. */
 
 const COLOUR = /^#[0-9a-f]{6}$/;
 
@@ -138,18 +138,18 @@ function told(name, value) {
   return typeof value === "string" && value.length > 24 ? h("code", {}, value) : String(Array.isArray(value) ? value.join(", ") : value);
 }
 
-function swatch(colour) {
+function swatch(color) {
   const dot = h("span", { class: "swatch", "aria-hidden": "true" });
-  dot.style.setProperty("background-color", colour);
+  dot.style.setProperty("background-color", color);
   return dot;
 }
 
-/** Swatches as wide as the colours' shares. */
-function palette(colours) {
+/** Swatches whose widths are the shares of the colors. */
+function palette(colors) {
   return h(
     "ul",
     { class: "palette", "aria-label": "Palette" },
-    colours.map(({ color, share }) => {
+    colors.map(({ color, share }) => {
       const part = h(
         "li",
         {},

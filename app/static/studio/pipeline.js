@@ -1,4 +1,4 @@
-/* One step of the recipe: its name, its parameters, and the buttons that move it. */
+/* A step of the recipe: its name, its parameters and the buttons to move it. */
 
 import { announce, h, icon } from "../shared/dom.js";
 import { words } from "./controls.js";
@@ -7,7 +7,7 @@ import { fieldsOf, valuesOf } from "./field.js";
 let steps = 0;
 
 export class Step {
-  /** `on` hears `change`, `move` (by -1 or 1), `remove`, `open` and `grab`. */
+  /** `on` has callbacks for `change`, `move` (by -1 or 1), `remove`, `open` and `grab`. */
   constructor(operation, values, on) {
     steps += 1;
     this.operation = operation;
@@ -22,8 +22,8 @@ export class Step {
     return valuesOf(this.fields);
   }
 
-  /** As the service takes it in `operations`. */
-  get wish() {
+  /** The step as an entry of `operations`. */
+  get entry() {
     return { operation: this.name, ...this.values };
   }
 
@@ -37,7 +37,7 @@ export class Step {
     this.element.classList.toggle("open", isOpen);
   }
 
-  /** Tell it where it stands, which its buttons and its name say. */
+  /** Set the position of the step, which its buttons and its name show. */
   place(index, count) {
     const name = `step ${index + 1}, ${words(this.name)}`;
     this._number.textContent = String(index + 1);
@@ -109,22 +109,22 @@ export class Step {
   }
 }
 
-/* The list of operations, searched by name and by what they do. */
+/* The dialog of operations, with a search in names and help texts. */
 
-/** Build the dialog; `onPick` hears the operation that was chosen. Open it with `showModal`. */
+/** Build the dialog; `onPick` is called with the chosen operation. Open it with `showModal`. */
 export function picker(operations, onPick) {
   const search = h("input", {
     type: "search",
     class: "input",
     id: "operation-search",
-    placeholder: "blur, colour, crop …",
+    placeholder: "blur, color, crop …",
     autocomplete: "off",
     autofocus: true,
     oninput: () => filter(),
     onkeydown: (event) => fromSearch(event),
   });
   const entries = operations.map((operation) => ({ operation, element: entry(operation) }));
-  const none = h("p", { class: "soft none", hidden: true }, "No operation is called so or does that.");
+  const none = h("p", { class: "soft none", hidden: true }, "No operation matches.");
   const list = h(
     "ul",
     { class: "operations", onkeydown: (event) => fromList(event) },
@@ -183,7 +183,7 @@ export function picker(operations, onPick) {
   function filter() {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const { operation, element } of entries) element.hidden = !wanted.every((word) => textOf(operation).includes(word));
-    // Those that are called so come before those that only tell of it.
+    // Matches in names come before matches in help texts.
     const isNamed = ({ operation }) =>
       words(operation.operation)
         .toLowerCase()
@@ -219,12 +219,12 @@ export function picker(operations, onPick) {
   return dialog;
 }
 
-/** What the search looks at: the names and the helps of an operation and its parameters. */
+/** The searched text: names and help texts of an operation and its parameters. */
 function textOf({ operation, description, parameters }) {
   return [words(operation), operation, description, ...Object.keys(parameters)].join(" ").toLowerCase();
 }
 
-/* The steps in their order: added, opened, moved by buttons or by dragging, removed. */
+/* The list of steps: add, open, move by buttons or dragging, remove. */
 
 export class Pipeline {
   constructor(onChange) {
@@ -265,10 +265,10 @@ export class Pipeline {
     if (to < 0 || to >= this.steps.length) return;
     this.steps.splice(from, 1);
     this.steps.splice(to, 0, step);
-    // The neighbour moves, so that focus and a drag stay with the step.
-    const neighbour = by < 0 ? step.element.previousElementSibling : step.element.nextElementSibling;
-    if (by < 0) step.element.after(neighbour);
-    else step.element.before(neighbour);
+    // Move the neighbor instead of the step, which keeps the focus and the drag.
+    const neighbor = by < 0 ? step.element.previousElementSibling : step.element.nextElementSibling;
+    if (by < 0) step.element.after(neighbor);
+    else step.element.before(neighbor);
     this._arrange(`${words(step.name)} is step ${to + 1} of ${this.steps.length} now`);
     if (!step.element.classList.contains("dragged")) step.focus(by < 0 ? "up" : "down");
   }
@@ -289,7 +289,7 @@ export class Pipeline {
     this._onChange();
   }
 
-  /** Follow the pointer until it is let go: the step changes places with each neighbour whose middle is passed. */
+  /** Follow the pointer until it is released; the step swaps with each neighbor whose middle it passes. */
   _drag(step, start) {
     if (start.button !== 0) return;
     start.preventDefault();
@@ -307,10 +307,10 @@ export class Pipeline {
     for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener);
   }
 
-  /** Return -1 or 1 when the pointer is past the middle of the neighbour on that side, else 0. */
+  /** Return -1 or 1 if the pointer is past the middle of the neighbor on that side, else 0. */
   _wayOf(element, clientY) {
-    const middle = (neighbour) => {
-      const { top, height } = neighbour.getBoundingClientRect();
+    const middle = (neighbor) => {
+      const { top, height } = neighbor.getBoundingClientRect();
       return top + height / 2;
     };
     const { previousElementSibling: before, nextElementSibling: after } = element;

@@ -1,20 +1,20 @@
-/* The recipe: its steps, presets, and what is sent of it. */
+/* The recipe: its steps, its output and its presets, and the form fields it stands for. */
 
 import { byId, h, icon } from "../shared/dom.js";
 import { words } from "./controls.js";
 import { fieldsOf, OverlayField, valuesOf } from "./field.js";
 import { Pipeline, picker } from "./pipeline.js";
 
-/* Wishes that the service knows by name. */
+/* The choice of a preset. */
 
 export class PresetChoice {
-  /** With `isOnly` there is no other wish than one of them. */
+  /** With `isOnly`, a preset is required. */
   constructor(presets, isOnly, onChange) {
     this.chosen = null;
     this._select = h(
       "select",
       { class: "input", id: "preset", "aria-describedby": "preset-about preset-error", onchange: () => choose() },
-      !isOnly && h("option", { value: "" }, "none: my own steps"),
+      !isOnly && h("option", { value: "" }, "none: use my own steps"),
       presets.map(({ preset }) => h("option", { value: preset }, preset)),
     );
     this._error = h("p", { class: "error", id: "preset-error", hidden: true });
@@ -64,9 +64,9 @@ function told(preset) {
   return [preset.description, does].filter(Boolean).join(" · ");
 }
 
-/* All that is asked for: steps or a preset, the second picture, the file; and the form that says it to the service. */
+/* The whole recipe: steps or a preset, the overlay and the output parameters. */
 
-/** How many fields of the file are shown at once; the others are behind "More". */
+/** Number of output parameters that are always shown; the others are behind "More". */
 const PLAIN_OUTPUT = 2;
 
 export class Recipe {
@@ -82,11 +82,11 @@ export class Recipe {
     this._changed();
   }
 
-  /** The form's fields but the picture, as [name, text], in the shortest form that says it. */
+  /** The form fields except for the picture, as [name, text], in the shortest form. */
   get fields() {
     if (this._presets.chosen) return [["preset", this._presets.chosen.preset]];
     const output = valuesOf(this.output);
-    const steps = this.pipeline.steps.map(({ wish }) => wish);
+    const steps = this.pipeline.steps.map(({ entry }) => entry);
     if (this._isSingle()) {
       const { operation, ...parameters } = steps[0];
       return Object.entries({ operation, ...parameters, ...output }).map(([name, value]) => [name, asText(value)]);
@@ -98,7 +98,7 @@ export class Recipe {
     return this._presets.chosen || !this._takesOverlay() ? null : this.overlay.file;
   }
 
-  /** What is done, in a few words. */
+  /** A summary in a few words. */
   get summary() {
     if (this._presets.chosen) return this._presets.chosen.preset;
     return (
@@ -107,7 +107,7 @@ export class Recipe {
     );
   }
 
-  /** Show a problem at the field that it names, and return what can take focus there; null if it names none of these. */
+  /** Show a problem at its field and return the element to focus; null if the field is not part of the recipe. */
   complain(field, message) {
     const target = this._target(field);
     target?.complain(message);
@@ -125,7 +125,7 @@ export class Recipe {
       each.complain(null);
   }
 
-  /** Bring the field into view, whose step may be closed. */
+  /** Scroll to the field and open its step. */
   reveal(target) {
     const step = this.pipeline.steps.find((each) => each === target || each.fields.includes(target));
     if (step) this.pipeline.open(step);
@@ -142,7 +142,7 @@ export class Recipe {
     return this.pipeline.steps.some(({ operation }) => operation.takes_overlay);
   }
 
-  /** One operation needs no JSON, unless a parameter of it is called as one of the file's: that would count for both. */
+  /** One operation needs no JSON, unless it shares the name of a parameter with the output, which would apply to both. */
   _isSingle() {
     const [step, ...others] = this.pipeline.steps;
     return (
@@ -184,11 +184,11 @@ export class Recipe {
       "Add an operation",
     );
     this.pipeline.element.addEventListener("emptied", () => this._addButton.focus());
-    this._empty = h("p", { class: "soft small no-steps" }, "No step yet: the picture stays as it is, and only its file changes.");
+    this._empty = h("p", { class: "soft small no-steps" }, "No operations yet. Only the file format changes.");
     this._more = h(
       "details",
       { class: "more-output" },
-      h("summary", {}, "More about the file"),
+      h("summary", {}, "More options"),
       h(
         "div",
         { class: "form" },

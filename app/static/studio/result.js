@@ -1,4 +1,4 @@
-/* What came of a picture: sizes, bytes, times, the facts of a report; saved, or copied as a command. */
+/* The result of a picture: sizes, times, the report; with buttons to save it and to copy commands. */
 
 import { announce, copyText, h, icon } from "../shared/dom.js";
 import { bytes, duration } from "../shared/format.js";
@@ -7,7 +7,7 @@ import { curl, python } from "./snippets.js";
 
 const COPIED_MS = 1800;
 
-/** Build the view of a finished picture; `choose` hears the number of the variant to show. */
+/** Build the view of a finished picture; `choose` is called with the index of the variant to show. */
 export function resultOf(picture, choose) {
   const { output } = picture;
   const buttons = [
@@ -57,7 +57,7 @@ function variants(picture, choose) {
   return h("div", { class: "field" }, h("label", { for: "variant" }, "Result"), select);
 }
 
-/** Save a picture's results, one after the other. */
+/** Save the results of a picture, one after the other. */
 export async function save(picture) {
   for (const output of picture.outputs) {
     const { url, name } = await loaded(output);
@@ -68,12 +68,12 @@ export async function save(picture) {
   }
 }
 
-function snippetOf({ name, wish, outputs }) {
+function snippetOf({ name, recipe, outputs }) {
   return {
     origin: location.origin,
     name,
-    overlay: wish.overlay?.name ?? null,
-    fields: wish.fields,
+    overlay: recipe.overlay?.name ?? null,
+    fields: recipe.fields,
     results: outputs.map((output) => output.name),
     isPicture: outputs.length === 1 && !outputs[0].variant && outputs[0].format !== "json",
   };

@@ -1,4 +1,4 @@
-/* The API key, asked for when the service wants one. */
+/* The dialog for the API key, shown when the service requires one. */
 
 import { apiKey, listen, Problem, request, Unreachable, upload } from "../shared/api.js";
 import { h } from "../shared/dom.js";
@@ -7,7 +7,7 @@ import { outputsOf } from "./picture.js";
 
 let asking = null;
 
-/** Make a call; when the service answers 401, ask for a key and make it again. */
+/** Run a request; after a 401, ask for a key and run it again. */
 export async function withKey(call) {
   for (;;) {
     try {
@@ -22,7 +22,7 @@ export async function withKey(call) {
   }
 }
 
-/** Open the panel; resolves to whether a key was given. */
+/** Open the dialog; resolves to whether a key was entered. */
 function ask(reason) {
   return new Promise((resolve) => {
     const input = h("input", {
@@ -43,8 +43,8 @@ function ask(reason) {
           end(true);
         },
       },
-      h("h2", { id: "key-title" }, "This service asks for a key"),
-      h("p", { class: "soft small", id: "key-why" }, `It says: ${reason}. The key stays in this tab and is forgotten with it.`),
+      h("h2", { id: "key-title" }, "This service requires a key"),
+      h("p", { class: "soft small", id: "key-why" }, `${reason}. The key is stored in this tab only.`),
       h("div", { class: "field" }, h("label", { for: "api-key" }, "API key"), input),
       h(
         "div",
@@ -64,29 +64,29 @@ function ask(reason) {
   });
 }
 
-/* From a picture and a wish to its result: upload, live progress, record. */
+/* Process a picture: upload, progress and record. */
 
-/** Uploads at once: more would only share the same line. */
+/** Concurrent uploads; more would only share the bandwidth. */
 const UPLOADS_AT_ONCE = 3;
 
 /**
- * Streams of events at once. HTTP/1.1 gives a page six connections to a host, and uploads and results need some; as the
- * queue is first in, first out, the tasks that are followed first are those that run first.
+ * Concurrent event streams. HTTP/1.1 allows a page six connections to a host, and uploads and results need some. The
+ * queue is first in, first out, so the tasks that are followed first also run first.
  */
 const STREAMS_AT_ONCE = 2;
 
-/** How often a task is asked for while its stream of events is broken. */
+/** Poll interval while the event stream of a task is broken. */
 const POLL_MS = 1000;
 
 /**
- * Develop pictures, a few at once. The first upload goes ahead: what is wrong with the recipe is told once and not for
- * each. `wishOf` gives {fields, overlay, summary}; `onTask` hears (picture, wish, task id) when a task is accepted.
+ * Process pictures, a few at the same time. The first upload is sent alone, so that an error in the recipe is reported
+ * once. `requestOf` returns {fields, overlay, summary}; `onTask` gets (picture, recipe, task id) of an accepted task.
  */
-export async function developAll(pictures, wish, onTask) {
+export async function developAll(pictures, recipe, onTask) {
   const [first, ...others] = pictures;
   const followed = [];
   const start = async (picture) => {
-    const isAccepted = await send(picture, wish, onTask);
+    const isAccepted = await send(picture, recipe, onTask);
     if (isAccepted) followed.push(watch(picture));
     return isAccepted;
   };
@@ -100,17 +100,17 @@ export async function developAll(pictures, wish, onTask) {
   await Promise.all(followed);
 }
 
-/** Send a picture's form; returns whether a task came of it. */
-async function send(picture, wish, onTask) {
+/** Upload a picture; returns whether a task was created. */
+async function send(picture, recipe, onTask) {
   const stop = new AbortController();
   picture.reset();
-  picture.change({ state: "sending", note: "Uploading", stop: () => stop.abort(), wish });
+  picture.change({ state: "sending", note: "Uploading", stop: () => stop.abort(), recipe });
   const onProgress = (share) =>
-    picture.change({ share, note: share < 1 ? `Uploading, ${Math.round(share * 100)} %` : "Uploaded, being looked at" });
+    picture.change({ share, note: share < 1 ? `Uploading, ${Math.round(share * 100)} %` : "Uploaded, being checked" });
   try {
-    const { task_id: id } = await withKey(() => upload("/process-image/", formOf(picture.file, wish), onProgress, stop.signal));
+    const { task_id: id } = await withKey(() => upload("/process-image/", formOf(picture.file, recipe), onProgress, stop.signal));
     picture.change({ state: "waiting", share: 0, note: "Waiting for a worker", taskId: id, stop: () => cancel(picture) });
-    onTask(picture, wish, id);
+    onTask(picture, recipe, id);
     return true;
   } catch (error) {
     if (error.name === "AbortError") picture.change({ state: "stopped", note: "Stopped before it was sent" });
@@ -136,7 +136,7 @@ async function cancel(picture) {
   }
 }
 
-/** Follow a task to its end, and show its record and results. */
+/** Follow a task until its end, and show its record and results. */
 export async function watch(picture) {
   try {
     await ended(picture);
@@ -151,7 +151,7 @@ export async function watch(picture) {
   }
 }
 
-/** Put what the service knows of a task on the picture. */
+/** Load the record of a task into the picture. */
 export async function showRecord(picture) {
   const record = await withKey(() => request(`/tasks/${picture.taskId}`));
   if (record.status === "SUCCESS") picture.change({ state: "done", record, outputs: outputsOf(record), note: "Done" });
@@ -173,7 +173,7 @@ function giveTurn() {
   else turns.free += 1;
 }
 
-/** Wait for a task's end: by its stream of events, and by asking while that is broken. */
+/** Wait for the end of a task by its event stream, and by polling while that is broken. */
 async function ended(picture) {
   await takeTurn();
   const over = new AbortController();
@@ -190,7 +190,7 @@ async function ended(picture) {
   }
 }
 
-/** Ask for the status until the task has ended; then stop the listening too. */
+/** Poll the status until the task has ended, then stop the event stream. */
 async function poll(id, over) {
   while (!over.signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));

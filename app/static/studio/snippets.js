@@ -1,16 +1,16 @@
-/* What was done, as commands and as a program: they send the same form and save the same files. */
+/* Code snippets that send the same form and save the same files. */
 
 import { apiKey } from "../shared/api.js";
 
 /** Longest time that the service holds a request open (RFC 7240). */
 const WAIT = "wait=60";
 
-/** What curl's -F would not take as it stands: `@` and `<` read files, `;` begins a type, spaces at the ends go. */
+/** Values that curl's -F interprets: `@` and `<` read files, `;` starts a type, outer spaces are removed. */
 const PLAIN = /^(?![@<("\s])[^;]*(?<!\s)$/;
 
 /**
- * Return shell commands for a task: `name` of the upload, `overlay` of the second file or null, `fields` as [name, text],
- * `results` as the names of what came out; `isPicture` when that is one picture.
+ * Return shell commands for a task: `name` of the upload, `overlay` (file name or null), `fields` as [name, text],
+ * `results` as names of the results; `isPicture` if there is one result and it is a picture.
  */
 export function curl({ origin, name, overlay, fields, results, isPicture }) {
   const form = [
@@ -31,7 +31,7 @@ export function curl({ origin, name, overlay, fields, results, isPicture }) {
   ].join("\n");
 }
 
-/** Return a program for Python with `requests`. */
+/** Return a Python program that uses `requests`. */
 export function python({ origin, name, overlay, fields, isPicture, results }) {
   const files = [`"file": open(${text(name)}, "rb")`, ...(overlay ? [`"overlay": open(${text(overlay)}, "rb")`] : [])];
   const headers = [
@@ -69,17 +69,17 @@ export function python({ origin, name, overlay, fields, isPicture, results }) {
   ].join("\n");
 }
 
-/** Quote for a POSIX shell, where it needs it. */
+/** Quote a word for a POSIX shell if necessary. */
 function quoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** A file's name as curl's -F wants it: quoted where it would end too early. */
+/** Quote a file name for curl's -F if necessary. */
 function curlName(name) {
   return /[;,"\\]|^\s|\s$/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name;
 }
 
-/** JSON's strings are Python's too. */
+/** JSON strings are valid in Python. */
 function text(value) {
   return JSON.stringify(value);
 }

@@ -1,4 +1,4 @@
-/* Pictures on their way in: chosen, dropped anywhere on the page, or pasted. */
+/* The input of pictures: by file dialog, drop or paste. */
 
 import { announce, byId, h, icon } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
@@ -7,7 +7,7 @@ import { loaded } from "./picture.js";
 import { resultOf } from "./result.js";
 import { Viewer } from "./viewer.js";
 
-/** Listen for pictures; `onFiles` hears a list. Returns {choose}, which opens the browser's own window of files. */
+/** Listen for pictures; `onFiles` is called with a list. Returns {choose}, which opens the file dialog. */
 export function takeFiles(onFiles) {
   const input = h("input", {
     type: "file",
@@ -32,7 +32,7 @@ export function takeFiles(onFiles) {
 function watchDrops(onFiles) {
   const veil = byId("dropping");
   const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  let depth = 0; // enter and leave come for every element that is crossed
+  let depth = 0; // enter and leave are sent for each element under the pointer
   const show = (by) => {
     depth = Math.max(0, depth + by);
     veil.hidden = depth === 0;
@@ -55,7 +55,7 @@ function watchDrops(onFiles) {
   });
 }
 
-/* The picture in hand: nothing yet, as it came, on its way, as it became, or what went wrong. */
+/* The stage: the selected picture in each of its states. */
 
 const ENDED_BADLY = ["failed", "refused", "stopped", "expired"];
 
@@ -63,7 +63,7 @@ export class Stage {
   /** @type {any} */
   _of = null;
 
-  /** `on` hears `choose` (pictures are wanted) and `again` (a picture is to be developed again). */
+  /** `on` has callbacks for `choose` (open the file dialog) and `again` (process a picture again). */
   constructor(place, formats, on) {
     this._place = place;
     this._on = on;
@@ -83,7 +83,7 @@ export class Stage {
     this._show();
   }
 
-  /** Show the picture as it came and let boxes be drawn on it. */
+  /** Show the original picture and let the user draw boxes on it. */
   async draw(button, onBox) {
     if (this._stopDrawing) {
       this._stopDrawing();
@@ -104,7 +104,7 @@ export class Stage {
     this._place.scrollIntoView({ block: "nearest" });
   }
 
-  /** Bring what is said about the picture into view. */
+  /** Scroll to the message about the picture. */
   focusBanner() {
     this._banner.scrollIntoView({ block: "nearest" });
     this._banner.focus({ preventScroll: true });
@@ -172,8 +172,8 @@ export class Stage {
     this._blank.hidden = isShown && Boolean(before || after);
     this._blank.lastChild.textContent =
       before || after
-        ? "This browser cannot show this format; the service can work with it."
-        : "The picture itself is not kept in this browser.";
+        ? "This browser cannot show this format, but the service can process it."
+        : "The picture is not stored in this browser.";
   }
 
   _build(formats) {

@@ -1,4 +1,4 @@
-/* The pictures in hand, as small ones in a row: chosen, removed, with the state of each. */
+/* The strip of thumbnails of all pictures with their states. */
 
 import { announce, h, icon } from "../shared/dom.js";
 import { thumbUrl } from "./picture.js";
@@ -16,7 +16,7 @@ const TOLD = {
 };
 
 export class Strip {
-  /** `on` hears `select` and `remove` (a picture each), `add` and `downloadAll`. */
+  /** `on` has callbacks for `select` and `remove` (with a picture), `add` and `downloadAll`. */
   constructor(place, on) {
     this.pictures = [];
     this.selected = null;

@@ -1,4 +1,4 @@
-/* Before and after under one divider, with zoom: by wheel, buttons, keys and dragging. */
+/* Compare before and after with a divider; zoom and pan by wheel, buttons, keys and dragging. */
 
 import { h, icon } from "../shared/dom.js";
 
@@ -6,7 +6,7 @@ const MOST_ZOOM = 16;
 const ZOOM_STEP = 1.25;
 const PAN_PX = 48;
 
-/** How near to the divider the pointer takes hold of it. */
+/** Distance in pixels within which the pointer grabs the divider. */
 const GRASP_PX = 28;
 
 export class Viewer {
@@ -18,7 +18,7 @@ export class Viewer {
     new ResizeObserver(() => this._lay()).observe(this.element);
   }
 
-  /** Show one picture or two; either may be null. Resolves when they are there; `false` if one cannot be shown. */
+  /** Show one or two pictures; either may be null. Resolves when they are loaded, to false if one cannot be shown. */
   async show(before, after) {
     this.element.classList.toggle("both", Boolean(before && after));
     const found = await Promise.all([this._load(this._before, before), this._load(this._after, after)]);
@@ -32,7 +32,7 @@ export class Viewer {
     this._lay();
   }
 
-  /** Zoom by a factor around a point of the view, its middle if none is given. */
+  /** Zoom by a factor around a point of the view, by default its center. */
   zoomBy(factor, [x, y] = this._middle()) {
     const zoom = Math.min(MOST_ZOOM, Math.max(1, this._zoom * factor));
     const grown = zoom / this._zoom;
@@ -42,7 +42,7 @@ export class Viewer {
     this._lay();
   }
 
-  /** Where the picture lies in the view: {left, top, scale, width, height}, the last two in its own pixels. */
+  /** The position of the picture in the view: {left, top, scale, width, height}, the last two in pixels of the picture. */
   frameOf(image = this._shown()) {
     const { clientWidth: width, clientHeight: height } = this.element;
     const { naturalWidth, naturalHeight } = image;
@@ -100,7 +100,7 @@ export class Viewer {
     this.element.dispatchEvent(new Event("lay"));
   }
 
-  /** Never lose the picture out of view. */
+  /** Keep the picture in view. */
   _holdPan() {
     const most = this._middle().map((half) => half * (this._zoom - 1));
     this._pan = this._pan.map((pan, axis) => Math.min(most[axis], Math.max(-most[axis], pan)));
@@ -164,7 +164,7 @@ export class Viewer {
 
   _wheel(event) {
     const isUseless = event.deltaY > 0 ? this._zoom <= 1 : this._zoom >= MOST_ZOOM;
-    if (isUseless) return; // the page scrolls then
+    if (isUseless) return; // then the page scrolls
     event.preventDefault();
     const box = this.element.getBoundingClientRect();
     this.zoomBy(Math.exp(-event.deltaY / 400), [event.clientX - box.left, event.clientY - box.top]);
