@@ -28,10 +28,11 @@ from app.http.problems import HEADERS, PROBLEM_JSON, ProblemDocument, example, t
 from app.openapi.examples import DONE, MESSAGE_ID
 from app.openapi.schemas import Schema, form_components, form_examples, form_schema, parameters
 from app.tasks.presets import Presets
-from app.tasks.views import TaskEvent, WebhookEvent, task_status
+from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
 from worker.operations import AnyOperation
+from worker.webhooks.messages import WebhookEvent
 
 SUMMARY = (
     "Image processing with a queue: upload an image and choose an operation, get a task id at once, watch the "

@@ -7,7 +7,8 @@ from worker.errors import ErrorCode
 from worker.imaging.formats import InputFormat
 from worker.imaging.plan import Output, Plan, Variant
 from worker.operations import OPERATIONS
-from worker.tasks.model import OutputRecord, Spec, Status, Task
+from worker.tasks.model import OutputRecord, Spec, Task
+from worker.tasks.status import Status
 from worker.webhooks.messages import State
 
 TASK_ID = "3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e"

@@ -20,7 +20,8 @@ from app.tasks.event_hub import EVERYTHING, Subscriber, of_owner, of_task
 from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
 from worker.tasks.events import Event, following, is_later, task_with_newest_id
-from worker.tasks.model import Status, Task, TaskNotFound
+from worker.tasks.model import Task, TaskNotFound
+from worker.tasks.status import Status
 from worker.validation.fields import Problem
 
 HEARTBEAT_S = 15

@@ -16,11 +16,11 @@ from app.http.problem_types import REASONS
 from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.state import Request
-from app.tasks.metrics import Snapshot
-from app.tasks.views import Time, timestamp
+from app.tasks.metrics import Metrics
+from app.tasks.views import timestamp
 from worker.runner.heartbeat import Worker, workers
-from worker.tasks.model import FINAL_STATES, Status
-from worker.tasks.queue_state import Now, now
+from worker.tasks.queue_state import QueueSnapshot, snapshot
+from worker.tasks.status import FINAL_STATES, Status, Time
 from worker.telemetry import counters
 from worker.telemetry.clock import rfc3339
 from worker.telemetry.counters import MINUTES, QUARTERS
@@ -41,9 +41,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 async def metrics(request: Request) -> Response:
     """Return the metrics in the text format of Prometheus, or as OpenMetrics if `Accept` prefers it."""
     redis = request.state["redis"]
-    snapshot = Snapshot(await totals(redis), await now(redis), await workers(redis), REASONS)
+    collector = Metrics(await totals(redis), await snapshot(redis), await workers(redis), REASONS)
     registry = CollectorRegistry()
-    registry.register(snapshot)
+    registry.register(collector)
     # The library's own negotiation fails on non-numeric versions, and echoes the header.
     if prefers(bounded_header(request.headers, "accept"), "application/openmetrics-text", "text/plain"):
         text = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
@@ -175,7 +175,7 @@ async def statistics(request: Request) -> Response:
     """Return the state of the queue and the statistics of the last hour or day. Unknown values are null."""
     query, redis = read_query(request, StatsQuery), request.state["redis"]
     span = MINUTES if query.range is Range.HOUR else QUARTERS
-    present, chart = await now(redis), await points(redis, span)
+    present, chart = await snapshot(redis), await points(redis, span)
     body = Statistics(
         query.range,
         span.length_s,
@@ -186,7 +186,7 @@ async def statistics(request: Request) -> Response:
     return json_response(body, headers=NO_STORE)
 
 
-def queue_state(present: Now) -> QueueState:
+def queue_state(present: QueueSnapshot) -> QueueState:
     return QueueState(
         waiting=present.tasks[Status.PENDING],
         running=present.tasks[Status.STARTED],

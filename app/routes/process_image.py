@@ -23,14 +23,15 @@ from app.openapi.examples import STATUSES, TASK_ID
 from app.routes.results import CONTENT_LOCATION, ETAG, LAST_MODIFIED, LOCATION, REDIRECT, prefers_picture, send_picture
 from app.state import Request
 from app.tasks.event_hub import wait_for_end
-from app.tasks.views import TaskId, TaskStatus, task_status
+from app.tasks.views import task_status
 from app.uploads.idempotency import KEY
 from app.uploads.submission import submit
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
 from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
-from worker.tasks.model import Status, Task, TaskNotFound
+from worker.tasks.model import Task, TaskNotFound
+from worker.tasks.status import Status, TaskId, TaskStatus
 
 
 class Accepted(Struct, frozen=True):

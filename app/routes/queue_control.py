@@ -6,7 +6,7 @@ from app.http.description import Answer, describe
 from app.http.responses import json_response
 from app.routes.monitoring import NO_STORE, QueueState, queue_state
 from app.state import Request
-from worker.tasks.queue_state import now, pause, resume
+from worker.tasks.queue_state import pause, resume, snapshot
 
 _ANSWER = Answer(
     200,
@@ -22,7 +22,7 @@ _ANSWER = Answer(
 @describe("Monitoring", _ANSWER)
 async def queue(request: Request) -> Response:
     """Return the number of waiting and running tasks, the age of the oldest, and whether the queue is paused."""
-    return json_response(queue_state(await now(request.state["redis"])), headers=NO_STORE)
+    return json_response(queue_state(await snapshot(request.state["redis"])), headers=NO_STORE)
 
 
 @describe("Monitoring", _ANSWER)

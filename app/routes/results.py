@@ -30,10 +30,10 @@ from app.http.parameters import read_body
 from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.state import Request, get_own_task
-from app.tasks.views import Results, TaskId, Time
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
-from worker.tasks.model import Status, Task, TaskNotFound
+from worker.tasks.model import Task, TaskNotFound
+from worker.tasks.status import Results, Status, TaskId, Time
 from worker.telemetry.clock import rfc3339
 
 SIGNED_URL_LIFE_S = 300

@@ -34,11 +34,12 @@ from app.state import Request, get_own_task, get_own_task_id
 from app.tasks import views
 from app.tasks.bulk_retry import retry_task
 from app.tasks.event_hub import wait_for_end
-from app.tasks.views import DeliveryAttempt, TaskId, TaskRecord, TaskResult, TaskStatus, Webhook, results, task_record
+from app.tasks.views import DeliveryAttempt, TaskRecord, TaskResult, Webhook, results, task_record
 from worker.runner.cleanup import remove
 from worker.storage import StorageUnavailable
 from worker.tasks.capacity import OwnerQueueFull, QueueFull
-from worker.tasks.model import Status, Task, TaskNotFound, TaskRunning, WrongState
+from worker.tasks.model import Task, TaskNotFound, TaskRunning, WrongState
+from worker.tasks.status import Status, TaskId, TaskStatus
 from worker.telemetry.clock import rfc3339
 from worker.webhooks.messages import Attempt, State
 

@@ -21,8 +21,8 @@ from worker.operations import OPERATIONS
 from worker.storage import StorageUnavailable
 from worker.tasks.capacity import QueueFull
 from worker.tasks.listing import CURSOR, Page, Selection, page
-from worker.tasks.model import Status
 from worker.tasks.queue_state import check_capacity
+from worker.tasks.status import Status
 
 if TYPE_CHECKING:
     OperationName = str

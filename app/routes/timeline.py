@@ -11,9 +11,9 @@ from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.routes.event_streams import EventName, name_of
 from app.state import Request, get_own_task
-from app.tasks.views import TaskId, Time
 from worker.tasks.events import Event, between
-from worker.tasks.model import Status, TaskNotFound
+from worker.tasks.model import TaskNotFound
+from worker.tasks.status import Status, TaskId, Time
 from worker.telemetry.clock import rfc3339
 
 CLOCKS_DIFFER_MS = 5_000

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 
 from worker.errors import ErrorCode
 from worker.runner.heartbeat import Worker
-from worker.tasks.model import FINAL_STATES, Status
-from worker.tasks.queue_state import Now
+from worker.tasks.queue_state import QueueSnapshot
+from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry import counters
 from worker.telemetry.history import Counts, Labels
 from worker.webhooks import messages
@@ -26,13 +26,13 @@ EVERY_END: list[Labels] = [
 STATES: list[Labels] = [(state,) for state in messages.State]
 
 
-class Snapshot(Collector):
+class Metrics(Collector):
     """The metrics of one scrape; nothing is stored between scrapes."""
 
-    def __init__(self, totals: Counts, now: Now, workers: list[Worker], refusals: list[str]) -> None:
+    def __init__(self, totals: Counts, queue: QueueSnapshot, workers: list[Worker], refusals: list[str]) -> None:
         """`refusals` are all problem types, so that each has a series from the start."""
         self._totals = totals
-        self._now = now
+        self._queue = queue
         self._workers = workers
         self._refusals = refusals
 
@@ -84,11 +84,11 @@ class Snapshot(Collector):
         return family
 
     def _queue_gauges(self) -> Iterator[Metric]:
-        tasks, age_ms = self._now.tasks, self._now.oldest_waiting_ms or 0
+        tasks, age_ms = self._queue.tasks, self._queue.oldest_waiting_ms or 0
         yield GaugeMetricFamily("darkroom_waiting_tasks", "Waiting tasks.", tasks[Status.PENDING])
         yield GaugeMetricFamily("darkroom_running_tasks", "Running tasks.", tasks[Status.STARTED])
         yield GaugeMetricFamily("darkroom_oldest_waiting_seconds", "Age of the oldest waiting task.", age_ms / 1000)
-        is_paused = self._now.paused_ms is not None
+        is_paused = self._queue.paused_ms is not None
         yield GaugeMetricFamily("darkroom_queue_paused", "1 while the queue is paused, else 0.", int(is_paused))
 
     def _worker_gauges(self) -> Iterator[Metric]:

@@ -1,41 +1,20 @@
 """JSON views of tasks. A field that does not apply is omitted (UNSET); an unknown value is null."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from worker.errors import ErrorCode
 from worker.imaging.plan import Plan, Variant
-from worker.tasks.model import OutputRecord, Spec, Status, Task
+from worker.tasks.model import OutputRecord, Spec, Task
+from worker.tasks.status import Results, Status, TaskId, TaskStatus, Time
 from worker.telemetry.clock import rfc3339
-from worker.webhooks.messages import EVENT_TYPES, State
-
-TaskId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
-
-Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-"""A time in the format of RFC 3339."""
-
-Results = str | dict[str, str]
+from worker.webhooks.messages import State
 
 # As structs, these would omit default values.
 Step = Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/components/schemas/Step"})]
 WholeOutput = Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/components/schemas/Output"})]
-
-
-class TaskStatus(Struct, frozen=True):
-    """The status of a task."""
-
-    task_id: TaskId
-    status: Status
-    result: (
-        Annotated[
-            Results,
-            Meta(description="If SUCCESS: the path of the result; for several variants, one for each name."),
-        ]
-        | UnsetType
-    ) = UNSET
-    error: Annotated[str, Meta(description="If FAILURE: the reason.")] | UnsetType = UNSET
 
 
 class TaskResult(Struct, frozen=True):
@@ -105,14 +84,6 @@ class TaskEvent(Struct, frozen=True, kw_only=True):
     operation: str | UnsetType = UNSET
     path: Annotated[str, Meta(description="The path of the output.")] | UnsetType = UNSET
     variant: str | UnsetType = UNSET
-
-
-class WebhookEvent(Struct, frozen=True):
-    """The payload of a webhook, as `worker.webhooks.messages` sends it when a task ends."""
-
-    type: Literal[tuple(EVENT_TYPES.values())]  # type: ignore[valid-type]
-    timestamp: Time
-    data: TaskStatus
 
 
 class TaskRecord(Struct, frozen=True, kw_only=True):

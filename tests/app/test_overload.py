@@ -9,7 +9,7 @@ from arq.connections import ArqRedis
 
 from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, PHOTO, Client, eventually, working
-from worker.tasks.model import Status
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 FILE = {"file": ("photo.jpg", PHOTO)}

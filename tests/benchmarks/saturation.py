@@ -20,7 +20,8 @@ from app.standalone.valkey import CONFIG
 from tests.benchmarks.load import cpu_s
 from tests.benchmarks.scaling import SPEC
 from worker.settings import Settings
-from worker.tasks.model import Status, Task, new_task_id
+from worker.tasks.model import Task, new_task_id
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 logger = logging.getLogger(__name__)

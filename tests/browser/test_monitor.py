@@ -15,7 +15,7 @@ from tests.support.pictures import jpeg
 from tests.worker.runner.test_worker import SLOW
 from worker.runner.heartbeat import BEAT_TTL_MS
 from worker.storage import Storage
-from worker.tasks.model import Status
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.telemetry.clock import now_ms
 

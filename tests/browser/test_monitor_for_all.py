@@ -19,7 +19,7 @@ from tests.conftest import DEADLINE_S, Client, environment, eventually, process,
 from tests.support.callers import MADE, with_keys
 from tests.support.pictures import jpeg
 from worker.storage import Storage
-from worker.tasks.model import Status
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 

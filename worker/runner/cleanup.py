@@ -7,14 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from worker.errors import ErrorCode
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import remove_files
-from worker.tasks.model import (
-    UNREADABLE,
-    Status,
-    Task,
-    TaskNotFound,
-    WrongState,
-    queue_timeout_message,
-)
+from worker.tasks.model import UNREADABLE, Task, TaskNotFound, WrongState, queue_timeout_message
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 logger = logging.getLogger(__name__)

@@ -23,18 +23,10 @@ from worker.runner.slots import Overrun, Slots
 from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import delete_files, delete_uploads
-from worker.tasks.model import (
-    OutputRecord,
-    Spec,
-    Status,
-    Task,
-    TaskNotFound,
-    WrongState,
-    overlay_path,
-    queue_timeout_message,
-)
+from worker.tasks.model import OutputRecord, Spec, Task, TaskNotFound, WrongState, overlay_path, queue_timeout_message
 from worker.tasks.progress import Progress, Run
 from worker.tasks.queue import LEASE_RENEWAL_S, retry_through_outage
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
 from worker.telemetry.clock import now_ms

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from worker.tasks.model import FINAL_STATES, Status, Task, parse_record, parse_task_id, task_key
+from worker.tasks.model import Task, parse_record, parse_task_id, task_key
 from worker.tasks.progress import Step
+from worker.tasks.status import FINAL_STATES, Status
 
 STREAM = "tasks:events"
 

@@ -7,7 +7,8 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from worker.tasks import model
-from worker.tasks.model import Status, Task, TaskNotFound
+from worker.tasks.model import Task, TaskNotFound
+from worker.tasks.status import Status
 
 MOST_EXAMINED = 2000
 """Maximum number of tasks read for one page, when the index contains many that do not match."""

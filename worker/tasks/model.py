@@ -1,7 +1,6 @@
 """The task: its record, states, the table of transitions, and its keys in Redis."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,28 +11,8 @@ from worker.imaging.formats import InputFormat
 from worker.imaging.plan import Plan
 from worker.operations import OPERATIONS
 from worker.pixels.geometry import Size
+from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
-
-
-class Status(StrEnum):
-    PENDING = "PENDING"
-    STARTED = "STARTED"
-    SUCCESS = "SUCCESS"
-    FAILURE = "FAILURE"
-    REVOKED = "REVOKED"
-
-
-TRANSITIONS: dict[Status, frozenset[Status]] = {
-    # PENDING to PENDING: the queue had lost the task. STARTED to STARTED: another worker takes over from a dead one.
-    # Back to PENDING: a stopping worker hands the task back, or a client retries it.
-    Status.PENDING: frozenset({Status.PENDING, Status.STARTED, Status.FAILURE, Status.REVOKED}),
-    Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
-    Status.SUCCESS: frozenset(),
-    Status.FAILURE: frozenset({Status.PENDING}),
-    Status.REVOKED: frozenset({Status.PENDING}),
-}
-
-FINAL_STATES = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,8 +8,9 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from worker.tasks.capacity import QueueFull
-from worker.tasks.model import FINAL_STATES, Status, in_state
+from worker.tasks.model import in_state
 from worker.tasks.queue import PAUSED, WAKE_CHANNEL
+from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import SAMPLED_AGE_MS, SAMPLED_RUNNING, SAMPLED_WAITING, SAMPLES, Stats
 
@@ -38,7 +39,7 @@ async def check_capacity(redis: Redis, limit: int) -> None:
         raise QueueFull(waiting, sum(ended))
 
 
-class Now(Struct, frozen=True):
+class QueueSnapshot(Struct, frozen=True):
     """The number of tasks in each state, and the age of the oldest waiting task."""
 
     tasks: dict[Status, int]
@@ -47,7 +48,7 @@ class Now(Struct, frozen=True):
     """When the queue was paused (Unix ms); None if it is not."""
 
 
-async def now(redis: Redis) -> Now:
+async def snapshot(redis: Redis) -> QueueSnapshot:
     """Read the state of the queue in one round trip."""
     async with redis.pipeline(transaction=False) as pipe:
         for status in Status:
@@ -56,12 +57,12 @@ async def now(redis: Redis) -> Now:
         pipe.get(PAUSED)
         *counts, oldest, paused = await pipe.execute()
     age_ms = max(0, now_ms() - int(oldest[0][1])) if oldest else None
-    return Now(dict(zip(Status, counts, strict=True)), age_ms, None if paused is None else int(paused))
+    return QueueSnapshot(dict(zip(Status, counts, strict=True)), age_ms, None if paused is None else int(paused))
 
 
 async def sample(redis: Redis, stats: Stats) -> None:
     """Add the state of the queue to the history; one of the workers calls this once a minute."""
-    state = await now(redis)
+    state = await snapshot(redis)
     stats.count(SAMPLES)
     stats.count(SAMPLED_WAITING, by=state.tasks[Status.PENDING])
     stats.count(SAMPLED_RUNNING, by=state.tasks[Status.STARTED])

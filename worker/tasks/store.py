@@ -20,8 +20,9 @@ from worker.settings import Settings
 from worker.tasks import model, queue
 from worker.tasks.capacity import Capacity
 from worker.tasks.claims import IdempotencyEntry, KeyInUse
-from worker.tasks.model import FINAL_STATES, TRANSITIONS, Owner, Spec, Status, Task, TaskNotFound, WrongState
+from worker.tasks.model import Owner, Spec, Task, TaskNotFound, WrongState
 from worker.tasks.progress import Progress, Step
+from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
 from worker.telemetry.lua import Script

@@ -11,17 +11,19 @@ import time
 from collections.abc import Awaitable, Sequence
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import httpx2
 import msgspec
+from msgspec import UNSET, Struct
 from redis.asyncio import Redis
 
 from worker.outbound.client import Refused
 from worker.outbound.signatures import signature_headers
 from worker.settings import Settings
 from worker.tasks import queue
-from worker.tasks.model import OutputRecord, Status
+from worker.tasks.model import OutputRecord
+from worker.tasks.status import Status, TaskStatus, Time
 from worker.telemetry import logs
 from worker.telemetry.clock import now_ms, rfc3339
 from worker.telemetry.counters import WEBHOOKS, Stats
@@ -50,6 +52,14 @@ MAX_ERROR_LENGTH = 2000
 EVENT_TYPES = {Status.SUCCESS: "task.succeeded", Status.FAILURE: "task.failed", Status.REVOKED: "task.revoked"}
 
 
+class WebhookEvent(Struct, frozen=True):
+    """The payload of a webhook, which is sent when a task ends."""
+
+    type: Literal[tuple(EVENT_TYPES.values())]  # type: ignore[valid-type]
+    timestamp: Time
+    data: TaskStatus
+
+
 class State(StrEnum):
     WAITING = "waiting"
     """The next attempt is scheduled."""
@@ -60,7 +70,7 @@ class State(StrEnum):
     """The receiver answered 410 Gone, which ends the attempts."""
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(Struct, frozen=True, omit_defaults=True):
     """One attempt to deliver a message, with the receiver's status code or the error."""
 
     at_ms: int
@@ -75,7 +85,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.status is not None and 200 <= self.status < 300
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(Struct, frozen=True, kw_only=True):
     """The webhook for one end of a task. Times are Unix milliseconds."""
 
     id: str
@@ -101,15 +111,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def body(self) -> bytes:
         """The payload, which is the same for every attempt."""
-        data: dict[str, Any] = {"task_id": self.task_id, "status": self.status}
         if self.status is Status.SUCCESS:
             outputs = msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
             paths = {name: output.path for name, output in outputs.items()}
-            data["result"] = paths.get("", paths)
-        elif self.error:
-            data["error"] = self.error[:MAX_ERROR_LENGTH]
-        event = {"type": EVENT_TYPES[self.status], "timestamp": rfc3339(self.ended_ms), "data": data}
-        return msgspec.json.encode(event)
+            data = TaskStatus(self.task_id, self.status, result=paths.get("", paths))
+        else:
+            data = TaskStatus(self.task_id, self.status, error=self.error[:MAX_ERROR_LENGTH] or UNSET)
+        return msgspec.json.encode(WebhookEvent(EVENT_TYPES[self.status], rfc3339(self.ended_ms), data))
 
 
 class Webhooks:

@@ -22,7 +22,7 @@ from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, w
 from tests.support.callers import MADE, NOBODY, callers, callers_at, with_keys
 from tests.worker.tasks.test_listing import listed
 from worker.storage import Storage
-from worker.tasks.model import Status
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 OPEN, SIGNED_IN, OWN, ADMINS = (200, 200, 200, 200), (401, 200, 200, 200), (401, 404, 200, 200), (401, 403, 403, 200)

@@ -12,8 +12,8 @@ from tests.support.pictures import jpeg
 from tests.worker.runner.test_worker import SLOW, is_in
 from worker.runner.cleanup import sweep
 from worker.storage import Storage
-from worker.tasks.model import Status
 from worker.tasks.queue import LEASES
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 BROKEN = jpeg((800, 600))[:3000]

@@ -15,7 +15,8 @@ from tests.conftest import PHOTO, Client, working
 from tests.worker.tasks.test_tasks import SPEC
 from worker.runner.cleanup import BATCH, sweep
 from worker.storage import Storage
-from worker.tasks.model import Status, new_task_id, upload_path
+from worker.tasks.model import new_task_id, upload_path
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 VARIANTS = '{"a": {}, "b": {"format": "png"}, "c": {"format": "webp"}}'

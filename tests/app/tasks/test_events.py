@@ -16,8 +16,8 @@ from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, p
 from tests.support.pictures import decoded, jpeg
 from tests.worker.tasks.test_tasks import created
 from worker.tasks.events import Event
-from worker.tasks.model import Status
 from worker.tasks.queue import connect
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 Message = tuple[str, dict[str, Any], str | None]

@@ -25,7 +25,8 @@ from tests.worker.tasks.test_tasks import created, in_state
 from worker.errors import ErrorCode
 from worker.runner.cleanup import fail_overdue
 from worker.runner.heartbeat import BEAT_TTL_MS
-from worker.tasks.model import Status, WrongState
+from worker.tasks.model import WrongState
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import BUCKETS_S, MINUTES, QUARTERS, TASKS, Reporter, Stats

@@ -24,8 +24,9 @@ from worker.runner.loop import FETCHES
 from worker.runner.processor import Processor
 from worker.runner.slots import Slots
 from worker.storage import Storage
-from worker.tasks.model import Spec, Status, new_task_id
+from worker.tasks.model import Spec, new_task_id
 from worker.tasks.queue import FETCH_QUEUE, LEASE_S, LEASES
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 MB = 1_000_000

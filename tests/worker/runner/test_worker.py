@@ -16,8 +16,8 @@ from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.support.pictures import decoded, jpeg
 from worker.storage import Storage
-from worker.tasks.model import Status
 from worker.tasks.queue import LEASE_S
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 SLOW: dict[str, Any] = {"operation": "resize", "width": "4000", "height": "4000", "format": "avif"}

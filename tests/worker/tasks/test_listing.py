@@ -19,7 +19,8 @@ from worker.operations.resize import Resize
 from worker.runner.heartbeat import worker_name
 from worker.tasks import model
 from worker.tasks.listing import MOST_EXAMINED, Selection, page
-from worker.tasks.model import Spec, Status, new_task_id
+from worker.tasks.model import Spec, new_task_id
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 

@@ -9,8 +9,8 @@ from tests.app.routes.test_control import BROKEN
 from tests.conftest import Client, eventually, problem_fields, serving, working
 from tests.worker.runner.test_worker import SLOW, is_in
 from worker.storage import Storage
-from worker.tasks.model import Status
 from worker.tasks.queue import LEASES
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 

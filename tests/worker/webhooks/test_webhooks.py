@@ -26,8 +26,8 @@ from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, p
 from tests.support.receiver import Answer, Receiver, receiving
 from worker.runner.cleanup import fail_overdue
 from worker.settings import InvalidSettings, read_settings
-from worker.tasks.model import Status
 from worker.tasks.queue import MESSAGE_TTL_MS, WEBHOOK_QUEUE
+from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.webhooks.delivery import WebhookWorker, webhook_settings
 from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, JITTER, LOCK_MS, SCHEDULE_S, retry_after_s

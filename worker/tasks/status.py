@@ -1,0 +1,50 @@
+"""The states of tasks, the transitions between them, and the status as clients receive it (API and webhooks)."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+
+class Status(StrEnum):
+    PENDING = "PENDING"
+    STARTED = "STARTED"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    REVOKED = "REVOKED"
+
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    # PENDING to PENDING: the queue had lost the task. STARTED to STARTED: another worker takes over from a dead one.
+    # Back to PENDING: a stopping worker hands the task back, or a client retries it.
+    Status.PENDING: frozenset({Status.PENDING, Status.STARTED, Status.FAILURE, Status.REVOKED}),
+    Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
+    Status.SUCCESS: frozenset(),
+    Status.FAILURE: frozenset({Status.PENDING}),
+    Status.REVOKED: frozenset({Status.PENDING}),
+}
+
+FINAL_STATES = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
+
+
+TaskId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""A time in the format of RFC 3339."""
+
+Results = str | dict[str, str]
+"""The path of the result; for several variants, one for each name."""
+
+
+class TaskStatus(Struct, frozen=True):
+    """The status of a task. A field that does not apply is omitted (UNSET)."""
+
+    task_id: TaskId
+    status: Status
+    result: (
+        Annotated[
+            Results, Meta(description="If SUCCESS: the path of the result; for several variants, one for each name.")
+        ]
+        | UnsetType
+    ) = UNSET
+    error: Annotated[str, Meta(description="If FAILURE: the reason.")] | UnsetType = UNSET
