@@ -186,7 +186,10 @@ def as_text(setting: object) -> str:
 
 
 class Client(httpx2.AsyncClient):
-    """An HTTP client with the two moves that most tests make."""
+    """A patient HTTP client with the two moves that most tests make."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"timeout": DEADLINE_S, **options})
 
     async def upload(self, data: bytes = PHOTO, name: str = "photo.jpg", **fields: str) -> str:
         """Upload a picture and return its task's id."""
@@ -227,7 +230,7 @@ async def eventually(ask: Callable[[], Awaitable[Any]], deadline_s: float = DEAD
 @pytest.fixture
 async def api(redis: ArqRedis, settings: Settings) -> AsyncIterator[Client]:
     """A client of an API without a worker."""
-    async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+    async with serving(settings) as url, Client(base_url=url) as client:
         yield client
 
 

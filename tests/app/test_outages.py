@@ -39,7 +39,7 @@ def settings(server: ValkeyServer, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def service(settings: Settings) -> AsyncIterator[Client]:
     with process("-m", "worker", **environment(settings)) as worker:
-        async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+        async with serving(settings) as url, Client(base_url=url) as client:
             await client.ended(await client.upload())
             yield client
             assert worker.is_running()

@@ -66,7 +66,7 @@ async def redis(valkey: ValkeyServer) -> AsyncIterator[ArqRedis]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def api(redis: ArqRedis, settings: Settings) -> AsyncIterator[Client]:
     """A client of an API without a worker."""
-    async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+    async with serving(settings) as url, Client(base_url=url) as client:
         yield client
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from app.api_settings import Settings
 from app.keys import make_key
-from tests.conftest import DEADLINE_S, Client, serving
+from tests.conftest import Client, serving
 
 MADE = {
     "ann": make_key("ann", 3, is_admin=False),
@@ -38,6 +38,6 @@ async def callers(settings: Settings) -> AsyncIterator[Mapping[str, Client]]:
 async def callers_at(url: str) -> AsyncIterator[Mapping[str, Client]]:
     async with AsyncExitStack() as stack:
         yield {
-            name: await stack.enter_async_context(Client(base_url=url, timeout=DEADLINE_S, headers=bearer(name)))
+            name: await stack.enter_async_context(Client(base_url=url, headers=bearer(name)))
             for name in (NOBODY, *MADE)
         }

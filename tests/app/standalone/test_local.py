@@ -67,7 +67,7 @@ class Run:
         return int(self.process.wait(DEADLINE_S))
 
     def client(self) -> Client:
-        return Client(base_url=self.url, timeout=DEADLINE_S)
+        return Client(base_url=self.url)
 
 
 @contextmanager

@@ -263,7 +263,7 @@ async def test_a_server_that_stops_lets_go_of_those_who_listen_and_wait(
     redis: ArqRedis, settings: Settings, tmp_path: Any
 ) -> None:
     with api_process(settings.redis_url, tmp_path / "storage") as (process, url):
-        async with Client(base_url=url, timeout=DEADLINE_S) as client:
+        async with Client(base_url=url) as client:
             task_id = await client.upload()
             waiting = asyncio.create_task(client.get(f"/task-status/{task_id}", headers={"Prefer": "wait=60"}))
             async with aclosing(messages(client, "/events", **{"Last-Event-ID": "0"})) as stream:

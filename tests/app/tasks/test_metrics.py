@@ -65,7 +65,7 @@ async def test_several_apis_and_workers_count_as_one(settings: Settings, redis: 
             for _ in range(2)
         ]
         for number in range(20):
-            async with Client(base_url=apis[number % 2][1], timeout=DEADLINE_S) as client:
+            async with Client(base_url=apis[number % 2][1]) as client:
                 await client.ended(await client.upload(operation="grayscale"))
                 broken = await client.upload(jpeg((64, 48))[:-200], operation="resize")
                 assert (await client.ended(broken))["status"] == "FAILURE"
@@ -277,7 +277,7 @@ async def test_the_history_outlives_a_restart_of_redis(tmp_path: Path) -> None:
     settings = Settings(
         redis_url=server.connection_url, storage_url=(tmp_path / "storage").as_uri(), redis_timeout_s=DEADLINE_S
     )
-    async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+    async with serving(settings) as url, Client(base_url=url) as client:
         async with working(settings):
             await client.ended(await client.upload())
         before = await history(client)

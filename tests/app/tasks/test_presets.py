@@ -12,7 +12,7 @@ from app.api_settings import Settings
 from app.main import create_app
 from app.tasks.presets import read_presets
 from tests.app.standalone.test_local import refusal
-from tests.conftest import DEADLINE_S, PHOTO, Client, problem_fields, serving, working
+from tests.conftest import PHOTO, Client, problem_fields, serving, working
 from tests.support.pictures import decoded, drawing, encoded
 from tests.test_readme import blocks
 from worker.settings import InvalidSettings, read_settings
@@ -30,7 +30,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
 async def strict(redis: ArqRedis, settings: Settings) -> AsyncIterator[Client]:
     """A client of an API that takes presets only, with a worker."""
     settings = msgspec.structs.replace(settings, only_presets=True)
-    async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client, working(settings):
+    async with serving(settings) as url, Client(base_url=url) as client, working(settings):
         yield client
 
 

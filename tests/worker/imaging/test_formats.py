@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from app.api_settings import Settings
-from tests.conftest import DEADLINE_S, Client, serving, working
+from tests.conftest import Client, serving, working
 from tests.support.pictures import decoded, drawing, encoded, mean_difference
 from tests.support.profiles import ADOBE_RGB, DISPLAY_P3
 from tests.support.rendering import LIMITS, rendered, upload
@@ -259,7 +259,7 @@ async def narrow_and_wide(redis: ArqRedis, settings: Settings) -> AsyncIterator[
     narrow = msgspec.structs.replace(settings, input_formats=(InputFormat.PNG, InputFormat.WEBP))
     wide = msgspec.structs.replace(settings, input_formats=tuple(InputFormat))
     async with serving(narrow) as one, serving(wide) as other, working(wide):
-        clients = (Client(base_url=url, timeout=DEADLINE_S) for url in (one, other))
+        clients = (Client(base_url=url) for url in (one, other))
         async with next(clients) as first, next(clients) as second:
             yield first, second
 

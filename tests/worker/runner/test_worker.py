@@ -72,10 +72,10 @@ async def test_a_task_takes_five_round_trips_to_redis(service: Client, redis: Ar
 async def test_a_task_that_takes_too_long_fails_on_time_and_its_slot_comes_back(
     redis: ArqRedis, settings: Settings
 ) -> None:
-    hasty = msgspec.structs.replace(settings, task_timeout_s=0.3)
+    hasty = msgspec.structs.replace(settings, task_timeout_s=1)
     async with serving(hasty) as url, Client(base_url=url) as client, working(hasty) as worker:
         view = await client.ended(await client.upload(**SLOW))
-        assert view["error"] == "processing took longer than 0.3 s"
+        assert view["error"] == "processing took longer than 1 s"
         slots = worker.ctx["slots"]
         assert slots.lost == 1
         assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
@@ -242,7 +242,7 @@ async def test_a_worker_outlives_redis(tmp_path: Path) -> None:
     )
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config={"appendonly": "yes"})
     with process("-m", "worker", **environment(settings)) as worker:
-        async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+        async with serving(settings) as url, Client(base_url=url) as client:
             await client.ended(await client.upload())
             worker.suspend()
             waiting = await client.upload()

@@ -61,7 +61,7 @@ async def test_json_lines_carry_both_ids_from_the_request_to_the_worker(
     with ExitStack() as stack:
         stack.enter_context(writing(api_log, settings, *API, LOG_FORMAT="json"))
         stack.enter_context(writing(worker_log, settings, *WORKER, LOG_FORMAT="json"))
-        async with Client(base_url=await address(api_log), timeout=DEADLINE_S) as client:
+        async with Client(base_url=await address(api_log)) as client:
             client.headers["X-Request-ID"] = "order-17.a"
             task_id = await client.upload()
             await client.ended(task_id)
@@ -84,7 +84,7 @@ async def test_json_lines_carry_both_ids_from_the_request_to_the_worker(
 async def test_what_breaks_a_request_is_logged_with_its_id(redis: ArqRedis, settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "api"
     with writing(log, settings, *API, LOG_FORMAT="json"):
-        async with Client(base_url=await address(log), timeout=DEADLINE_S) as client:
+        async with Client(base_url=await address(log)) as client:
             task_id = await client.upload()
             await redis.hset(f"task:{task_id}", "status", "NONSENSE")  # type: ignore[misc]
             answer = await client.get(f"/task-status/{task_id}", headers={"X-Request-ID": "bad-luck"})
@@ -112,7 +112,7 @@ async def test_one_command_writes_json_too(tmp_path: Path) -> None:
 async def test_text_is_as_it_was(redis: ArqRedis, settings: Settings, tmp_path: Path) -> None:
     api_log, worker_log = tmp_path / "api", tmp_path / "worker"
     with writing(api_log, settings, *API), writing(worker_log, settings, *WORKER):
-        async with Client(base_url=await address(api_log), timeout=DEADLINE_S) as client:
+        async with Client(base_url=await address(api_log)) as client:
             task_id = await client.upload()
             await client.ended(task_id)
     assert '"POST /process-image/ HTTP/1.1" 202 Accepted' in api_log.read_text()

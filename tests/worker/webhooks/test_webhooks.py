@@ -522,7 +522,7 @@ async def test_messages_outlive_redis(tmp_path: Path, receiver: Receiver) -> Non
     )  # fmt: skip
     receiver.answers = [SILENT, Answer(204)]
     with process("-m", "worker", **environment(settings)) as worker:
-        async with serving(settings) as url, Client(base_url=url, timeout=DEADLINE_S) as client:
+        async with serving(settings) as url, Client(base_url=url) as client:
             task_id = await client.upload(callback_url=receiver.url)
             await eventually(lambda: has_received(receiver, 1))
             server.terminate()
