@@ -18,12 +18,12 @@ from app.http.multipart import FormReader, Part
 from app.http.negotiation import bounded_header
 from app.state import Request
 from worker.errors import PictureError
-from worker.imaging.decoding import HEAD_BYTES, check_header
-from worker.imaging.formats import InputFormat, sniff
+from worker.imaging.formats import InputFormat
 from worker.outbound.client import Refused, check_url
 from worker.pixels.geometry import Size
 from worker.storage import Storage
 from worker.tasks.model import overlay_path, upload_path
+from worker.tasks.uploads import LimitedBody, store_upload
 from worker.validation.fields import Problem, shorten
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ class _FileProblem(Exception):
 
 
 async def _drain(part: Part, max_bytes: int) -> None:
-    async for _ in _limit(part.chunks(), max_bytes):
+    async for _ in LimitedBody(part.chunks(), max_bytes, UploadTooLarge(max_bytes)).chunks:
         pass
 
 
@@ -177,47 +177,16 @@ def _no_file(text: str | None) -> Problem:
 
 
 async def _store_file(part: Part, storage: Storage, path: str, settings: Settings) -> Upload:
-    chunks = _limit(part.chunks(), settings.max_upload_bytes)
-    head = b""
-    async for chunk in chunks:
-        head += chunk
-        if len(head) >= HEAD_BYTES:
-            break
-    if not head:
-        raise _FileProblem("must not be empty")
-    image_format = sniff(head, settings.input_formats)
-    if image_format is None:
-        raise UnsupportedImage(settings.input_formats)
+    body = LimitedBody(part.chunks(), settings.max_upload_bytes, UploadTooLarge(settings.max_upload_bytes))
     try:
-        size = check_header(head, image_format, settings.limits, is_whole=len(head) < HEAD_BYTES)
+        stored = await store_upload(body, storage, path, settings.input_formats, settings.limits)
     except PictureError as exc:
         raise _FileProblem(str(exc)) from exc
-    counted = _Counted(chunks)
-    await storage.put(path, counted.chunks(), head)
+    if stored is None:
+        raise UnsupportedImage(settings.input_formats) if body.bytes else _FileProblem("must not be empty")
     name = part.file_name or ""
-    return Upload(image_format, safe_stem(name), name[:MAX_SHOWN_NAME], len(head) + counted.bytes, size)
-
-
-class _Counted:
-    """An asynchronous iterator over chunks that counts their bytes."""
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self.bytes = 0
-        self._chunks = chunks
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
-            self.bytes += len(chunk)
-            yield chunk
-
-
-async def _limit(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
-    left = max_bytes
-    async for chunk in chunks:
-        left -= len(chunk)
-        if left < 0:
-            raise UploadTooLarge(max_bytes)
-        yield chunk
+    image_format, size = stored
+    return Upload(image_format, safe_stem(name), name[:MAX_SHOWN_NAME], body.bytes, size)
 
 
 def safe_stem(file_name: str) -> str:

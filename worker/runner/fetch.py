@@ -1,18 +1,16 @@
 """Fetch uploads by URL and store them, within the limits of an upload."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import httpx2
 
 from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
-from worker.imaging.decoding import HEAD_BYTES, check_header
-from worker.imaging.formats import sniff
 from worker.outbound.client import Refused
 from worker.settings import Settings
 from worker.storage import Storage
 from worker.tasks.model import Fetched, Spec, Task
+from worker.tasks.uploads import LimitedBody, store_upload
 
 
 class Fetcher:
@@ -77,38 +75,15 @@ async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: s
             raise _fetch_error(
                 f"{answer.url.host} answered {answer.status_code} {answer.reason_phrase} instead of an image"
             )
-        body = _Body(answer, settings.max_upload_bytes)
-        head = b""
-        async for chunk in body.chunks:
-            head += chunk
-            if len(head) >= HEAD_BYTES:
-                break
-        source = sniff(head, settings.input_formats)
-        if source is None:
-            choices = ", ".join(known.value for known in settings.input_formats)
-            raise _fetch_error(f"{answer.url.host} did not send a supported image; supported formats: {choices}")
-        size = check_header(head, source, settings.limits, is_whole=len(head) < HEAD_BYTES)
-        await storage.put(path, body.chunks, head)
-        return Fetched(source, body.bytes, size)
-
-
-class _Body:
-    """The body of a response and its size so far; raises `TaskFailed` beyond the limit."""
-
-    def __init__(self, answer: httpx2.Response, max_bytes: int) -> None:
-        self.bytes = 0
-        self._max_bytes = max_bytes
+        max_bytes = settings.max_upload_bytes
+        too_large = _fetch_error(f"the image is too large; the limit is {max_bytes:,} bytes")
         declared = answer.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > max_bytes:
-            raise self._too_large()
-        self.chunks = self._limit(answer.aiter_raw())
-
-    async def _limit(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for chunk in chunks:
-            self.bytes += len(chunk)
-            if self.bytes > self._max_bytes:
-                raise self._too_large()
-            yield chunk
-
-    def _too_large(self) -> TaskFailed:
-        return _fetch_error(f"the image is too large; the limit is {self._max_bytes:,} bytes")
+            raise too_large
+        body = LimitedBody(answer.aiter_raw(), max_bytes, too_large)
+        stored = await store_upload(body, storage, path, settings.input_formats, settings.limits)
+        if stored is None:
+            choices = ", ".join(known.value for known in settings.input_formats)
+            raise _fetch_error(f"{answer.url.host} did not send a supported image; supported formats: {choices}")
+        source, size = stored
+        return Fetched(source, body.bytes, size)
