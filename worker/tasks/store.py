@@ -225,7 +225,7 @@ class Tasks:
                 return await self.get(task_id)
 
     async def retry(self, task: Task, owner: Owner | None = None, *, fetch: bool = False) -> Task:
-        """Queue a failed or revoked task again, as if it had never been begun; raise `WrongState` for any other.
+        """Queue a failed or revoked task again, as if it had never started; raise `WrongState` for any other.
 
         With its `owner`, raise `OwnerQueueFull` at that owner's limit. With `fetch`, fetch its upload again.
         """
