@@ -31,7 +31,7 @@ async def submit(request: Request) -> str:
 
     A request that repeats an earlier one with its `Idempotency-Key` gets the id of the existing task. Raises
     `InvalidKey`, `KeyInUse` while the earlier request is being received, `KeyReused` if it was another request,
-    `InvalidParameters`, `QueueFull` and what `received_form` raises.
+    `InvalidParameters`, `QueueFull` and the errors of `receive_form`.
     """
     key = parse_key(request.headers.getlist(HEADER))
     if key is None:
