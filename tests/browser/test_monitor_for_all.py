@@ -21,6 +21,7 @@ from tests.support.pictures import jpeg
 from worker.storage import Storage
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
+from worker.telemetry.clock import now_ms
 
 
 @asynccontextmanager
@@ -197,7 +198,7 @@ async def test_axe_finds_nothing(
     await monitor.open()
     assert await violations(page) == []
     broken = await full(service, tasks)
-    await redis.zadd("workers", {"host:1": 1e12})
+    await redis.zadd("workers", {"host:1": now_ms() - 7_200_000})  # dead, but of the last day
     await expect(monitor.status(broken)).to_have_text("Failed")
     await expect(page.locator(".worker[data-gone]")).to_be_visible()
     await page.get_by_text("Show as a table").click()
