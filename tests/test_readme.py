@@ -165,12 +165,12 @@ def test_the_operation_in_readme_needs_nothing_but_its_file(tmp_path: Path) -> N
     [code] = blocks("Adding an operation", "python")
     (tmp_path / "worker" / "operations" / "tint.py").write_text(code)
     code = """
-from app.routes.catalog import CATALOGUE
+from app.routes.catalog import CATALOG
 from tests.support.pictures import drawing
 from tests.support.rendering import transform
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters, parse_plan
-print([entry.parameters["amount"]["maximum"] for entry in CATALOGUE.operations if entry.operation == "tint"])
+print([entry.parameters["amount"]["maximum"] for entry in CATALOG.operations if entry.operation == "tint"])
 plan = parse_plan({"operations": '[{"operation": "tint", "color": "red", "amount": 1}]'}, InputFormat.PNG, 1)
 print(transform(drawing(mode="LA"), plan.variants[""].operations).getpixel((150, 100)))
 try:

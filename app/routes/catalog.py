@@ -59,7 +59,7 @@ def _catalog() -> Catalog:
     )
 
 
-CATALOGUE = _catalog()
+CATALOG = _catalog()
 """The part of the catalog that does not depend on the settings."""
 
 
@@ -69,7 +69,7 @@ CATALOGUE = _catalog()
         200,
         "The catalog.",
         Catalog,
-        {"one": msgspec.structs.replace(CATALOGUE, operations=CATALOGUE.operations[:1], input=["jpeg", "png"])},
+        {"one": msgspec.structs.replace(CATALOG, operations=CATALOG.operations[:1], input=["jpeg", "png"])},
     ),
 )
 async def operations(request: Request) -> Response:
@@ -77,7 +77,7 @@ async def operations(request: Request) -> Response:
     settings, presets = request.state["settings"], request.state["presets"]
     return json_response(
         msgspec.structs.replace(
-            CATALOGUE,
+            CATALOG,
             input=[known.value for known in settings.input_formats],
             presets=list(presets.by_name),
             only_presets=presets.is_required,

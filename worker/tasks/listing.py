@@ -117,8 +117,8 @@ async def _records(redis: Redis, task_ids: list[str]) -> list[Task | None]:
     async with redis.pipeline(transaction=False) as pipe:
         for task_id in task_ids:
             pipe.hgetall(model.task_key(task_id))
-        found = await pipe.execute()
-    return [_readable(task_id, record) for task_id, record in zip(task_ids, found, strict=True)]
+        records = await pipe.execute()
+    return [_readable(task_id, record) for task_id, record in zip(task_ids, records, strict=True)]
 
 
 def _readable(task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
