@@ -1,5 +1,8 @@
 """What holds of all pages."""
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -8,6 +11,7 @@ from tests.browser.monitor import violations
 from tests.conftest import Client
 
 PAGES = ["/", "/monitor", "/docs"]
+APP = Path(__file__).parents[2] / "app"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -16,6 +20,17 @@ async def test_a_page_loads_from_here_alone_and_without_an_error(page: Page, pat
     await page.goto(path)
     assert await page.get_by_role("link", name="Darkroom").is_visible()
     assert await page.locator("nav [aria-current=page]").count() == 1
+
+
+@pytest.mark.parametrize("sheet", sorted((APP / "static").glob("[!v]*/*.css")), ids=lambda sheet: sheet.name)
+async def test_every_class_of_a_style_sheet_is_used(sheet: Path) -> None:
+    """Else a rule was left behind, or a class was renamed in the pages alone."""
+    sources = [*(APP / "static").glob("*/*.js"), *(APP / "static").glob("*/*.html"), APP / "openapi" / "reference.py"]
+    words = set(re.findall(r"[\w-]+", " ".join(source.read_text() for source in sources)))
+    selectors = re.sub(r"/\*.*?\*/|\{[^{}]*\}", " ", sheet.read_text(), flags=re.DOTALL)
+    classes = set(re.findall(r"\.([A-Za-z][\w-]*)", selectors))
+    assert classes
+    assert classes <= words
 
 
 @pytest.mark.parametrize("path", PAGES)
