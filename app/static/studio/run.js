@@ -80,7 +80,7 @@ const POLL_MS = 1000;
 
 /**
  * Process pictures, a few at the same time. The first upload is sent alone, so that an error in the recipe is reported
- * once. `requestOf` returns {fields, overlay, summary}; `onTask` gets (picture, recipe, task id) of an accepted task.
+ * once. `recipe` is {fields, overlay, summary}; `onTask` gets (picture, recipe, task id) of an accepted task.
  */
 export async function developAll(pictures, recipe, onTask) {
   const [first, ...others] = pictures;
