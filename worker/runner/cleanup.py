@@ -63,7 +63,9 @@ async def _for_each(task_ids: Iterable[str], action: Callable[[str], Awaitable[o
             return False
         return True
 
-    return [await done for done in asyncio.as_completed(map(attempt, task_ids))].count(False)
+    async with asyncio.TaskGroup() as group:  # when the sweep is cancelled, none of them may outlive the connections
+        attempts = [group.create_task(attempt(task_id)) for task_id in task_ids]
+    return sum(not each.result() for each in attempts)
 
 
 async def _remove_files(task_id: str, tasks: Tasks, storage: Storage) -> None:

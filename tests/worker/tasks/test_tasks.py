@@ -9,6 +9,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from app.api_settings import Settings
+from tests.conftest import DEADLINE_S
 from tests.support.rendering import one
 from worker.imaging.formats import InputFormat
 from worker.operations.resize import Resize
@@ -141,6 +142,20 @@ async def test_the_sweep_removes_what_expired_and_nothing_else(
         assert (await tasks.get(task_id)).id == task_id
         assert await storage.read(f"uploads/{task_id}") == b"upload"
         assert await storage.read(f"processed/{task_id}/photo.webp") == b"result"
+
+
+async def test_a_cancelled_sweep_leaves_nothing_running(redis: ArqRedis, tasks: Tasks, storage: Storage) -> None:
+    """Deletions that outlive the sweep would open connections that nobody closes."""
+    for _ in range(20):
+        await redis.zadd(f"tasks:{Status.SUCCESS}", {await in_state(tasks, Status.SUCCESS): 1}, xx=True)
+    others = asyncio.all_tasks()
+    sweep = asyncio.create_task(remove_expired(tasks, storage))
+    async with asyncio.timeout(DEADLINE_S):
+        while len(asyncio.all_tasks() - others) < 20:  # noqa: ASYNC110 - no event says it
+            await asyncio.sleep(0)
+    sweep.cancel()
+    await asyncio.gather(sweep, return_exceptions=True)
+    assert asyncio.all_tasks() == others
 
 
 async def test_a_task_costs_one_round_trip_to_create_and_one_to_move(redis: ArqRedis, tasks: Tasks) -> None:
