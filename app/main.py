@@ -23,7 +23,7 @@ from app.routes import make_routes
 from app.state import State
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import read_presets
-from worker.imaging.decoding import configure_pillow
+from worker.imaging.guards import configure_pillow
 from worker.settings import read_settings
 from worker.storage import Storage
 from worker.tasks.queue import connect

@@ -25,7 +25,7 @@ from app.main import create_app
 from app.server import server_config
 from app.standalone.valkey import free_port
 from tests.support.pictures import jpeg
-from worker.imaging.decoding import configure_pillow
+from worker.imaging.guards import configure_pillow
 from worker.main import worker_settings
 from worker.runner.loop import EventWorker
 from worker.storage import Storage

@@ -56,8 +56,8 @@ MAY_IMPORT = {
     },
     "worker.webhooks": {"worker.outbound", "worker.settings", "worker.tasks", "worker.telemetry"},
     "worker.runner": {
-        "worker.errors", "worker.imaging", "worker.outbound", "worker.settings", "worker.storage", "worker.tasks",
-        "worker.telemetry",
+        "worker.errors", "worker.imaging", "worker.outbound", "worker.pixels", "worker.settings", "worker.storage",
+        "worker.tasks", "worker.telemetry",
     },
 }  # fmt: skip
 """Room -> the rooms and top-level modules that it may import. Top-level modules that are not listed are free."""

@@ -14,8 +14,9 @@ from arq import cron
 from arq.connections import RedisSettings
 from arq.constants import health_check_key_suffix
 
-from worker.imaging.decoding import configure_pillow
+from worker.imaging.guards import configure_pillow
 from worker.outbound.client import outbound_client
+from worker.pixels.resampling import RESAMPLER
 from worker.runner.cleanup import sweep
 from worker.runner.fetch import Fetcher
 from worker.runner.heartbeat import Heartbeat
@@ -62,7 +63,8 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     async def on_startup(ctx: dict[str, Any]) -> None:
         if "heartbeat" in ctx:  # arq calls this again after an outage of Redis
             return
-        configure_pillow()
+        configure_pillow(settings.worker_threads)
+        logger.info("resampling with %s", RESAMPLER)
         ctx["slots"] = Slots(settings.worker_threads, stop)
         ctx["storage"] = Storage(settings.storage_url)
         ctx["tasks"] = Tasks(ctx["redis"], settings)

@@ -109,6 +109,7 @@ class Statistics(Struct, frozen=True):
     range: Range
     step_s: Annotated[int, Meta(description="The length of a point in seconds.")]
     now: Counts
+    resamplers: Annotated[list[str], Meta(description="How the workers resample images: see `GET /workers`.")]
     total: Figures
     points: Annotated[list[Figures], Meta(description="The points, oldest first; the last one is still growing.")]
 
@@ -129,11 +130,14 @@ class WorkerView(Struct, frozen=True, kw_only=True):
     done: int | None
     failed: int | None
     rss_bytes: int | None
+    resampler: Annotated[str, Meta(description="Library that resamples images, and its instruction set.")] | None
 
 
 class WorkerList(Struct, frozen=True):
     workers: list[WorkerView]
 
+
+RESAMPLER = "cykooz-resizer (avx2)"
 
 _FIGURES = Figures(
     at=UNSET,
@@ -164,6 +168,7 @@ _FIGURES = Figures(
                     oldest_waiting_s=0.04,
                     paused_at=None,
                 ),
+                [RESAMPLER],
                 _FIGURES,
                 [msgspec.structs.replace(_FIGURES, at="2026-03-01T12:00:00.000Z")],
             )
@@ -180,6 +185,7 @@ async def statistics(request: Request) -> Response:
         query.range,
         span.length_s,
         Counts(tasks=present.tasks, **structs.asdict(queue_state(present))),
+        sorted({worker.beat.resampler for worker in await workers(redis) if worker.beat and not worker.is_gone}),
         _figures(combine(chart), UNSET),
         [_figures(point, rfc3339(point.at_ms)) for point in chart],
     )
@@ -251,6 +257,7 @@ def _queue(point: Point) -> QueueMeans | None:
                         done=1204,
                         failed=3,
                         rss_bytes=180_000_000,
+                        resampler=RESAMPLER,
                     )
                 ]
             )
@@ -274,7 +281,7 @@ def _worker(worker: Worker) -> WorkerView:
     )
 
 
-BEAT_FIELDS = ("version", "host", "pid", "slots", "slots_lost", "running", "done", "failed", "rss_bytes")
+BEAT_FIELDS = ("version", "host", "pid", "slots", "slots_lost", "running", "done", "failed", "rss_bytes", "resampler")
 
 
 def _seconds(milliseconds: int | None) -> float | None:

@@ -1,7 +1,6 @@
 """Decode a file to upright frames, after checking limits, and at a reduced scale where that is sufficient."""
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +25,11 @@ from worker.imaging.guards import (
 )
 from worker.imaging.orientation import orientation_of, rotate_box, rotate_size, set_upright
 from worker.imaging.pipeline import Timing
-from worker.imaging.scales import Scales
 from worker.imaging.tiff import check_directories
 from worker.operations.base import Operation
-from worker.pixels.geometry import DECODER_GAP, Box, Size, decoder_gap
+from worker.pixels.geometry import DECODER_GAP, Box, Size, minimum_gap
 from worker.pixels.modes import normalize_mode
+from worker.pixels.resampling import Scales
 
 ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
 """Formats whose frames are an animation; those of TIFF and of multi-picture JPEGs are separate images."""
@@ -68,14 +67,6 @@ class Decoded:
     def scales(self) -> Scales:
         """The first frame at several scales, which variants share."""
         return Scales(self.frames[0], self.box or (0, 0, *self.size))
-
-
-def configure_pillow() -> None:
-    """Set the limits and warnings of Pillow for this process; call it once at the start."""
-    # Pillow warns at 89 megapixels and fails at twice that; `open_image` checks MAX_PIXELS of the settings instead.
-    Image.MAX_IMAGE_PIXELS = None
-    # Pillow warns of harmless oddities with a different text for each file, which would fill the log.
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @cache
@@ -200,7 +191,7 @@ def _draft(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Op
     if None not in scaled:
         sizes = [each for each in scaled if each is not None]
         width, height = max(each[0] for each in sizes), max(each[1] for each in sizes)
-        gap = decoder_gap(DECODER_GAP, (width, height))
+        gap = minimum_gap(DECODER_GAP, (width, height))
         least = math.ceil(width * gap), math.ceil(height * gap)
     # It does nothing for other formats, or if no reduction is possible.
     draft = image.draft(modes.pop() if len(modes) == 1 else None, least and rotate_size(least, orientation))

@@ -1,16 +1,31 @@
-"""Checks that Pillow does not make: pixel limits, PNG checksums, icon sizes, JPEG scans."""
+"""Pillow's configuration, and checks that it does not make: pixel limits, PNG checksums, icon sizes, JPEG scans."""
 
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
 
 from msgspec import Struct
-from PIL import BmpImagePlugin, IcoImagePlugin, PngImagePlugin
+from PIL import BmpImagePlugin, IcoImagePlugin, Image, PngImagePlugin
 
 from worker.errors import DamagedPicture, PictureError
 from worker.pixels.geometry import Size
+
+BLOCKS_PER_THREAD = 4
+"""Blocks of up to 16 MB that Pillow keeps for each thread: 12 MP in RGB need three, and the result one."""
+
+
+def configure_pillow(threads: int = 0) -> None:
+    """Set the limits and warnings of Pillow for this process, which decodes in `threads`; call it once at the start."""
+    # Otherwise Pillow returns the memory of each image to the system, and the next one costs as many page faults:
+    # decoding 12 MP took 67 ms instead of 48.
+    Image.core.set_blocks_max(BLOCKS_PER_THREAD * threads)  # type: ignore[attr-defined]
+    # Pillow warns at 89 megapixels and fails at twice that; `check_pixels` checks MAX_PIXELS of the settings instead.
+    Image.MAX_IMAGE_PIXELS = None
+    # Pillow warns of harmless oddities with a different text for each file, which would fill the log.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class Limits(Struct, frozen=True):

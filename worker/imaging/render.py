@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
@@ -105,36 +105,54 @@ class _Renderer:
         self._file = open_image(upload.data, upload.format, work.limits)
         self._decoded: dict[int | None, Decoded] = {}
         self._size = upright_size(self._file)
+        self._last: tuple[int | None, Sequence[Operation], Picture] | None = None
         for variant in self._plan.variants.values():
             check_sizes(variant.operations, self._size, 1, work.limits)
 
     def largest_first(self) -> list[str]:
-        """Return the names of the variants, ordered so that smaller results can reuse larger ones."""
+        """Return the names of the variants: those with the same operations together, larger results before smaller."""
+        pipelines = [variant.operations for variant in self._plan.variants.values()]
 
-        def pixels(name: str) -> float:
+        def rank(name: str) -> tuple[float, int]:
             operations = self._plan.variants[name].operations
             scaled = operations[0].scaled_size(self._size) if operations else None
-            return math.inf if scaled is None else scaled[0] * scaled[1]
+            pixels = math.inf if scaled is None else scaled[0] * scaled[1]
+            return -pixels, pipelines.index(operations)
 
-        return sorted(self._plan.variants, key=pixels, reverse=True)
+        return sorted(self._plan.variants, key=rank)
 
     def rendered(self, name: str) -> Rendered:
         self._work, variant = replace(self._work, variant=name), self._plan.variants[name]
         decoded = self._frames_for(variant)
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
-        picture, steps = self._first_step(variant, decoded)
-        done = len(variant.operations) - len(steps)
         if variant.is_report:
-            *steps, last = steps
-            picture = apply_operations(picture, steps, self._work, done)
-            size = decoded.size if last is variant.operations[0] else picture.size
-            with self._work.step(last):
-                report = last.report(in_modes_of(last, picture).frames[0], size, self._source())
-            data = msgspec.json.format(msgspec.json.encode(report))
-            return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
+            return self._report(variant, decoded)
         target = variant.output.target(self._upload.format)
         options = metadata.metadata_options(decoded.exif, decoded.info, variant.output, target)
-        return self._encode(apply_operations(picture, steps, self._work, done), variant, options)
+        return self._encode(self._changed(variant, decoded), variant, options)
+
+    def _changed(self, variant: Variant, decoded: Decoded) -> Picture:
+        """Apply the operations, unless the variant before had the same."""
+        frame, operations = self._frame_of(variant), variant.operations
+        if self._last is not None and self._last[:2] == (frame, operations):
+            for operation in operations:
+                with self._work.step(operation):
+                    pass
+            return self._last[2]
+        picture, steps = self._first_step(variant, decoded)
+        picture = apply_operations(picture, steps, self._work, len(operations) - len(steps))
+        self._last = frame, operations, picture
+        return picture
+
+    def _report(self, variant: Variant, decoded: Decoded) -> Rendered:
+        picture, steps = self._first_step(variant, decoded)
+        *steps, last = steps
+        picture = apply_operations(picture, steps, self._work, len(variant.operations) - len(steps) - 1)
+        size = decoded.size if last is variant.operations[0] else picture.size
+        with self._work.step(last):
+            report = last.report(in_modes_of(last, picture).frames[0], size, self._source())
+        data = msgspec.json.format(msgspec.json.encode(report))
+        return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
 
     def _encode(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
         self._work.check_stop()

@@ -7,9 +7,10 @@ from PIL import Image, ImageCms
 
 from worker.operations.base import Operation, Source
 from worker.pixels.exif import camera_facts, clean_text, has_gps
-from worker.pixels.geometry import Size
+from worker.pixels.geometry import Size, size_within
 from worker.pixels.hashes import blur_hash, perceptual_hash, thumb_hash
 from worker.pixels.palette import average, clusters, palette
+from worker.pixels.resampling import thumbnail
 
 DEFAULT_COLORS = 5
 
@@ -45,7 +46,7 @@ class Inspect(Operation, frozen=True, tag="inspect"):
     colors: Annotated[int, Meta(ge=1, le=16, description="Maximum number of colors of the palette.")] = DEFAULT_COLORS
 
     def scaled_size(self, size: Size) -> Size:
-        return _within(size, SIDE)
+        return size_within(size, SIDE)
 
     def report(self, image: Image.Image, size: Size, source: Source) -> dict[str, Any]:
         return {
@@ -60,13 +61,13 @@ class Inspect(Operation, frozen=True, tag="inspect"):
             "icc_profile": _profile_name(source.icc_profile),
             "has_gps": has_gps(source.exif),
             "exif": camera_facts(source.exif),
-            **_looks(_thumbnail(image, SIDE).convert("RGBA"), self.colors),
+            **_looks(thumbnail(image, SIDE).convert("RGBA"), self.colors),
         }
 
 
 def _looks(image: Image.Image, colors: int) -> dict[str, Any]:
     """Return the colors and hashes of a small RGBA image."""
-    groups = clusters(_thumbnail(image, PALETTE_SIDE))
+    groups = clusters(thumbnail(image, PALETTE_SIDE))
     if not groups:
         nothing = ("average_color", "dominant_color", "palette", "blurhash", "thumbhash", "phash")
         return dict.fromkeys(nothing)
@@ -93,14 +94,3 @@ def _profile_name(profile: bytes | None) -> str | None:
         return clean_text(ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # the errors of Pillow for damaged profiles
         return None
-
-
-def _thumbnail(image: Image.Image, side: int) -> Image.Image:
-    size = _within(image.size, side)
-    return image if size == image.size else image.resize(size, Image.Resampling.BOX)
-
-
-def _within(size: Size, side: int) -> Size:
-    """Return the size, scaled down if necessary to at most `side` pixels per side."""
-    scale = min(1.0, side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -8,6 +8,7 @@ from worker.errors import PictureError
 from worker.operations.base import WORKING_MODES, Operation
 from worker.pixels.colors import Color, pixel_value, promote_mode_for, rgba
 from worker.pixels.geometry import MAX_SIDE, Size
+from worker.pixels.resampling import resample
 from worker.validation.fields import Problem
 
 BLOCKS = 3
@@ -111,9 +112,8 @@ class Redact(Operation, frozen=True, tag="redact"):
     def _blur(self, part: Image.Image) -> Image.Image:
         longer = max(part.size)
         block = longer / max(1, min(BLOCKS, longer // LEAST_BLOCK))
-        blocks = part.resize((_count(part.width, block), _count(part.height, block)), Image.Resampling.BOX)
-        smooth = Image.Resampling.BILINEAR if self.method == "blur" else Image.Resampling.NEAREST
-        return blocks.resize(part.size, smooth)
+        blocks = resample(part, (_count(part.width, block), _count(part.height, block)), "box")
+        return resample(blocks, part.size, "bilinear" if self.method == "blur" else "nearest")
 
 
 def _count(side: int, block: float) -> int:

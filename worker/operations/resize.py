@@ -7,7 +7,8 @@ from PIL import Image
 from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.pixels.canvas import place_on_canvas
 from worker.pixels.colors import Color
-from worker.pixels.geometry import MAX_SIDE, REDUCING_GAP, Box, CropPosition, Size, anchor_offset, decoder_gap
+from worker.pixels.geometry import MAX_SIDE, Box, CropPosition, Size, anchor_offset
+from worker.pixels.resampling import Filter, resample
 from worker.pixels.smart import smart_offset
 from worker.validation.fields import Problem
 
@@ -68,7 +69,7 @@ class Resize(Operation, frozen=True, tag="resize"):
         ),
     ] = True
     resample: Annotated[
-        Literal["lanczos", "bicubic", "bilinear", "hamming", "box", "nearest"],
+        Filter,
         Meta(description="Resampling filter, from the sharpest to the simplest; nearest does not blend pixels."),
     ] = "lanczos"
 
@@ -132,13 +133,8 @@ class Resize(Operation, frozen=True, tag="resize"):
     def _resize_part(self, image: Image.Image, part: Box, size: Size) -> Image.Image:
         target = self.output_size(size)
         if self.fit == "contain":
-            return self._pad(self._resample(image, self._scaled_size(size), part), target)
-        return self._resample(image, target, part)
-
-    def _resample(self, image: Image.Image, size: Size, box: Box) -> Image.Image:
-        # Pillow cannot reduce 16-bit images before the filter.
-        gap = decoder_gap(REDUCING_GAP, size) if self.resample in REDUCING and image.mode != "I;16" else None
-        return image.resize(size, Image.Resampling[self.resample.upper()], box, gap)
+            return self._pad(resample(image, self._scaled_size(size), self.resample, part), target)
+        return resample(image, target, self.resample, part)
 
     def _pad(self, image: Image.Image, size: Size) -> Image.Image:
         left, upper = anchor_offset(image.size, size, "center" if self.position == "smart" else self.position)

@@ -10,6 +10,7 @@ from worker.operations.rotate import Rotate
 from worker.pixels.colors import ALPHA_MODES, Color, promote_mode_for, rgba
 from worker.pixels.geometry import MAX_SIDE, Position, Size, anchor_offset
 from worker.pixels.lettering import LEAST_SIZE, Lettering
+from worker.pixels.resampling import resample
 from worker.validation.fields import Problem
 
 Room = tuple[int, int]
@@ -144,7 +145,7 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         turned = self._turn(overlay.size)
         factor = min(self.scale * picture[0] / overlay.width, room[0] / turned[0], room[1] / turned[1])
         size = max(1, int(overlay.width * factor)), max(1, int(overlay.height * factor))
-        return overlay.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return resample(overlay, size)
 
     def _turn(self, size: Size) -> Size:
         return Rotate(angle=self.angle).output_size(size)

@@ -37,6 +37,12 @@ def anchor_offset(inner: tuple[float, float], outer: tuple[float, float], positi
     return left, upper
 
 
+def size_within(size: Size, side: int) -> Size:
+    """Return the size, scaled down if necessary to at most `side` pixels per side."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 _ABOVE_ZERO = r"(?=[0-9.]*[1-9])[0-9]{1,5}(\.[0-9]{1,4})?"
 
 AspectRatio = Annotated[
@@ -58,20 +64,16 @@ def ratio_of(text: str) -> float:
     return float(width) / float(height or 1)
 
 
-DECODER_GAP = 2.3
-"""Minimum factor between a reduced JPEG and the result: 46.5 dB; 2.05 gave 45 dB, 2.5 gives 47.4."""
+DECODER_GAP = 2.7
+"""Minimum factor between a reduced JPEG and the result: 48 dB; 2.5 gave 46.8, 2.3 gave 46."""
 
-REDUCING_GAP = 3.0
-"""The same for reductions by the mean of whole pixels: 49 dB, and 45.6 dB for an image of repeated detail, where 2.5
-gave 42 dB."""
-
-RESULT_GAP = 2.0
-"""The same from one Lanczos result to a smaller one, repeatedly, down to icons: 48 dB; 1.75 gave 45.8."""
+RESULT_GAP = 1.75
+"""The same from one Lanczos result to a smaller one, repeatedly, down to icons: 48 dB; 1.5 gave 46."""
 
 LEAST_SIDE = 128
 """Minimum longer side of a reduced image: for results of 16 to 32 pixels the factors alone gave 43 dB."""
 
 
-def decoder_gap(gap: float, result: Size) -> float:
+def minimum_gap(gap: float, result: Size) -> float:
     """Return the minimum factor between a reduced image and a result of this size."""
     return max(gap, LEAST_SIDE / max(result))

@@ -10,6 +10,8 @@ import blurhash
 from PIL import Image
 from thash import rgba_to_thumb_hash_pure  # numpy's variant differs in the last bit
 
+from worker.pixels.resampling import thumbnail
+
 PREVIEW_SIDE = 32
 """Size in pixels to which an image is reduced for previews, which have at most 9 components per side."""
 
@@ -26,7 +28,7 @@ COSINES = [
 
 def blur_hash(image: Image.Image) -> str:
     """Return the BlurHash (blurha.sh) of a small RGB image."""
-    image = _preview(image)
+    image = thumbnail(image, PREVIEW_SIDE)
     pixels = image.tobytes()
     rows = [
         [pixels[at : at + 3] for at in range(start, start + image.width * 3, 3)]
@@ -38,7 +40,7 @@ def blur_hash(image: Image.Image) -> str:
 
 def thumb_hash(image: Image.Image) -> str:
     """Return the ThumbHash (evanw.github.io/thumbhash) of a small RGBA image in base64."""
-    image = _preview(image)
+    image = thumbnail(image, PREVIEW_SIDE)
     return b64encode(bytes(rgba_to_thumb_hash_pure(*image.size, list(image.tobytes())))).decode()
 
 
@@ -48,6 +50,7 @@ def perceptual_hash(image: Image.Image) -> str:
     Each bit says whether one of the 64 lowest frequencies of the gray image is above their median (pHash, with the same
     bits as `phash` of ImageHash).
     """
+    # Pillow's filter, as in ImageHash: a rounding difference changes bits.
     grey = image.convert("L").resize((PHASH_SIDE, PHASH_SIDE), Image.Resampling.LANCZOS).tobytes()
     rows = [grey[start : start + PHASH_SIDE] for start in range(0, len(grey), PHASH_SIDE)]
     across = [[_wave(row, cosines) for cosines in COSINES] for row in rows]
@@ -60,9 +63,3 @@ def perceptual_hash(image: Image.Image) -> str:
 
 def _wave(samples: Iterable[float], cosines: list[float]) -> float:
     return float(sum(map(mul, samples, cosines)))
-
-
-def _preview(image: Image.Image) -> Image.Image:
-    copy = image.copy()
-    copy.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BOX)
-    return copy

@@ -6,6 +6,8 @@ from itertools import accumulate
 from PIL import Image, ImageChops, ImageFilter
 
 from worker.pixels.geometry import Size
+from worker.pixels.modes import convert_to_modes
+from worker.pixels.resampling import resample
 
 WORKING_SIDE = 160
 """Longer side in pixels of the copy that is analyzed, which takes 3 to 13 ms."""
@@ -54,10 +56,8 @@ def smart_offset(image: Image.Image, size: tuple[float, float]) -> tuple[float, 
 
 def _small(image: Image.Image) -> Image.Image:
     factor = -(-max(image.size) // WORKING_SIDE)
-    if image.mode == "I;16":  # `reduce` does not support it
-        image = image.resize((-(-image.width // factor), -(-image.height // factor)), Image.Resampling.BOX)
-        return image.point(lambda value: value * (1 / 256)).convert("L")
-    return image.reduce(factor)
+    small = resample(image, (-(-image.width // factor), -(-image.height // factor)), "box")
+    return convert_to_modes(small, ("L", "LA", "RGB", "RGBA"), None)
 
 
 def _downscale(side: float, full: int, small: int) -> int:
@@ -81,7 +81,7 @@ def _scores(small: Image.Image) -> Image.Image:
 
 def _contrast(rgb: Image.Image) -> Image.Image:
     """Return the distance of each pixel from the mean color, by which objects stand out from textured surfaces."""
-    mean = rgb.resize((1, 1), Image.Resampling.BOX).resize(rgb.size)
+    mean = Image.new("RGB", rgb.size, resample(rgb, (1, 1), "box").getpixel((0, 0)))
     red, green, blue = ImageChops.difference(rgb, mean).split()
     return ImageChops.lighter(ImageChops.lighter(red, green), blue)
 

@@ -17,6 +17,7 @@ import psutil
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from worker.pixels.resampling import RESAMPLER
 from worker.runner.slots import Slots
 from worker.settings import Settings
 from worker.telemetry.clock import now_ms
@@ -48,6 +49,8 @@ class Beat(msgspec.Struct, frozen=True):
     failed: int
     rss_bytes: int
     started_ms: int
+    resampler: str = ""
+    """The library that resamples images, and its instruction set; empty in reports of older versions."""
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -98,6 +101,7 @@ class Heartbeat:
             failed=self._processor.failed,
             rss_bytes=self._process.memory_info().rss,
             started_ms=self._started_ms,
+            resampler=RESAMPLER,
         )
 
     async def stop(self) -> None:

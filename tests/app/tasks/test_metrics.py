@@ -23,6 +23,7 @@ from tests.support.pictures import jpeg
 from tests.worker.runner.test_worker import SLOW
 from tests.worker.tasks.test_tasks import created, in_state
 from worker.errors import ErrorCode
+from worker.pixels.resampling import RESAMPLER
 from worker.runner.cleanup import fail_overdue
 from worker.runner.heartbeat import BEAT_TTL_MS
 from worker.tasks.model import WrongState
@@ -251,6 +252,7 @@ async def test_a_killed_worker_leaves_the_metrics_and_is_listed_as_gone(
         samples = await shows(api, workers=1)
         alive, gone = await listed(api)
         assert (alive["gone"], alive["slots"], alive["version"]) == (False, 1, told["version"])
+        assert [alive["resampler"]] == (await api.get("/stats")).json()["resamplers"] == [RESAMPLER]
         assert gone == {**told, "gone": True, "last_beat_at": gone["last_beat_at"]}
         assert [labels for metric, *labels in samples if metric == "darkroom_worker_slots"] == [[alive["name"]]]
 
@@ -350,7 +352,7 @@ async def test_a_chart_has_its_points_and_no_more_and_lapses(api: Client, redis:
         assert not [field for field in await redis.hkeys(fresh[0]) if field.startswith(b"operation")]  # type: ignore[misc]
 
 
-async def test_stats_ask_redis_twice_however_much_has_happened(api: Client, redis: ArqRedis) -> None:
+async def test_stats_ask_redis_three_times_however_much_has_happened(api: Client, redis: ArqRedis) -> None:
     async def reads() -> int:
         return int((await redis.info("stats"))["total_reads_processed"])
 
@@ -359,7 +361,7 @@ async def test_stats_ask_redis_twice_however_much_has_happened(api: Client, redi
     overhead = await reads() - before
     before = await reads()
     await api.get("/stats?range=day")
-    assert await reads() - before == 2 + overhead
+    assert await reads() - before == 3 + overhead
 
 
 async def test_a_wrong_range_is_refused_by_name(api: Client) -> None:

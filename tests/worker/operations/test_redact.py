@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.support.pictures import drawing
+from tests.support.pictures import drawing, mean_difference
 from tests.support.rendering import transform
 from worker.errors import PictureError
 from worker.imaging.formats import InputFormat
@@ -76,7 +76,7 @@ def test_pixelate_leaves_three_blocks_along_the_longer_side(mode: str) -> None:
         block = result.crop((left, upper, left + 30, upper + 30))
         assert len(set(block.get_flattened_data())) == 1
         source = image.crop((left, upper, left + 30, upper + 30)).resize((1, 1), Image.Resampling.BOX)
-        assert block.getpixel((3, 3)) == source.getpixel((0, 0))
+        assert mean_difference(block, source.resize(block.size)) <= 1
 
 
 @pytest.mark.parametrize("method", METHODS)

