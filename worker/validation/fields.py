@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import EnumMeta
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -95,6 +97,24 @@ def decode_json(text: str) -> Any:
         raise msgspec.DecodeError("it is nested too deeply") from exc
 
 
+@dataclass(frozen=True)
+class _Field:
+    """A field of a struct, as msgspec describes it."""
+
+    name: str
+    type: Any
+    info: inspect.Type
+    required: bool
+
+
+@cache
+def _fields_of(struct: type[msgspec.Struct]) -> tuple[_Field, ...]:
+    return tuple(
+        _Field(field.name, field.type, inspect.type_info(field.type), field.required)
+        for field in msgspec.structs.fields(struct)
+    )
+
+
 def convert_fields(
     struct: type[msgspec.Struct], values_by_name: Mapping[str, Any], prefix: str = "", *, is_text: bool = True
 ) -> tuple[dict[str, Any], list[Problem]]:
@@ -105,10 +125,10 @@ def convert_fields(
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    for field in msgspec.structs.fields(struct):
+    for field in _fields_of(struct):
         if field.name not in values_by_name:
             continue
-        value, field_problems = _convert(values_by_name[field.name], field.type, prefix + field.name, is_text=is_text)
+        value, field_problems = _convert(values_by_name[field.name], field, prefix + field.name, is_text=is_text)
         problems += field_problems
         if not field_problems:
             values[field.name] = value
@@ -127,8 +147,8 @@ def unknown_fields(
     ]
 
 
-def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, list[Problem]]:
-    info = inspect.type_info(kind)
+def _convert(value: Any, field: _Field, name: str, *, is_text: bool) -> tuple[Any, list[Problem]]:
+    info = field.info
     if is_text and _is_word_list(info):
         value = [part.strip() for part in value.split(",")]
     if isinstance(value, float) and value.is_integer():
@@ -139,7 +159,7 @@ def _convert(value: Any, kind: Any, name: str, *, is_text: bool) -> tuple[Any, l
                 value = decode_json(value)
         return _convert_items(value, items, info, name)
     try:
-        converted = msgspec.convert(value, kind, strict=not is_text)
+        converted = msgspec.convert(value, field.type, strict=not is_text)
         for check in _checks(info):
             check(converted)
         # msgspec parses "null" as None and "nan" and "inf" as floats, which are not valid here.
@@ -202,7 +222,7 @@ def _convert_items(value: Any, items: inspect.StructType, info: inspect.Type, na
 def missing_fields(struct: type[msgspec.Struct], values_by_name: Mapping[str, Any], prefix: str = "") -> list[Problem]:
     """Return a problem for each missing field of `struct` that has no default."""
     return [
-        Problem(prefix + field.name, f"is missing; must be {describe_allowed(inspect.type_info(field.type))}")
-        for field in msgspec.structs.fields(struct)
+        Problem(prefix + field.name, f"is missing; must be {describe_allowed(field.info)}")
+        for field in _fields_of(struct)
         if field.required and field.name not in values_by_name
     ]
