@@ -14,8 +14,8 @@ from tests.benchmarks.parts import Parts
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import parse_plan
 from worker.settings import Settings
+from worker.tasks.connection import connect
 from worker.tasks.model import Spec, new_task_id
-from worker.tasks.queue import connect
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
