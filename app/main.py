@@ -26,7 +26,7 @@ from app.tasks.presets import read_presets
 from worker.imaging.guards import configure_pillow
 from worker.settings import read_settings
 from worker.storage import Storage
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
 from worker.telemetry.counters import Reporter

@@ -29,7 +29,7 @@ from worker.imaging.guards import configure_pillow
 from worker.main import worker_settings
 from worker.runner.loop import EventWorker
 from worker.storage import Storage
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 from worker.tasks.store import Tasks
 
 DEADLINE_S = 90.0

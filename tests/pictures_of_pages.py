@@ -17,7 +17,7 @@ from app.api_settings import Settings
 from app.standalone.valkey import free_port
 from tests.browser.conftest import CHROMIUM, SWITCHES
 from tests.conftest import Client, serving, working
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import (
     BUCKETS_S,

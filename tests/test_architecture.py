@@ -159,7 +159,13 @@ def test_arq_is_known_in_few_places() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "arq"
     }
-    assert users == {"worker.tasks.queue", "worker.main", "worker.runner.loop", "worker.webhooks.delivery"}
+    assert users == {
+        "worker.tasks.connection",
+        "worker.tasks.queue",
+        "worker.main",
+        "worker.runner.loop",
+        "worker.webhooks.delivery",
+    }
 
 
 def test_the_http_face_knows_nothing_of_pixels_and_the_engine_nothing_of_http() -> None:

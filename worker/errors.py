@@ -36,6 +36,10 @@ class TaskStopped(Exception):
     """The task was cancelled while it was running."""
 
 
+class StorageAway(Exception):
+    """Storage is unavailable; the task is queued again with a delay."""
+
+
 class DamagedPicture(PictureError):
     def __init__(self) -> None:
         super().__init__("the image data is damaged or truncated")

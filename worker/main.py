@@ -23,18 +23,11 @@ from worker.runner.heartbeat import Heartbeat
 from worker.runner.loop import EventWorker, release
 from worker.runner.processor import Processor
 from worker.runner.slots import Slots
+from worker.runner.task_renderer import TaskRenderer
 from worker.settings import Settings, read_settings
 from worker.storage import Storage
-from worker.tasks.queue import (
-    FETCH_QUEUE,
-    HEALTH_INTERVAL_S,
-    HEALTH_KEY,
-    NEVER_S,
-    NEVER_TRIES,
-    connect,
-    decode_job,
-    encode_job,
-)
+from worker.tasks.connection import connect, decode_job, encode_job
+from worker.tasks.queue import FETCH_QUEUE, HEALTH_INTERVAL_S, HEALTH_KEY, NEVER_S, NEVER_TRIES
 from worker.tasks.queue_state import sample
 from worker.tasks.store import Tasks
 from worker.telemetry.counters import Reporter
@@ -70,7 +63,8 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["tasks"] = Tasks(ctx["redis"], settings)
         ctx["outbound"] = outbound_client(settings.outbound_allow)
         fetcher = Fetcher(settings, ctx["storage"], ctx["outbound"])
-        ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], ctx["slots"], fetcher)
+        renderer = TaskRenderer(settings, ctx["storage"], ctx["slots"])
+        ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], renderer.outputs, fetcher)
         ctx["reporter"] = Reporter(ctx["tasks"].stats, ctx["redis"])
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 

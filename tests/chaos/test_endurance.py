@@ -15,7 +15,7 @@ import pytest
 from tests.chaos.system import System
 from tests.conftest import eventually
 from tests.support.pictures import jpeg
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 
 pytestmark = pytest.mark.chaos
 

@@ -12,7 +12,8 @@ from arq.worker import Worker
 
 from worker.runner.heartbeat import worker_name
 from worker.runner.slots import Slots
-from worker.tasks.queue import LONGEST_REPLY_S, WAKE_CHANNEL, messages, retry_through_outage
+from worker.tasks.connection import retry_through_outage
+from worker.tasks.queue import LONGEST_REPLY_S, WAKE_CHANNEL, messages
 
 FALLBACK_POLL_S = 0.5
 """Poll interval of an idle worker, for deferred tasks, expired leases and lost wake-ups."""

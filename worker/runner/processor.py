@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
@@ -13,19 +13,16 @@ from uuid import uuid4
 import msgspec
 from redis.exceptions import RedisError
 
-from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
-from worker.imaging.formats import InputFormat
-from worker.imaging.pipeline import Stopped
-from worker.imaging.render import Rendered, Upload, render
+from worker.errors import ErrorCode, StorageAway, TaskFailed, TaskStopped
 from worker.runner.fetch import Fetcher
 from worker.runner.heartbeat import worker_name
-from worker.runner.slots import Overrun, Slots
 from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
+from worker.tasks.connection import retry_through_outage
 from worker.tasks.files import delete_files, delete_uploads
-from worker.tasks.model import OutputRecord, Spec, Task, TaskNotFound, WrongState, overlay_path, queue_timeout_message
+from worker.tasks.model import OutputRecord, Spec, Task, TaskNotFound, WrongState, queue_timeout_message
 from worker.tasks.progress import Progress, Run
-from worker.tasks.queue import LEASE_RENEWAL_S, retry_through_outage
+from worker.tasks.queue import LEASE_RENEWAL_S
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
@@ -40,8 +37,8 @@ PROGRESS_INTERVAL_S = 0.25
 """Interval of progress reports; shorter tasks report their steps with their end."""
 
 
-class _StorageAway(Exception):
-    """Storage is unavailable; the task is queued again with a delay."""
+RenderTask = Callable[[Task, Spec, Run, Callable[[], None]], Awaitable[dict[str, OutputRecord]]]
+"""Render and store the results of a task; see `worker.runner.task_renderer.TaskRenderer.outputs`."""
 
 
 @contextmanager
@@ -49,7 +46,7 @@ def _unexpected_as_failure(task_id: str) -> Iterator[None]:
     """Raise `TaskFailed` for an unexpected error; otherwise the lease would expire and two more attempts follow."""
     try:
         yield
-    except (TaskFailed, TaskStopped, _StorageAway):
+    except (TaskFailed, TaskStopped, StorageAway):
         raise
     except Exception as exc:  # a bug, or an error of a library on untrusted data
         logger.exception("%s: unexpected error", task_id)
@@ -60,11 +57,13 @@ def _unexpected_as_failure(task_id: str) -> Iterator[None]:
 class Processor:
     """Processes tasks; one per worker process."""
 
-    def __init__(self, settings: Settings, tasks: Tasks, storage: Storage, slots: Slots, fetcher: Fetcher) -> None:
+    def __init__(
+        self, settings: Settings, tasks: Tasks, storage: Storage, render: RenderTask, fetcher: Fetcher
+    ) -> None:
         self._settings = settings
         self._tasks = tasks
         self._storage = storage
-        self._slots = slots
+        self._render = render
         self._fetcher = fetcher
         self.stops: dict[str, threading.Event] = {}
         """The running tasks; setting the event stops a task at its next step."""
@@ -94,7 +93,7 @@ class Processor:
         try:
             async with self._attendance(task) as run:
                 await self._finish(task, run, on_rendered)
-        except _StorageAway as exc:
+        except StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
             logger.warning("%s is delayed by %d s because storage is unavailable: %s", task.id, delay_s, exc)
             await retry_through_outage(lambda: self._hand_back(task, now_ms() + delay_s * 1000))
@@ -118,7 +117,8 @@ class Processor:
                     await self._fetch(task, spec)
                     logger.info("%s fetched in %.3f s", task.id, time.monotonic() - began)
                     return
-                outputs = await self._run(task, spec, run, on_rendered)
+                run.progress = Progress(spec.plan.step_count)
+                outputs = await self._render(task, spec, run, on_rendered)
         except TaskFailed as exc:
             self.failed += 1
             await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
@@ -138,30 +138,10 @@ class Processor:
         try:
             fetched = await self._fetcher.fetch(task, spec)
         except StorageUnavailable as exc:
-            raise _StorageAway(exc) from exc
+            raise StorageAway(exc) from exc
         self._tasks.stats.count(BYTES_IN, by=fetched.bytes)
         changes: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
         await retry_through_outage(lambda: self._hand_back(task, task.created_ms, changes))
-
-    async def _run(self, task: Task, spec: Spec, run: Run, on_rendered: Callable[[], None]) -> dict[str, OutputRecord]:
-        """Render and store the results; return their records."""
-        run.progress = Progress(spec.plan.step_count)
-        upload = await self._upload(task.upload_path, spec.source)
-        overlay = None if spec.overlay is None else await self._upload(overlay_path(task.id), spec.overlay)
-        results = await self._render(spec, upload, overlay, run)
-        on_rendered()
-        paths, records = task.result_paths, {}
-        for name, result in results.items():
-            try:
-                await self._storage.put_bytes(
-                    paths[name], result.data, spec.plan.variants[name].media_type(spec.source)
-                )
-            except StorageUnavailable as exc:
-                raise _StorageAway(exc) from exc
-            size = result.width, result.height, result.frames
-            records[name] = OutputRecord(paths[name], result.format, len(result.data), result.sha256, *size)
-            run.progress.output_done(name, paths[name])
-        return records
 
     def _check(self, task: Task) -> Spec:
         if task.cancel:
@@ -175,38 +155,6 @@ class Processor:
         except msgspec.DecodeError as exc:
             message = f"this version of the worker does not understand the task: {exc}"
             raise TaskFailed(ErrorCode.UNSUPPORTED_TASK, message) from exc
-
-    async def _upload(self, path: str, image_format: InputFormat | None) -> Upload:
-        if image_format is None:
-            raise TypeError("a task was started whose upload has not been fetched")
-        try:
-            return Upload(await self._storage.read(path), image_format)
-        except FileNotFoundError as exc:
-            raise TaskFailed(ErrorCode.UPLOAD_GONE, "the upload is missing from storage") from exc
-        except StorageUnavailable as exc:
-            raise _StorageAway(exc) from exc
-
-    async def _render(self, spec: Spec, upload: Upload, overlay: Upload | None, run: Run) -> dict[str, Rendered]:
-        timeout_s = self._settings.task_timeout_s
-        work = partial(
-            render,
-            upload,
-            spec.plan,
-            self._settings.limits,
-            overlay=overlay,
-            font_path=self._settings.font_path,
-            should_stop=run.stop.is_set,
-            on_step=run.progress.operation_done,
-        )
-        try:
-            return await self._slots.run(timeout_s, work)
-        except Stopped:
-            raise TaskStopped from None
-        except PictureError as exc:
-            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
-        except Overrun as exc:
-            run.stop.set()  # the thread stops at its next step
-            raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc
 
     async def _end(self, task: Task, run: Run, end: Status, **fields: str) -> None:
         """Record the final state, retrying while Redis is unavailable."""
@@ -258,6 +206,7 @@ class Processor:
             yield run
         finally:
             attendance.cancel()
+            run.stop.set()  # a thread that still runs must not store its results
             del self.stops[task.id]
 
     async def _attend(self, task: Task, run: Run) -> None:

@@ -21,7 +21,7 @@ class Step(Struct, frozen=True, omit_defaults=True):
 
 
 class Progress:
-    """The steps of one attempt. `operation_done` is called in a worker thread, all else on the event loop."""
+    """The steps of one attempt. `operation_done` and, for a local directory, `output_done` are called in a thread."""
 
     def __init__(self, step_count: int) -> None:
         self._total = step_count

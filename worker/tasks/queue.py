@@ -1,30 +1,17 @@
-"""The queue in Redis: arq's keys and jobs, connections, and the channels that wake workers.
+"""The queue in Redis: arq's keys and jobs, and the channels that wake workers.
 
 Only this module and `worker.main` use arq's terms (job, in-progress).
 """
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator
 
-import msgspec
-from arq.connections import ArqRedis
 from arq.constants import default_queue_name, health_check_key_suffix, in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
+from worker.tasks.connection import encode_job
 from worker.telemetry.clock import now_ms
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 PROCESS_TASK = "process_task"
 """Name of the arq function that processes a task."""
@@ -68,62 +55,6 @@ LEASE_RENEWAL_S = 5
 
 LONGEST_REPLY_S = 2.0
 """Time that a stopping worker waits for the reply to begin.lua; after that, the leases expire."""
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
-"""Shortest and longest pause between two attempts to reach Redis."""
-
-encode_job = msgspec.json.Encoder(enc_hook=repr).encode
-decode_job = msgspec.json.Decoder().decode
-
-
-class PlainWrites(AbstractConnection):
-    """A connection that bounds reads by `socket_timeout`, as redis-py does, but not writes.
-
-    redis-py wraps each write in `asyncio.wait_for`, which on Python 3.11 loses a cancellation that arrives as it ends
-    (cpython #86296: a worker then never stops), and costs a task for each command. A server that does not take our
-    small writes does not answer them either, so the read's bound holds for both.
-    """
-
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        if not self.is_connected:
-            await self.connect()  # type: ignore[no-untyped-call] # its handshake reads, bounded
-        timeout_s, self.socket_timeout = self.socket_timeout, None
-        try:
-            await super().send_packed_command(command, check_health)
-        finally:
-            self.socket_timeout = timeout_s
-
-
-def connect(url: str, *, request_timeout_s: float | None = None) -> ArqRedis:
-    """Make a client for `url`; it connects on first use, and a connection that Redis closed is replaced unnoticed.
-
-    A command fails when Redis does not answer within 5 s and three retries with pauses fail as well. The API gives
-    `request_timeout_s`, because its clients wait for their 503: a command then fails after that time and one retry.
-    """
-    timeout_s = 5.0 if request_timeout_s is None else request_timeout_s
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=100,
-        timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        socket_timeout=timeout_s,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.1), 3) if request_timeout_s is None else Retry(NoBackoff(), 1),
-        retry_on_error=[RedisConnectionError],
-    )
-    pool.connection_class = type("Connection", (PlainWrites, pool.connection_class), {})
-    return ArqRedis(pool, job_serializer=encode_job, job_deserializer=decode_job)
-
-
-async def retry_through_outage(action: Callable[[], Awaitable[T]]) -> T:
-    """Repeat `action`, with growing pauses, until Redis is available."""
-    pause_s = FIRST_PAUSE_S
-    while True:
-        try:
-            return await action()
-        except (RedisError, OSError) as exc:
-            logger.warning("Redis is not available (%s); trying again in %g s", exc, pause_s)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def job_keys(task_id: str) -> list[str]:

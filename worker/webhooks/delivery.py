@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from worker.outbound.client import outbound_client
 from worker.settings import InvalidSettings, Settings
+from worker.tasks.connection import connect, decode_job, encode_job, retry_through_outage
 from worker.tasks.queue import (
     HEALTH_INTERVAL_S,
     LONGEST_REPLY_S,
@@ -20,11 +21,7 @@ from worker.tasks.queue import (
     NEVER_TRIES,
     WEBHOOK_CHANNEL,
     WEBHOOK_QUEUE,
-    connect,
-    decode_job,
-    encode_job,
     messages,
-    retry_through_outage,
 )
 from worker.telemetry.counters import Reporter
 from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, LOCK_MS, SCHEDULE_S, Courier, Webhooks

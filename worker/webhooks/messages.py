@@ -22,6 +22,7 @@ from worker.outbound.client import Refused
 from worker.outbound.signatures import signature_headers
 from worker.settings import Settings
 from worker.tasks import queue
+from worker.tasks.connection import retry_through_outage
 from worker.tasks.model import OutputRecord
 from worker.tasks.status import Status, TaskStatus, Time
 from worker.telemetry import logs
@@ -195,7 +196,7 @@ class Courier:
         attempt = await self._attempt(message)
         state, pause_s = self._next_step(message, attempt)
         next_ms = now_ms() + round(1000 * (pause_s or 0))
-        await queue.retry_through_outage(lambda: self._webhooks.record(message, attempt, state, next_ms))
+        await retry_through_outage(lambda: self._webhooks.record(message, attempt, state, next_ms))
         outcome = attempt.error or attempt.status
         logger.info("%s webhook %s: attempt %d in %d ms: %s", message.task_id, state, message.tries + 1,
                     attempt.duration_ms, outcome)  # fmt: skip

@@ -15,8 +15,8 @@ from app.tasks.event_hub import MAX_UNREAD_EVENTS, EventHub, Subscriber, wait_fo
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, problem_fields, working
 from tests.support.pictures import decoded, jpeg
 from tests.worker.tasks.test_tasks import created
+from worker.tasks.connection import connect
 from worker.tasks.events import Event
-from worker.tasks.queue import connect
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 

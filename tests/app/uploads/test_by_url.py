@@ -23,6 +23,7 @@ from worker.runner.fetch import Fetcher
 from worker.runner.loop import FETCHES
 from worker.runner.processor import Processor
 from worker.runner.slots import Slots
+from worker.runner.task_renderer import TaskRenderer
 from worker.storage import Storage
 from worker.tasks.model import Spec, new_task_id
 from worker.tasks.queue import FETCH_QUEUE, LEASE_S, LEASES
@@ -445,7 +446,7 @@ async def test_an_unforeseen_error_while_fetching_ends_the_task_at_once(
     slots = Slots(1, lambda: None)
     async with outbound_client((), resolve) as outbound:
         fetcher = Fetcher(settings, storage, outbound)
-        processor = Processor(settings, tasks, storage, slots, fetcher)
+        processor = Processor(settings, tasks, storage, TaskRenderer(settings, storage, slots).outputs, fetcher)
         [task] = await tasks.begin(0, fetches=1)
         await processor.process(task)
     slots.close()

@@ -15,7 +15,7 @@ from app.standalone.valkey import free_port
 from tests.app.uploads.test_idempotency import BODY, FORM, KEY, in_flight, made, open_upload, same, send
 from tests.conftest import PHOTO, Client, api_process, eventually, serving, working
 from worker.tasks import claims
-from worker.tasks.queue import connect
+from worker.tasks.connection import connect
 
 
 async def test_a_hundred_at_once_at_two_apis_make_one_task(
