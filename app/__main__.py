@@ -82,7 +82,9 @@ def _run(options: argparse.Namespace) -> None:
         if environ.get("REDIS_URL"):
             check_redis(environ["REDIS_URL"])
         else:
-            environ["REDIS_URL"], valkey = stack.enter_context(embedded_valkey(data_dir / "valkey"))
+            environ["REDIS_URL"], valkey = stack.enter_context(
+                embedded_valkey(data_dir / "valkey", sync_writes=settings.sync_writes)
+            )
         settings = read_settings(Settings, environ)
         url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
         key = " -H 'Authorization: Bearer <key>'" if settings.api_keys else ""

@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> ASGIApp:
                 presets=presets,
                 documents=documents,
                 redis=redis,
-                storage=Storage(settings.storage_url),
+                storage=Storage(settings.storage_url, sync=settings.sync_writes),
                 tasks=tasks,
                 webhooks=Webhooks(redis),
                 events=events,

@@ -26,7 +26,7 @@ from worker.runner.slots import Slots
 from worker.runner.task_renderer import TaskRenderer
 from worker.settings import Settings, read_settings
 from worker.storage import Storage
-from worker.tasks.connection import connect, decode_job, encode_job
+from worker.tasks.connection import connect, decode_job, encode_job, warn_if_unsynced
 from worker.tasks.queue import FETCH_QUEUE, HEALTH_INTERVAL_S, HEALTH_KEY, NEVER_S, NEVER_TRIES
 from worker.tasks.queue_state import sample
 from worker.tasks.store import Tasks
@@ -59,7 +59,9 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         configure_pillow(settings.worker_threads)
         logger.info("resampling with %s", RESAMPLER)
         ctx["slots"] = Slots(settings.worker_threads, stop)
-        ctx["storage"] = Storage(settings.storage_url)
+        ctx["storage"] = Storage(settings.storage_url, sync=settings.sync_writes)
+        if settings.sync_writes:
+            await warn_if_unsynced(ctx["redis"])
         ctx["tasks"] = Tasks(ctx["redis"], settings)
         ctx["outbound"] = outbound_client(settings.outbound_allow)
         fetcher = Fetcher(settings, ctx["storage"], ctx["outbound"])

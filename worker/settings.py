@@ -44,6 +44,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Storage of uploads and results: `file://`, `s3://`, `gs://` or `az://`.",
         ),
     ] = field(default_factory=_default_storage_url)
+    sync_writes: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Whether a 202 and SUCCESS wait until all is on disk, so that they survive a power cut. If false, "
+                "they survive the death of every process; a power cut may take the last second."
+            )
+        ),
+    ] = False
     worker_threads: Annotated[
         int, Meta(ge=1, le=256, description="Images that a worker processes at the same time.")
     ] = field(default_factory=_usable_cores)

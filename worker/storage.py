@@ -4,10 +4,14 @@ Partially written objects are never visible: obstore renames a temporary file (l
 (S3).
 """
 
+import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import obstore
@@ -36,7 +40,8 @@ class StorageUnavailable(Exception):
 class Storage:
     """Objects by path. All methods may raise `StorageUnavailable`, and reading a missing path `FileNotFoundError`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, sync: bool = False) -> None:
+        """With `sync`, writing to a local directory waits until the file is on disk; object stores always do."""
         # `automatic_cleanup` deletes empty directories.
         local = {"mkdir": True, "automatic_cleanup": True} if url.startswith("file:") else {}
         try:
@@ -44,6 +49,8 @@ class Storage:
                 self._store: ObjectStore = from_url(url, **local)  # type: ignore[call-overload]
         except StorageUnavailable as exc:
             raise StorageUnavailable(f"STORAGE_URL {url}: {exc}") from exc
+        self._synced = Path(unquote(urlsplit(url).path)) if sync and url.startswith("file:") else None
+        """The directory whose files are synced."""
         self.is_local = isinstance(self._store, LocalStore)
         """Whether the storage is a local directory, which `read_sync` and `put_sync` need."""
 
@@ -64,6 +71,7 @@ class Storage:
             await obstore.put_async(
                 self._store, path, _chain(chunks_read, chunks), chunk_size=PART_BYTES, max_concurrency=1
             )
+            await self._sync(path)
 
     async def put_bytes(self, path: str, data: bytes, media_type: str | None = None) -> None:
         """Store `data`, with its media type if the store supports one (a local directory does not)."""
@@ -72,10 +80,16 @@ class Storage:
             attributes["Content-Type"] = media_type
         await self._put_whole(path, _chunks(data), attributes)
 
+    async def _sync(self, path: str) -> None:
+        if self._synced is not None:
+            await asyncio.to_thread(_sync_to_disk, self._synced, path)
+
     def put_sync(self, path: str, data: bytes) -> None:
         """Store `data` in a local directory, without an event loop: a third of the CPU time."""
         with _obstore_errors(), _nowhere_to_write():
             obstore.put(self._store, path, _chunks(data), use_multipart=False)
+            if self._synced is not None:
+                _sync_to_disk(self._synced, path)
 
     def read_sync(self, path: str) -> bytes:
         """Read from a local directory, without an event loop."""
@@ -88,6 +102,7 @@ class Storage:
         """Store chunks as one object, with one write per chunk to a local file."""
         with _obstore_errors(), _nowhere_to_write():
             await obstore.put_async(self._store, path, chunks, attributes=attributes, use_multipart=False)
+            await self._sync(path)
 
     async def read(self, path: str) -> bytes:
         with _obstore_errors():
@@ -135,6 +150,20 @@ class Storage:
         path = f"readiness/{uuid4()}"
         await self.put_bytes(path, b"ready")
         await self.delete(path)
+
+
+def _sync_to_disk(root: Path, path: str) -> None:
+    """Wait until a file and the directories that lead to it are on disk; obstore syncs nothing."""
+    place = root / path
+    while True:
+        opened = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+        if place == root:
+            return
+        place = place.parent
 
 
 def _chunks(data: bytes) -> list[memoryview]:

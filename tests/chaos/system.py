@@ -73,7 +73,7 @@ class System:
                 await eventually(partial(is_ready, port))
 
     def start_server(self) -> None:
-        config = {"appendonly": "yes", "appendfsync": "always"}
+        config = {"appendonly": "yes"}
         self.server = ValkeyServer(
             port=self.server_port, data_dir=self.directory / "valkey", persist=True, config=config
         )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from arq.connections import ArqRedis
-from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -222,6 +222,18 @@ def connect(url: str, *, request_timeout_s: float | None = None) -> SharedRedis:
     )
     pool.connection_class = type("Connection", (PlainConnection, pool.connection_class), {})
     return SharedRedis(pool, timeout_s, retry, job_serializer=encode_job, job_deserializer=decode_job)
+
+
+async def warn_if_unsynced(redis: Redis) -> None:
+    """Log a warning if Redis does not sync each write, which SYNC_WRITES=true promises."""
+    try:
+        config: dict[str, str] = await redis.config_get("append*")
+    except ResponseError as exc:  # some providers do not allow the command
+        config = {"appendonly": "unknown", "appendfsync": str(exc)}
+    if (found := (config["appendonly"], config["appendfsync"])) != ("yes", "always"):
+        logger.warning(
+            "SYNC_WRITES=true needs a Redis with appendonly yes and appendfsync always; it has %s, %s", *found
+        )
 
 
 async def retry_through_outage(action: Callable[[], Awaitable[T]]) -> T:

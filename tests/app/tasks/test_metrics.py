@@ -272,7 +272,7 @@ async def test_a_worker_of_which_only_the_name_is_left_is_listed(api: Client, re
 
 
 async def test_the_history_outlives_a_restart_of_redis(tmp_path: Path) -> None:
-    config = {"appendonly": "yes", "appendfsync": "always"}
+    config = {"appendonly": "yes"}
     server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey", persist=True, config=config)
     server.start()
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config=config)

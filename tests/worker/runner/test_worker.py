@@ -234,7 +234,7 @@ async def test_a_worker_outlives_redis(tmp_path: Path) -> None:
         port=free_port(),
         data_dir=tmp_path / "valkey",
         persist=True,
-        config={"appendonly": "yes", "appendfsync": "always"},
+        config={"appendonly": "yes"},
     )
     server.start()
     settings = Settings(

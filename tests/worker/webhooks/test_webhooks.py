@@ -512,7 +512,7 @@ async def test_a_stopping_worker_finishes_its_attempts(api: Client, settings: Se
 
 async def test_messages_outlive_redis(tmp_path: Path, receiver: Receiver) -> None:
     """Killed in an attempt and restarted on its append-only file: the same worker writes that down and tries again."""
-    config = {"appendonly": "yes", "appendfsync": "always"}
+    config = {"appendonly": "yes"}
     server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey", persist=True, config=config)
     server.start()
     again = ValkeyServer(port=server.port, data_dir=tmp_path / "valkey", persist=True, config=config)
