@@ -157,11 +157,17 @@ async def send_output(request: Request, task: Task, name: str) -> Response:
     return await _send_bytes(request, task.result_paths[name], media_type)
 
 
+PARTIAL = {"range", "if-range", "if-none-match", "if-modified-since"}
+"""Request headers with which the answer may be less than the whole result."""
+
+
 async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
     """Return the response to conditional and single-range requests (RFC 9110, 13 and 14)."""
     storage = request.state["storage"]
+    is_partial = any(name in request.headers for name in PARTIAL)
+    is_whole = request.method == "POST" or (request.method == "GET" and not is_partial)
     try:
-        meta = await storage.head(path)
+        meta, body = await storage.get(path) if is_whole else (await storage.head(path), None)
     except FileNotFoundError:
         raise ResultNotFound("the result file was deleted") from None
     size, etag, modified = meta["size"], meta["e_tag"] or "", meta["last_modified"].replace(microsecond=0)
@@ -173,14 +179,17 @@ async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Vary": "Accept",
     }
-    is_get = request.method in ("GET", "HEAD")  # POST is an upload with `Prefer: wait`
-    if is_get and _is_fresh(request.headers, etag, modified):
+    if isinstance(body, bytes):
+        return Response(body, headers=headers, media_type=media_type)
+    if body is not None:
+        return StreamingResponse(body, headers=headers, media_type=media_type)
+    if _is_fresh(request.headers, etag, modified):
         del headers["Content-Length"]
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers=headers, media_type=media_type)
     status, span = 200, (0, size - 1)
-    range_ = parse_range(request.headers.get("range", ""), size) if is_get else None
+    range_ = parse_range(request.headers.get("range", ""), size)
     if range_ is not None and request.headers.get("if-range", etag) in (etag, headers["Last-Modified"]):
         status, span = 206, range_
         if span[0] > span[1]:
