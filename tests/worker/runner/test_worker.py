@@ -50,25 +50,6 @@ async def test_500_uploads_from_8_clients_at_once_all_give_the_right_picture(ser
         assert mean_difference(picture, expected) < 1  # rounding; another hue differs by more
 
 
-async def test_a_task_takes_five_round_trips_to_redis(service: Client, redis: ArqRedis) -> None:
-    """Note the upload, create, begin, end, look for the next: the number that creeps."""
-    await service.ended(await service.upload())
-    tasks, polls = 20, 0
-
-    async def reads() -> int:
-        return int((await redis.info("stats"))["total_reads_processed"])
-
-    before = await reads()
-    for _ in range(tasks):
-        task_id = await service.upload()
-        status = "PENDING"
-        while status != "SUCCESS":
-            status = (await service.get(f"/task-status/{task_id}")).json()["status"]
-            polls += 1
-    # Heartbeats and the polls of an idle worker come by the second; a trip more for each task would be 20 more.
-    assert 4 * tasks <= await reads() - before - polls <= 5 * tasks + tasks // 2
-
-
 async def test_a_task_that_takes_too_long_fails_on_time_and_its_slot_comes_back(
     redis: ArqRedis, settings: Settings
 ) -> None:
