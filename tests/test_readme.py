@@ -20,6 +20,7 @@ from tests.benchmarks.report import figures_table, goals_table
 from tests.conftest import as_text
 from tests.pictures_of_pages import MAX_BYTES, PICTURES, SCHEMES, SHOTS
 from tests.support.pictures import decoded, jpeg
+from worker.imaging.guards import BLOCK_CACHE_MB
 from worker.operations import OPERATIONS
 from worker.settings import read_settings
 
@@ -78,6 +79,7 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"} | dict.fromkeys(
         ("API_KEYS", "CORS_ORIGINS"), "none"
     )
+    computed["WORKER_MAX_RSS_MB"] = f"4000 + {BLOCK_CACHE_MB} for each core"
     for name, shown in rows.items():
         default = getattr(settings, name.lower())
         assert shown == computed.get(name, "none" if default in (None, ()) else f"`{as_text(default)}`"), name

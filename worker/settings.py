@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from msgspec import Meta, Struct, field
 
 from worker.imaging.formats import InputFormat
-from worker.imaging.guards import Limits
+from worker.imaging.guards import BLOCK_CACHE_MB, Limits
 from worker.outbound.client import networks
 from worker.outbound.signatures import secret_key
 from worker.telemetry.logs import LogFormat
@@ -62,7 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     worker_max_rss_mb: Annotated[
         int,
         Meta(ge=0, description="Resident memory in MB above which a worker exits, to be restarted; 0 for no limit."),
-    ] = 4000
+    ] = field(default_factory=lambda: 4000 + BLOCK_CACHE_MB * _usable_cores())
     max_upload_bytes: Annotated[
         int, Meta(ge=1, description="Maximum size of an image file in bytes, uploaded or fetched by URL.")
     ] = 32 * 1024 * 1024

@@ -16,7 +16,7 @@ import PIL
 import psutil
 
 from tests.benchmarks import saturation, scaling, variants
-from tests.benchmarks.cases import CASES, FIT_JPEG, LARGE_RESIZE, RESIZE, TINY_RESIZE
+from tests.benchmarks.cases import CASES, FIT_JPEG, LARGE_RESIZE, RESIZE, RESPONSIVE, TINY_RESIZE
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.contenders.base import cores
 from tests.benchmarks.contest import Contest, compare_results, hold, running
@@ -67,7 +67,7 @@ def measure(extent: Extent, directory: Path, *, is_short: bool) -> dict[str, Any
     pictures = photographs(ENVIRONMENTS / "pictures")
     contest = Contest()
     with running(CONTENDERS, contest, ENVIRONMENTS, directory, pictures) as contenders:
-        cases = (TINY_RESIZE, FIT_JPEG) if is_short else CASES
+        cases = (TINY_RESIZE, FIT_JPEG, RESPONSIVE) if is_short else CASES
         compare_results(contest, contenders, cases)
         hold(contest, contenders, cases, 8, extent.rounds, extent.seconds)
         alone = (TINY_RESIZE,) if is_short else (TINY_RESIZE, RESIZE, LARGE_RESIZE)

@@ -5,7 +5,7 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -65,8 +65,8 @@ class Connection:
         return chunk
 
 
-Job = Callable[[Connection], bytes]
-"""One picture's way through a contender; returns the last answer's body, and raises when it is not a success."""
+Job = Callable[[Connection], Sequence[bytes]]
+"""One picture's way through a contender; returns the results if it fetches them, and raises without success."""
 
 
 def get(path: str) -> bytes:

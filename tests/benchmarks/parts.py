@@ -1,4 +1,4 @@
-"""Darkroom in its parts: a Valkey, an API and as many workers as wanted, each a process; every write synced to disk."""
+"""Darkroom in its parts: a Valkey, an API and as many workers as wanted, each a process."""
 
 import os
 import sys

@@ -12,17 +12,24 @@ def tables(record: Record) -> str:
 
 
 def figures_table(record: Record) -> str:
-    """Tasks a second and CPU ms for each, medians at 8 clients: a row for each case."""
+    """Tasks a second, CPU ms for each, and PSNR; medians at 8 clients: a row for each case."""
     names = list(dict.fromkeys(entry["contender"] for entry in record["figures"]))
-    rows = [["tasks/s (CPU ms each)", *names]]
+    rows = [["tasks/s (CPU ms each, PSNR in dB)", *names]]
     for case in dict.fromkeys(entry["case"] for entry in record["figures"]):
         cells = {
-            entry["contender"]: f"{_short(entry['per_s'])} ({_short(entry['cpu_ms'])})"
+            entry[
+                "contender"
+            ]: f"{_short(entry['per_s'])} ({_short(entry['cpu_ms'])}{_psnr(record, case, entry['contender'])})"
             for entry in record["figures"]
             if entry["case"] == case and entry["clients"] == 8
         }
         rows.append([case, *(cells.get(name, "") for name in names)])
     return _markdown(rows)
+
+
+def _psnr(record: Record, case: str, contender: str) -> str:
+    psnr_db = record["fidelity"].get(case, {}).get(contender, {}).get("psnr_db")
+    return "" if psnr_db is None else f", {psnr_db:.1f}"
 
 
 def goals_table(record: Record) -> str:

@@ -92,8 +92,8 @@ def two_workers(directory: Path, pictures: dict[str, bytes], rounds: int, second
     parts = Parts(directory / "workers")
     request = form(HEAVY.picture, pictures[HEAVY.picture], HEAVY.fields)
 
-    def job(connection: Connection) -> bytes:
-        return wait(connection, submit(connection, request), PATIENT)
+    def job(connection: Connection) -> list[bytes]:
+        return [wait(connection, submit(connection, request), PATIENT)]
 
     ratios = []
     try:
@@ -116,8 +116,8 @@ def api_alone(directory: Path, pictures: dict[str, bytes], clients: int, seconds
     parts = Parts(directory / "api")
     request = form(RESIZE.picture, pictures[RESIZE.picture], RESIZE.fields)
 
-    def job(connection: Connection) -> bytes:
-        return submit(connection, request).encode()
+    def job(connection: Connection) -> list[bytes]:
+        return [submit(connection, request).encode()]
 
     try:
         run(job, parts.port, clients, seconds / 4, []).check("warm-up")

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import httpx2
@@ -14,12 +15,25 @@ import pytest
 
 from tests.chaos.system import System
 from tests.conftest import eventually
-from tests.support.pictures import jpeg
+from tests.support.pictures import drawing, encoded, jpeg
 from worker.tasks.connection import connect
+from worker.tasks.status import FINAL_STATES
 
 pytestmark = pytest.mark.chaos
 
 PHOTO = jpeg((64, 48))
+
+MIXED = [
+    (PHOTO, {}),
+    (jpeg((1200, 900)), {"width": "300"}),
+    (PHOTO, {"operation": "grayscale", "format": "png"}),
+    (PHOTO, {"width": "200", "format": "webp"}),
+    (encoded(drawing((90, 60), "RGBA"), "PNG"), {"operation": "rotate", "angle": "7"}),
+    (PHOTO, {"operation": "blur", "format": "gif"}),
+    (PHOTO[:-200], {}),  # fails
+    (jpeg((400, 300)), {"operation": "inspect"}),
+]
+"""Pictures and fields of the form, in turn."""
 
 
 @pytest.fixture
@@ -44,12 +58,13 @@ async def send(
 
 async def test_memory_stays_flat_from_task_1000_to_10000(system: System) -> None:
     """In every process of ours, within a tenth and a little for the allocator."""
-    redis = connect(system.settings.redis_url)
+    redis, mixed = connect(system.settings.redis_url), cycle(MIXED)
 
     async def client_until(total: int) -> None:
         async with httpx2.AsyncClient(timeout=30) as client:
             while await redis.zcard("tasks:created") < total:
-                answer = await send(client, system)
+                photo, fields = next(mixed)
+                answer = await send(client, system, photo, **fields)
                 if answer is not None and answer.status_code == 429:
                     await asyncio.sleep(0.2)
 
@@ -66,7 +81,8 @@ async def test_memory_stays_flat_from_task_1000_to_10000(system: System) -> None
 
 
 async def has_ended(redis: object, total: int) -> bool:
-    return bool(await redis.zcard("tasks:SUCCESS") >= total)  # type: ignore[attr-defined]
+    ended = [await redis.zcard(f"tasks:{status}") for status in FINAL_STATES]  # type: ignore[attr-defined]
+    return bool(sum(ended) >= total)
 
 
 async def test_redis_restarted_ten_times_in_two_minutes_loses_nothing_and_no_process(system: System) -> None:

@@ -16,6 +16,9 @@ from worker.pixels.geometry import Size
 BLOCKS_PER_THREAD = 4
 """Blocks of up to 16 MB that Pillow keeps for each thread: 12 MP in RGB need three, and the result one."""
 
+BLOCK_CACHE_MB = BLOCKS_PER_THREAD * 16
+"""Memory that Pillow keeps for each thread, at most."""
+
 
 def configure_pillow(threads: int = 0) -> None:
     """Set the limits and warnings of Pillow for this process, which decodes in `threads`; call it once at the start."""

@@ -13,7 +13,7 @@ from typing import Any
 from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 from PIL import Image
 
-from tests.benchmarks.cases import FIT_PNG, Case
+from tests.benchmarks.cases import CASES, FIT_PNG, Case
 from tests.benchmarks.contenders.base import Contender, cores
 from tests.benchmarks.load import PATIENT, Job, Measured, Pauses
 
@@ -26,9 +26,14 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 """Darkroom's encoder settings, written out a second time so that its results can be held against plain Pillow's."""
 
 
-def processed(data: bytes, case: Case) -> bytes:
-    """Do what Darkroom does, in the fewest calls of Pillow that do it."""
+RESULT_GAP = 1.75
+
+
+def processed(data: bytes, case: Case) -> list[bytes]:
+    """Do what Darkroom does, in the fewest calls of Pillow and its resampler that do it."""
     image: Image.Image = Image.open(BytesIO(data))
+    if case.outputs:
+        return _several(image, case)
     if case.fields["operation"] == "grayscale":
         image.draft("L", None)
         image = image.convert("L")
@@ -39,24 +44,46 @@ def processed(data: bytes, case: Case) -> bytes:
             size = round(image.width * scale), round(image.height * scale)
         gap = max(2.7, 128 / max(size))
         draft = image.draft(None, (math.ceil(size[0] * gap), math.ceil(size[1] * gap)))
-        options = ResizeOptions()
-        options.resize_alg = ResizeAlg.convolution(FilterType.lanczos3)
-        left, upper, right, lower = draft[1] if draft else (0, 0, *image.size)
-        options.crop_box = CropBox(left, upper, right - left, lower - upper)
-        result = Image.new(image.mode, size)
-        Resizer().resize_pil(image, result, options)
-        image = result
-    options = dict(SAVE_OPTIONS[case.format])
-    if case.format == "jpeg":
+        image = _resized(image, size, draft[1] if draft else None)
+    return [_saved(image, case.format, case.fields.get("quality"), is_fit_png=case.name == FIT_PNG.name)]
+
+
+def _several(image: Image.Image, case: Case) -> list[bytes]:
+    """Scale the widest from the whole image, and the others from the smallest one that is wide enough."""
+    image.load()
+    scaled: dict[int, Image.Image] = {}
+    sources = [image]
+    for width in sorted({output.width for output in case.outputs}, reverse=True):
+        source = next(each for each in reversed(sources) if each.width >= width * RESULT_GAP or each is image)
+        scaled[width] = _resized(source, (width, round(image.height * width / image.width)))
+        if width * scaled[width].height * 2 <= sources[-1].width * sources[-1].height:
+            sources.append(scaled[width])
+    return [_saved(scaled[output.width], output.format, str(output.quality)) for output in case.outputs]
+
+
+def _resized(image: Image.Image, size: tuple[int, int], box: tuple[float, ...] | None = None) -> Image.Image:
+    image.load()
+    left, upper, right, lower = box or (0, 0, *image.size)
+    options = ResizeOptions()
+    options.resize_alg = ResizeAlg.convolution(FilterType.lanczos3)
+    options.crop_box = CropBox(left, upper, right - left, lower - upper)
+    result = Image.new(image.mode, size)
+    Resizer().resize_pil(image, result, options)
+    return result
+
+
+def _saved(image: Image.Image, target: str, quality: str | None, *, is_fit_png: bool = False) -> bytes:
+    options = dict(SAVE_OPTIONS[target])
+    if target == "jpeg":
         options["progressive"] = image.width * image.height <= 640 * 480
-    if case.name == FIT_PNG.name:
+    if is_fit_png:
         options["compress_type"] = zlib.Z_RLE  # what Darkroom finds by trying; 100 x 100 pixels it compresses as usual
-    if "quality" in case.fields:
-        options["quality"] = int(case.fields["quality"])
+    if quality is not None:
+        options["quality"] = int(quality)
     with TemporaryFile(
         dir="/dev/shm" if Path("/dev/shm").is_dir() else None
     ) as file:  # into a buffer threads would wait
-        image.save(file, case.format, **options)
+        image.save(file, target, **options)
         file.seek(0)
         return file.read()
 
@@ -72,21 +99,21 @@ class BarePillow(Contender):
     def job(self, case: Case, pauses: Pauses = PATIENT) -> Job:
         return lambda _: processed(self.pictures[case.picture], case)
 
-    def result(self, case: Case) -> bytes:
+    def results(self, case: Case) -> list[bytes]:
         return processed(self.pictures[case.picture], case)
 
     def measure(self, case: Case, clients: int, seconds: float) -> Measured:
         picture = self.directory / case.picture
         picture.write_bytes(self.pictures[case.picture])
-        wish = json.dumps([str(picture), case.name, case.fields, min(clients, cores()), seconds])
-        answer = subprocess.run([sys.executable, "-m", __name__, wish], check=True, capture_output=True, text=True)
+        order = json.dumps([str(picture), case.name, min(clients, cores()), seconds])
+        answer = subprocess.run([sys.executable, "-m", __name__, order], check=True, capture_output=True, text=True)
         wall_s, latencies_s, cpu_s = json.loads(answer.stdout)
         return Measured(wall_s, latencies_s, cpu_s, 0.0)
 
 
 def main() -> None:
-    path, name, fields, threads, seconds = json.loads(sys.argv[1])
-    case = Case(name, path, fields)
+    path, name, threads, seconds = json.loads(sys.argv[1])
+    [case] = [each for each in CASES if each.name == name]
     data = Path(path).read_bytes()
     Image.core.set_blocks_max(4 * threads)  # type: ignore[attr-defined]
     processed(data, case)  # Pillow loads its plugins

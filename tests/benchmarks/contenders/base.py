@@ -46,12 +46,12 @@ class Contender:
         """Return what a client does to have one picture processed; None for what this contender cannot do."""
         raise NotImplementedError
 
-    def result(self, case: Case) -> bytes:
-        """Return the processed picture."""
+    def results(self, case: Case) -> list[bytes]:
+        """Return the processed picture, or one for each of the outputs."""
         job = self.job(replace(case, is_fetched=True))
         if job is None:
             raise ValueError(f"{self.name} cannot do {case.name}")
-        return job(Connection(self.port))
+        return list(job(Connection(self.port)))
 
     def measure(self, case: Case, clients: int, seconds: float) -> Measured:
         job = self.job(case, PATIENT if clients > 1 else EAGER)

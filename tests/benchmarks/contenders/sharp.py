@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -26,6 +28,17 @@ class SharpServer(Contender):
         self.await_port()
 
     def job(self, case: Case, pauses: Pauses = PATIENT) -> Job:
-        wish = urlencode({**case.fields, "format": case.format})
-        request = post(f"/?{wish}", self.pictures[case.picture], "application/octet-stream")
-        return lambda connection: expect(connection.exchange(request), 200)
+        outputs = json.dumps([asdict(output) for output in case.outputs])
+        query = urlencode({**case.fields, "format": case.format, "outputs": outputs})
+        request = post(f"/?{query}", self.pictures[case.picture], "application/octet-stream")
+        return lambda connection: _parts(expect(connection.exchange(request), 200))
+
+
+def _parts(body: bytes) -> list[bytes]:
+    """Return the images of an answer, each of which has its length in four bytes before it."""
+    parts = []
+    while body:
+        end = 4 + int.from_bytes(body[:4], "big")
+        parts.append(body[4:end])
+        body = body[end:]
+    return parts

@@ -1,6 +1,6 @@
 import sys
 
-from tests.benchmarks.cases import FITS, Case
+from tests.benchmarks.cases import Case
 from tests.benchmarks.contenders.base import Contender, cores
 from tests.benchmarks.load import PATIENT, Job, Pauses, expect, get
 
@@ -38,10 +38,17 @@ class Thumbor(Contender):
         self.await_port()
 
     def job(self, case: Case, pauses: Pauses = PATIENT) -> Job | None:
-        if case not in FITS:
+        if case.outputs:
+            paths = [_path(f"{each.width}x0", each.format, str(each.quality), case.picture) for each in case.outputs]
+        elif case.fields.get("fit") == "inside":
+            size = "fit-in/{width}x{height}".format(**case.fields)
+            paths = [_path(size, case.format, case.fields.get("quality"), case.picture)]
+        else:
             return None
-        filters = [f"format({case.format})"]
-        if "quality" in case.fields:
-            filters.append(f"quality({case.fields['quality']})")
-        request = get(f"/unsafe/fit-in/512x512/filters:{':'.join(filters)}/{case.picture}")
-        return lambda connection: expect(connection.exchange(request), 200)
+        requests = [get(path) for path in paths]
+        return lambda connection: [expect(connection.exchange(request), 200) for request in requests]
+
+
+def _path(size: str, image_format: str, quality: str | None, picture: str) -> str:
+    filters = [f"format({image_format})", *([f"quality({quality})"] if quality else [])]
+    return f"/unsafe/{size}/filters:{':'.join(filters)}/{picture}"

@@ -13,13 +13,19 @@ os.makedirs("processed", exist_ok=True)
 
 
 @app.post("/process-image/")
-async def start_processing(file: UploadFile, operation: str = Form(...)):
+async def start_processing(
+    file: UploadFile,
+    operation: str = Form(...),
+    width: int | None = Form(None),  # the demo has these three neither; ten sizes need them
+    format: str | None = Form(None),
+    quality: int | None = Form(None),
+):
     if operation not in ("grayscale", "resize"):
         raise HTTPException(status_code=400, detail="Invalid operation")
     path = f"uploads/{uuid.uuid4()}-{file.filename}"
     with open(path, "wb") as upload:
         upload.write(await file.read())
-    task = process_image.delay(path, operation)
+    task = process_image.delay(path, operation, width, format, quality)
     return {"task_id": task.id, "message": "Image processing started"}
 
 

@@ -10,9 +10,14 @@ celery_app.conf.update(task_track_started=True)
 
 
 @celery_app.task
-def process_image(path, operation):
+def process_image(path, operation, width=None, format=None, quality=None):
     image = Image.open(path)
-    image = image.convert("L") if operation == "grayscale" else image.resize((100, 100))
+    size = (width, round(image.height * width / image.width)) if width else (100, 100)
+    image = image.convert("L") if operation == "grayscale" else image.resize(size)
     result = f"processed/{os.path.basename(path)}"
-    image.save(result)
+    if format:
+        result += f".{format}"
+        image.save(result, quality=quality)
+    else:
+        image.save(result)
     return result
