@@ -25,6 +25,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 """Shortest and longest pause between two attempts to reach Redis."""
 
 
+GRACE_S = 0.02
+"""Time for the event loop to read what has arrived, before a connection counts as silent."""
+
 encode_job = msgspec.json.Encoder(enc_hook=repr).encode
 decode_job = msgspec.json.Decoder().decode
 
@@ -114,10 +117,17 @@ class _Pipe:
         self._timer = None
         left_s = self._waiting_since + self._timeout_s - self._loop.time()
         if self._due and left_s <= 0:
-            self._fail(RedisTimeoutError("Redis does not answer"))
-            self._reader.cancel()
+            # If this process was frozen, a reply may have arrived that the reader has not seen yet.
+            self._timer = self._loop.call_later(GRACE_S, self._give_up, self._waiting_since)
         elif self._due:
             self._timer = self._loop.call_later(left_s, self._check)
+
+    def _give_up(self, silent_since: float) -> None:
+        if self._waiting_since != silent_since:
+            self._check()
+            return
+        self._fail(RedisTimeoutError("Redis does not answer"))
+        self._reader.cancel()
 
     def _fail(self, reason: RedisError) -> None:
         self.failure = reason

@@ -1,6 +1,7 @@
 """One connection for the commands of all coroutines, in a real Valkey."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import psutil
@@ -98,6 +99,18 @@ async def test_all_commands_fail_when_a_server_is_silent_and_the_next_one_finds_
         assert {type(outcome) for outcome in outcomes} == {RedisTimeoutError}
         assert await client.ping()
         await client.aclose(close_connection_pool=True)
+
+
+async def test_a_process_that_was_frozen_reads_its_replies(valkey: ValkeyServer) -> None:
+    """Its time is over when it goes on, but Redis has answered."""
+    client = connect(valkey.connection_url, request_timeout_s=0.5)
+    identity = await client.client_id()
+    asking = asyncio.ensure_future(client.client_id())
+    for _ in range(3):
+        await asyncio.sleep(0)  # to send the command
+    time.sleep(1)  # noqa: ASYNC251 - the freeze
+    assert await asking == identity
+    await client.aclose(close_connection_pool=True)
 
 
 async def test_a_closed_client_leaves_no_caller_waiting(shared: SharedRedis) -> None:
