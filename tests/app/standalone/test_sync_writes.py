@@ -13,6 +13,8 @@ import pytest
 from tests.app.standalone.test_local import ENVIRON
 from tests.conftest import DEADLINE_S, PATIENT, PHOTO, Client, eventually
 
+UNFINISHED = "<unfinished ...>"
+
 CALLS = "fsync,fdatasync,write,writev,sendto,sendmsg"
 
 
@@ -31,11 +33,11 @@ def calls(trace: str) -> Iterator[Call]:
     for number, line in enumerate(trace.splitlines()):
         process, _, text = line.partition(" ")
         text = text.strip()
-        if text.endswith("<unfinished ...>"):
-            begun[process] = text, number
+        if text.endswith(UNFINISHED):
+            begun[process] = text.removesuffix(UNFINISHED).rstrip(), number
         elif text.startswith("<...") and process in begun:
             beginning, first = begun.pop(process)
-            yield Call(beginning + text, first, number)
+            yield Call(beginning + text.partition("resumed>")[2], first, number)
         else:
             yield Call(text, number, number)
 
