@@ -66,7 +66,6 @@ function facts(worker) {
     ["Memory", bytes(worker.rss_bytes)],
     ["Up", duration((Date.parse(worker.last_beat_at) - Date.parse(worker.started_at)) / 1000)],
     ["Version", worker.version],
-    ["Resampler", worker.resampler],
   ];
   return h(
     "dl",
