@@ -23,7 +23,7 @@ from worker.telemetry.clock import now_ms
 async def test_tasks_come_and_change_before_ones_eyes(service: Client, monitor: Monitor) -> None:
     await monitor.open()
     await expect(monitor.page.get_by_role("heading", name="No tasks yet")).to_be_visible()
-    task_id = await service.upload(**SLOW)
+    task_id = await service.upload(**SLOW, effort="5")  # four times as slow: the page asks for new tasks each second
     await expect(monitor.status(task_id)).to_have_text("Running")
     await expect(monitor.figure("running")).to_have_text("1")
     await expect(monitor.status(task_id)).to_have_text("Done")
@@ -249,7 +249,7 @@ async def test_workers_are_listed_with_what_they_do_and_gone_ones_marked(
 ) -> None:
     async with working(settings):
         await monitor.open()
-        ids = [await api.upload(**SLOW) for _ in range(8)]  # for longer than from one beat to the next
+        ids = [await api.upload(**SLOW) for _ in range(20)]  # for longer than from one beat to the next
         card = monitor.page.locator(".worker")
         link = card.get_by_role("link", name=re.compile("^Task "))
         await expect(link.first).to_be_visible()

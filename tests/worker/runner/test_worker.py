@@ -21,7 +21,7 @@ from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
 SLOW: dict[str, Any] = {"operation": "resize", "width": "4000", "height": "4000", "format": "avif"}
-"""Takes some seconds: 16 megapixels to AVIF."""
+"""Takes more than a second: 16 megapixels to AVIF."""
 
 
 async def test_500_uploads_from_8_clients_at_once_all_give_the_right_picture(service: Client) -> None:
