@@ -56,12 +56,12 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     async def on_startup(ctx: dict[str, Any]) -> None:
         if "heartbeat" in ctx:  # arq calls this again after an outage of Redis
             return
+        if settings.sync_writes:  # first, because a failure repeats all of this
+            await warn_if_unsynced(ctx["redis"])
         configure_pillow(settings.worker_threads)
         logger.info("resampling with %s", RESAMPLER)
         ctx["slots"] = Slots(settings.worker_threads, stop)
         ctx["storage"] = Storage(settings.storage_url, sync=settings.sync_writes)
-        if settings.sync_writes:
-            await warn_if_unsynced(ctx["redis"])
         ctx["tasks"] = Tasks(ctx["redis"], settings)
         ctx["outbound"] = outbound_client(settings.outbound_allow)
         fetcher = Fetcher(settings, ctx["storage"], ctx["outbound"])

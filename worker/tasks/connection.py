@@ -238,11 +238,12 @@ async def warn_if_unsynced(redis: Redis) -> None:
     """Log a warning if Redis does not sync each write, which SYNC_WRITES=true promises."""
     try:
         config: dict[str, str] = await redis.config_get("append*")
-    except ResponseError as exc:  # some providers do not allow the command
-        config = {"appendonly": "unknown", "appendfsync": str(exc)}
-    if (found := (config["appendonly"], config["appendfsync"])) != ("yes", "always"):
+    except ResponseError:  # some providers do not allow the command
+        config = {}
+    found = [config.get(name, "unknown") for name in ("appendonly", "appendfsync")]
+    if found != ["yes", "always"]:
         logger.warning(
-            "SYNC_WRITES=true needs a Redis with appendonly yes and appendfsync always; it has %s, %s", *found
+            "SYNC_WRITES=true needs a Redis with appendonly yes and appendfsync always; it has %s and %s", *found
         )
 
 

