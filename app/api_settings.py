@@ -74,7 +74,7 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
         Meta(
             description=(
                 "Host names of this server besides localhost, comma-separated; `*` for any. "
-                "Required to serve other names without `API_KEYS`."
+                "Required with `ALLOW_ANYONE`, and to serve other names without `API_KEYS`."
             ),
             extra={
                 "allowed": "host names without ports such as images.example.org, comma-separated, or *",
@@ -96,6 +96,11 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         Keys(self.api_keys)
+        if self.allow_anyone and not (self.api_keys or self.allowed_hosts):
+            raise engine.InvalidSettings(
+                "ALLOWED_HOSTS: ALLOW_ANYONE=true without API_KEYS needs the host names of this server, such as "
+                "localhost or images.example.org; * accepts any, also those that a web page elsewhere points here"
+            )
         if self.only_presets and self.presets_file is None:
             raise engine.InvalidSettings("ONLY_PRESETS: 'true' needs PRESETS_FILE")
         if self.redirect_downloads and self.storage_url.startswith("file:"):

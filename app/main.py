@@ -72,33 +72,34 @@ def create_app(settings: Settings) -> ASGIApp:
     logging.getLogger("uvicorn.access").addFilter(WITHOUT_SIGNATURES)
     # It logs a warning for each malformed form; the response to the client is enough.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    return RequestIds(
-        Starlette(
-            routes=routes,
-            middleware=_middleware(settings, routes),
-            exception_handlers=EXCEPTION_HANDLERS,
-            lifespan=lifespan,
-        )
+    application = Starlette(
+        routes=routes,
+        middleware=_middleware(settings, routes),
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=lifespan,
     )
+    application.router.redirect_slashes = (
+        False  # its redirects contain the request's Host; `app.http.problems` redirects
+    )
+    return RequestIds(application)
 
 
 def _middleware(settings: Settings, routes: list[Route]) -> list[Middleware]:
     """Return the middleware that the settings need, outermost first."""
-    layers = []
     keys = Keys(settings.api_keys) if settings.api_keys else None
-    if settings.cors_origins:
-        methods = sorted({method for route in routes if isinstance(route, Route) for method in route.methods or ()})
-        layers.append(cross_origin(settings.cors_origins, methods))  # preflight requests have no API key
-    if settings.api_keys or not settings.allow_anyone:
-        layers.append(Middleware(Access, keys=keys, is_read_only=settings.monitor_read_only))
-    layers.append(
+    layers = [
         Middleware(
             OriginPolicy,
             has_keys=keys is not None,
             allowed_hosts=settings.allowed_hosts,
             cors_origins=settings.cors_origins,
         )
-    )
+    ]
+    if settings.cors_origins:
+        methods = sorted({method for route in routes if isinstance(route, Route) for method in route.methods or ()})
+        layers.append(cross_origin(settings.cors_origins, methods))  # preflight requests have no API key
+    if settings.api_keys or not settings.allow_anyone:
+        layers.append(Middleware(Access, keys=keys, is_read_only=settings.monitor_read_only))
     return layers
 
 

@@ -54,7 +54,7 @@ class Access:
             caller = await sessions.caller(connection, is_read_only=self._is_read_only)
         else:
             # RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1).
-            match = re.fullmatch(r"bearer +([\w.~+/-]+=*)", header, re.IGNORECASE | re.ASCII)
+            match = re.fullmatch(r"bearer +([\w.~+/-]+=*)[ \t]*", header, re.IGNORECASE | re.ASCII)
             caller = keys.caller(match[1]) if match is not None else None
         if caller is None:
             raise Unauthorized(is_given=header is not None)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import starlette.requests
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.access import HEALTH_PATHS, is_loopback
@@ -29,6 +30,8 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 class OriginPolicy:
     """Middleware that rejects requests to other host names, and changes requested by pages of other origins.
 
+    It comes before every other middleware and route. A request has exactly one `Host` (RFC 9112, 3.2), or gets 400.
+
     | | without API keys | with API keys |
     |---|---|---|
     | `Host` | a loopback name or address, or one of `ALLOWED_HOSTS`; any for health checks | any, or one of those if `ALLOWED_HOSTS` is set |
@@ -48,16 +51,19 @@ class OriginPolicy:
         if scope["type"] == "http":
             try:
                 self._check(scope, Headers(scope=scope))
-            except (HostNotAllowed, ForeignOrigin) as exc:
+            except (HTTPException, HostNotAllowed, ForeignOrigin) as exc:
                 await (await answer_to(exc, starlette.requests.Request(scope)))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """Raise `HostNotAllowed` or `ForeignOrigin` if the request is not allowed."""
+        """Raise `HTTPException`, `HostNotAllowed` or `ForeignOrigin` if the request is not allowed."""
         hosts = headers.getlist("host")
-        if self._checks_host and scope["path"] not in HEALTH_PATHS and not self._is_allowed(hosts):
-            raise HostNotAllowed(", ".join(hosts))
+        if scope["path"] not in HEALTH_PATHS:  # a probe may use HTTP/1.0, which has no Host, or the server's address
+            if len(hosts) != 1:
+                raise HTTPException(400, "the request must have exactly one Host header (RFC 9112, 3.2)")
+            if self._checks_host and not self._is_allowed(hosts[0]):
+                raise HostNotAllowed(hosts[0])
         if scope["method"] in SAFE_METHODS or (self._has_keys and "authorization" in headers):
             return
         origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
@@ -66,8 +72,8 @@ class OriginPolicy:
         if FOREIGN_SITES.intersection(sites) or not all(_is_same(origin, hosts) for origin in origins):
             raise ForeignOrigin(", ".join(origins))
 
-    def _is_allowed(self, hosts: list[str]) -> bool:
-        if len(hosts) != 1 or (match := _HOST.fullmatch(hosts[0].lower())) is None:
+    def _is_allowed(self, host: str) -> bool:
+        if (match := _HOST.fullmatch(host.lower())) is None:
             return False
         name = match[1].removesuffix(".")
         return name == "localhost" or name in self._hosts or is_loopback(name.strip("[]"))

@@ -6,7 +6,10 @@ from worker.imaging.formats import InputFormat
 from worker.tasks.model import Task
 from worker.validation.fields import shorten
 
-OPENING = "set API_KEYS (`python -m app.keys NAME` creates one), or ALLOW_ANYONE=true to give everyone full access"
+OPENING = (
+    "set API_KEYS (`python -m app.keys NAME` creates one), "
+    "or ALLOW_ANYONE=true and ALLOWED_HOSTS to give everyone full access"
+)
 """How to configure the server for other machines."""
 
 

@@ -118,6 +118,9 @@ def _detail(exc: Exception) -> str:
 async def _http_error(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, HTTPException):
         raise exc
+    if exc.status_code == 404 and (path := _path_with_other_slash(request)):
+        # Relative, because the request's Host may be any name.
+        return Response(status_code=307, headers={"Location": path})
     _count(request, HTTPStatus(exc.status_code).name.lower())
     headers = {"Allow": _allow(request)} if exc.status_code == 405 else exc.headers
     return _response(_problem(HTTPException, exc.status_code, exc.detail, UNSET), headers)
@@ -125,9 +128,21 @@ async def _http_error(request: Request, exc: Exception) -> Response:
 
 def _allow(request: Request) -> str:
     """Return the methods of all routes with the path of the request; Starlette only names those of the first route."""
-    routes = [each for each in request.app.routes if isinstance(each, Route) and each.methods]
-    method_sets = (each.methods for each in routes if each.matches(request.scope)[0] is not Match.NONE)
+    method_sets = (each.methods for each in _routes(request, request.scope["path"]))
     return ", ".join(sorted({method for methods in method_sets for method in methods or ()}))
+
+
+def _routes(request: Request, path: str) -> list[Route]:
+    scope = {**request.scope, "path": path}
+    routes = [each for each in request.app.routes if isinstance(each, Route) and each.methods]
+    return [each for each in routes if each.matches(scope)[0] is not Match.NONE]
+
+
+def _path_with_other_slash(request: Request) -> str | None:
+    """Return the path and query of a route that differs from the request's in its last slash, if there is one."""
+    path = request.scope["path"]
+    other = path.removesuffix("/") if path.endswith("/") else path + "/"
+    return str(request.url.replace(scheme="", netloc="", path=other)) if _routes(request, other) else None
 
 
 async def _internal_error(request: Request, exc: Exception) -> Response:

@@ -93,12 +93,14 @@ def test_other_machines_are_not_let_in_unsaid(tmp_path: Path, host: str) -> None
     said = refusal("--host", host, "--port", "0", "--data-dir", str(tmp_path))
     assert said == (
         f"darkroom: other machines could reach {host}: set API_KEYS (`python -m app.keys NAME` creates one), "
-        "or ALLOW_ANYONE=true to give everyone full access\n"
+        "or ALLOW_ANYONE=true and ALLOWED_HOSTS to give everyone full access\n"
     )
 
 
 async def test_other_machines_are_let_in_when_that_is_said_plainly(tmp_path: Path) -> None:
-    with running("--host", "0.0.0.0", "--data-dir", str(tmp_path), ALLOW_ANYONE="true") as run:
+    with running(
+        "--host", "0.0.0.0", "--data-dir", str(tmp_path), ALLOW_ANYONE="true", ALLOWED_HOSTS="localhost"
+    ) as run:
         async with run.client() as client:
             assert (await client.get("/tasks")).status_code == 200
 
@@ -110,7 +112,8 @@ def test_without_keys_only_this_machine_is_answered(settings: Settings) -> None:
         with TestClient(create_app(settings), base_url=f"http://{host}") as client:
             assert client.get("/operations").status_code == status, host
             assert client.get("/livez").status_code == 200
-    with TestClient(create_app(settings), base_url="http://192.168.1.5") as client:
+    named = msgspec.structs.replace(settings, allowed_hosts=("192.168.1.5",))
+    with TestClient(create_app(named), base_url="http://192.168.1.5") as client:
         refused = client.post("/process-image/")
     assert refused.headers["content-type"] == "application/problem+json"
     assert "set API_KEYS" in refused.json()["detail"]

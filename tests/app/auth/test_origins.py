@@ -47,7 +47,8 @@ async def test_without_keys_only_names_of_this_machine_are_answered(
     redis: ArqRedis, settings: Settings, *, is_open: bool
 ) -> None:
     """`ALLOW_ANYONE=true`, as in compose.yaml, opens addresses, not names."""
-    async with serving(msgspec.structs.replace(settings, allow_anyone=is_open)) as url, Client(base_url=url) as client:
+    settings = msgspec.structs.replace(settings, allow_anyone=is_open, allowed_hosts=("localhost",) if is_open else ())
+    async with serving(settings) as url, Client(base_url=url) as client:
         for host in OWN_HOSTS:
             assert (await client.get("/tasks", headers={"Host": host})).status_code == 200, host
         task_id = await client.upload()
@@ -65,7 +66,39 @@ async def test_without_keys_only_names_of_this_machine_are_answered(
         assert (await client.get(f"/tasks/{task_id}")).status_code == 200
         for hosts in (b"", b"Host: localhost\r\nHost: evil.example\r\n", b"Host: localhost\r\nHost: localhost\r\n"):
             raw = await answer_to(url, b"GET /tasks HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n")
-            assert raw.startswith(b"HTTP/1.1 403 ")
+            assert raw.startswith(b"HTTP/1.1 400 ")
+            assert b"exactly one Host header" in raw
+
+
+def test_a_server_that_anyone_may_use_must_name_its_hosts() -> None:
+    with pytest.raises(
+        InvalidSettings, match=r"^ALLOWED_HOSTS: ALLOW_ANYONE=true without API_KEYS needs the host names"
+    ):
+        read_settings(Settings, {"ALLOW_ANYONE": "true"})
+    for hosts in ("localhost", "*"):
+        read_settings(Settings, {"ALLOW_ANYONE": "true", "ALLOWED_HOSTS": hosts})
+
+
+async def test_a_redirect_to_the_path_with_or_without_its_last_slash_names_no_host(
+    redis: ArqRedis, settings: Settings
+) -> None:
+    async with serving(with_keys(settings)) as url, Client(base_url=url, headers=bearer("ops")) as client:
+        for path, place in (
+            ("/tasks/?status=FAILURE", "/tasks?status=FAILURE"),
+            ("/task-status/x/", "/task-status/x"),
+            ("/docs/", "/docs"),
+        ):
+            answer = await client.get(path, headers={"Host": "evil.example"})
+            assert (answer.status_code, answer.headers["location"]) == (307, place)
+        for path in ("//evil.example", "//evil.example/", "/nothing/", "/task-status/"):
+            assert (await client.get(f"{url}{path}")).status_code == 404
+
+
+async def test_an_authorization_header_may_end_with_spaces(redis: ArqRedis, settings: Settings) -> None:
+    async with serving(with_keys(settings)) as url:
+        key = bearer("ops")["Authorization"]
+        head = f"GET /tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {key} \t\r\n\r\n"
+        assert (await answer_to(url, head.encode())).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_allowed_hosts_are_answered_too(redis: ArqRedis, settings: Settings) -> None:
