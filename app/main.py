@@ -1,7 +1,7 @@
 """The ASGI application, which `python -m app.server` serves."""
 
-import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,6 +24,7 @@ from app.state import State
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import read_presets
 from worker.imaging.guards import configure_pillow
+from worker.outbound.shares import Shares
 from worker.settings import read_settings
 from worker.storage import Storage
 from worker.tasks.connection import connect
@@ -32,6 +33,9 @@ from worker.telemetry import logs
 from worker.telemetry.counters import Reporter
 from worker.telemetry.logs import LogFormat
 from worker.webhooks.messages import Webhooks
+
+MAX_STREAMS = 512
+"""Clients of the event streams of one process; each holds a connection, and events that it has not read yet."""
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -50,7 +54,8 @@ def create_app(settings: Settings) -> ASGIApp:
         events = EventHub(listening)
         try:
             yield State(
-                upload_slots=asyncio.Semaphore(settings.max_concurrent_uploads),
+                uploads=Shares(settings.max_concurrent_uploads, math.ceil(settings.max_concurrent_uploads / 2)),
+                streams=Shares(MAX_STREAMS, MAX_STREAMS // 2),
                 settings=settings,
                 presets=presets,
                 documents=documents,

@@ -5,6 +5,7 @@ uvicorn does not limit the size and the time of a request's head, nor of the tra
 """
 
 import asyncio
+import resource
 import sys
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +33,19 @@ LINGER_TIMEOUT_S = 5.0
 """Time for a rejected client to stop sending; closing with unread bytes resets the socket and loses the response."""
 
 
+MAX_CONNECTIONS = 4096
+"""Maximum number of connections of a process, if it may have enough file descriptors."""
+
+RESERVED_DESCRIPTORS = 64
+"""File descriptors for Redis, storage and the process itself."""
+
+
+def max_connections() -> int:
+    """Return the maximum number of connections, of which each may need a second descriptor for a file."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MAX_CONNECTIONS, max(1, (descriptors - RESERVED_DESCRIPTORS) // 2))
+
+
 class _Refused(Exception):
     """Raised to stop the parser; `BoundedProtocol` has the status of the response."""
 
@@ -40,7 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with limits on the size and the time of request heads.
 
     It responds with 431 to a head over `MAX_HEAD_BYTES`, 414 to a target over `MAX_TARGET_BYTES` and 408 after
-    `HEAD_TIMEOUT_S`. It closes a silent connection without a response.
+    `HEAD_TIMEOUT_S`. It closes a silent connection without a response. Beyond `max_connections`, a new connection
+    replaces the one that has waited longest for a request; if all have one, the new connection gets 503.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,6 +68,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._status = HTTPStatus.BAD_REQUEST
         """The status of the response to a request that cannot be parsed."""
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._on_timeout)
+        if len(self.connections) > max_connections():
+            self._make_room()
+
+    def _make_room(self) -> None:
+        others = [each for each in self.connections if isinstance(each, BoundedProtocol) and each is not self]
+        idle = [each for each in others if each.has_no_request() and not each.transport.is_closing()]
+        if idle:
+            min(idle, key=lambda each: each.idle_until).transport.abort()
+        else:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+            self.transport.close()
+
+    def has_no_request(self) -> bool:
+        """Return whether the connection waits for the head of a request, or for the rest of it."""
+        return not self._is_in_body and (self.cycle is None or self.cycle.response_complete)
+
+    @property
+    def idle_until(self) -> float:
+        """When the connection is closed if nothing arrives, by the clock of the event loop."""
+        return self._timer.when()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
@@ -126,10 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, detail: str = "") -> None:
         """Send an error response, unless there is one already, and close the connection."""
         self._is_refused = True
-        if self._is_in_body:
-            can_answer = not (self.cycle.response_started or self.pipeline)
-        else:
-            can_answer = self.cycle is None or self.cycle.response_complete
+        can_answer = not (self.cycle.response_started or self.pipeline) if self._is_in_body else self.has_no_request()
         if not can_answer or self.transport.is_closing():
             self.transport.close()
             return
@@ -143,15 +175,17 @@ _DETAILS = {
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"the head of a request must have at most {MAX_HEAD_BYTES:,} bytes, "
     "and so must its trailers",
     HTTPStatus.REQUEST_URI_TOO_LONG: f"the path and query of a request must have at most {MAX_TARGET_BYTES:,} bytes",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the server has as many connections as it may have; try again later",
     HTTPStatus.REQUEST_TIMEOUT: f"the head of the request did not arrive within {HEAD_TIMEOUT_S:g} s",
 }
 
 
 def _response(status: HTTPStatus, detail: str) -> bytes:
     body = msgspec.json.encode(ProblemDocument(BY_STATUS, status.phrase, status, detail))
+    retry = "retry-after: 1\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"
-        "connection: close\r\n\r\n"
+        f"{retry}connection: close\r\n\r\n"
     )
     return head.encode() + body
 

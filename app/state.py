@@ -1,6 +1,5 @@
 """The type of `request.state`. The lifespan in `app.main` creates it; `app.auth.access` sets the caller."""
 
-import asyncio
 from typing import TypedDict
 
 import starlette.requests
@@ -13,6 +12,7 @@ from app.http.responses import Documents
 from app.keys import Caller
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import Presets
+from worker.outbound.shares import Shares
 from worker.storage import Storage
 from worker.tasks.model import Task, TaskNotFound, parse_task_id
 from worker.tasks.store import Tasks
@@ -20,7 +20,10 @@ from worker.webhooks.messages import Webhooks
 
 
 class State(TypedDict):
-    upload_slots: asyncio.Semaphore
+    uploads: Shares
+    """The places for uploads that are received at the same time."""
+    streams: Shares
+    """The places for clients of event streams."""
     settings: Settings
     presets: Presets
     documents: Documents
@@ -36,6 +39,11 @@ class State(TypedDict):
 
 
 Request = starlette.requests.Request[State]
+
+
+def party_of(request: Request) -> str:
+    """Return who takes a place in a pool: the API key, or without keys the address of the client."""
+    return request.state["caller"].name or (request.client.host if request.client is not None else "")
 
 
 async def get_own_task(request: Request) -> Task:

@@ -31,8 +31,8 @@ MAY_IMPORT = {
         "worker.outbound", "worker.tasks", "worker.webhooks",
     },
     "app.state": {
-        "app.api_settings", "app.auth", "app.http", "app.keys", "app.tasks", "worker.storage", "worker.tasks",
-        "worker.webhooks",
+        "app.api_settings", "app.auth", "app.http", "app.keys", "app.tasks", "worker.outbound", "worker.storage",
+        "worker.tasks", "worker.webhooks",
     },
     "app.uploads": {
         "app.api_settings", "app.http", "app.state", "app.tasks", "worker.errors", "worker.imaging", "worker.outbound",
@@ -40,8 +40,8 @@ MAY_IMPORT = {
     },
     "app.routes": {
         "app.http", "app.keys", "app.openapi", "app.state", "app.tasks", "app.uploads", "worker.imaging",
-        "worker.operations", "worker.runner", "worker.storage", "worker.tasks", "worker.telemetry", "worker.validation",
-        "worker.webhooks",
+        "worker.operations", "worker.outbound", "worker.runner", "worker.storage", "worker.tasks", "worker.telemetry",
+        "worker.validation", "worker.webhooks",
     },
     "app.standalone": {"app.api_settings", "app.server", "worker.__main__"},
     "worker.validation": set(),

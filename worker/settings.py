@@ -73,6 +73,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Maximum time in seconds to receive an upload (408 after that) or to fetch it by URL.",
         ),
     ] = 120.0
+    upload_min_bytes_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description=(
+                "Minimum rate in bytes per second of an upload, received or fetched by URL, after 5 s (408); "
+                "0 for no limit."
+            ),
+        ),
+    ] = 4000
     input_formats: Annotated[
         tuple[InputFormat, ...],
         Meta(

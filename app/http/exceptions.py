@@ -23,8 +23,18 @@ class UploadTooLarge(Exception):
 
 
 class UploadTooSlow(Exception):
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(f"the upload did not arrive within {timeout_s:g} s")
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"the upload did not arrive {limit}")
+
+
+class TooManyUploads(Exception):
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"other uploads took all places for {waited_s:g} s; try again later")
+
+
+class TooManyStreams(Exception):
+    def __init__(self) -> None:
+        super().__init__("too many clients receive events; close some, or try again later")
 
 
 class UnsupportedImage(Exception):

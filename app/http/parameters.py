@@ -30,7 +30,7 @@ def parse_fields(kind: type[Query], pairs: Sequence[tuple[str, Any]], *, is_text
     problems += missing_fields(kind, fields)
     problems += unknown_fields(kind, fields, "", "this request")
     counts = Counter(name for name, _ in pairs)
-    problems += [Problem(name, "must be pairs only once") for name, count in counts.items() if count > 1]
+    problems += [Problem(name, "must be given only once") for name, count in counts.items() if count > 1]
     if problems:
         raise InvalidParameters(problems)
     return kind(**values)

@@ -24,6 +24,8 @@ from app.http.exceptions import (
     ReadOnlySession,
     ResultNotFound,
     SeveralResults,
+    TooManyStreams,
+    TooManyUploads,
     Unauthorized,
     UnsupportedImage,
     UploadGone,
@@ -114,7 +116,11 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         "the task has 2 results; request one of them: processed/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e/photo-small.webp, "
         "processed/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e/photo-large.avif",
     ),
-    UploadTooSlow: ProblemType(408, "The upload was not complete within the time limit.", str(UploadTooSlow(120))),
+    UploadTooSlow: ProblemType(
+        408,
+        "The upload stopped, was slower than UPLOAD_MIN_BYTES_S, or took longer than UPLOAD_TIMEOUT_S.",
+        str(UploadTooSlow("within 120 s")),
+    ),
     BodyTooSlow: ProblemType(408, "The body was not complete within the time limit.", str(BodyTooSlow(15))),
     NotFinished: ProblemType(
         409,
@@ -175,6 +181,12 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         429,
         "This API key has reached its limit of waiting tasks. Try again after `Retry-After`.",
         str(OwnerQueueFull(3, 10)),
+    ),
+    TooManyUploads: ProblemType(
+        503, "Other clients are sending as many uploads as are received at once.", str(TooManyUploads(10))
+    ),
+    TooManyStreams: ProblemType(
+        503, "This client, or all together, have as many event streams open as there may be.", str(TooManyStreams())
     ),
     RedisError: ProblemType(503, "Redis is not available.", "Redis is not available; try again later"),
     StorageUnavailable: ProblemType(503, "Storage is not available.", "storage is not available; try again later"),

@@ -17,6 +17,8 @@ from app.http.exceptions import (
     AdminOnly,
     NotFinished,
     RangeNotSatisfiable,
+    TooManyStreams,
+    TooManyUploads,
     Unauthorized,
 )
 from app.http.problem_types import PROBLEM_TYPES, reason
@@ -88,7 +90,10 @@ HEADERS: dict[type[Exception], tuple[Header, Callable[[Any], str]]] = {
         lambda exc: f"bytes */{exc.size}",
     ),
     **dict.fromkeys((QueueFull, OwnerQueueFull), (RETRY, lambda exc: str(exc.retry_after_s))),
-    **dict.fromkeys((NotFinished, KeyInUse, RedisError, StorageUnavailable), (RETRY, lambda _: RETRY_AFTER_S)),
+    **dict.fromkeys(
+        (NotFinished, KeyInUse, TooManyUploads, TooManyStreams, RedisError, StorageUnavailable),
+        (RETRY, lambda _: RETRY_AFTER_S),
+    ),
 }
 """Return the additional headers of an error response."""
 

@@ -1,8 +1,8 @@
 """`GET /tasks/{id}/events` and `GET /events`: events as server-sent events (WHATWG HTML, 9.2)."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, suppress
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,12 +13,14 @@ from sse_starlette.sse import EventSourceResponse
 from starlette.responses import Response
 
 from app.http.description import Answer, Header, describe
+from app.http.exceptions import TooManyStreams
 from app.http.parameters import read_query
 from app.openapi.examples import STATUSES, TASK_ID
-from app.state import Request, require_visible
+from app.state import Request, party_of, require_visible
 from app.tasks.event_hub import EVERYTHING, Subscriber, of_owner, of_task
 from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
+from worker.outbound.shares import NoPlace
 from worker.tasks.events import Event, following, is_later, task_with_newest_id
 from worker.tasks.model import Task, TaskNotFound
 from worker.tasks.status import Status
@@ -106,7 +108,7 @@ _STREAM = Answer(
     "Events",
     _STREAM,
     Answer(204, "The task has ended, and there are no more events. Do not reconnect."),
-    problems=(TaskNotFound, InvalidParameters),
+    problems=(TaskNotFound, InvalidParameters, TooManyStreams),
     headers=(LAST_EVENT_ID,),
 )
 async def task_events(request: Request) -> Response:
@@ -121,14 +123,14 @@ async def task_events(request: Request) -> Response:
     if task.is_finished and after_id is not None:
         missed = [event async for event in _replay(request, after_id, task.id)]
         return _stream(_is_listed(request, missed)) if missed else Response(status_code=204)
-    return _stream(_of_task(request, task, at_id, after_id))
+    return _stream(_counted(request, _of_task(request, task, at_id, after_id)))
 
 
-@describe("Events", _STREAM, query=EventsQuery, headers=(LAST_EVENT_ID,))
+@describe("Events", _STREAM, query=EventsQuery, problems=(TooManyStreams,), headers=(LAST_EVENT_ID,))
 async def all_events(request: Request) -> Response:
     """Stream the events of all tasks of the caller; with `status`, only changes to these states."""
     after_id, statuses = _last_event_id(request), read_query(request, EventsQuery).status
-    return _stream(_of_all(request, after_id, statuses))
+    return _stream(_counted(request, _of_all(request, after_id, statuses)))
 
 
 def _stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
@@ -137,13 +139,28 @@ def _stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
     )
 
 
+def _counted(request: Request, messages: AsyncGenerator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
+    """Return messages that take one of the places for streams while they are sent, or raise `TooManyStreams`."""
+    streams, party = request.state["streams"], party_of(request)
+    if streams.is_full(party):
+        raise TooManyStreams
+
+    async def send() -> AsyncIterator[ServerSentEvent]:
+        with suppress(NoPlace):
+            async with streams.place(party, timeout_s=0), aclosing(messages):
+                async for message in messages:
+                    yield message
+
+    return send()
+
+
 async def _is_listed(request: Request, events: list[Event]) -> AsyncIterator[ServerSentEvent]:
     for event in events:
         for message in await _of_its_task(request, event):
             yield message
 
 
-async def _of_task(request: Request, task: Task, at_id: str, after_id: str | None) -> AsyncIterator[ServerSentEvent]:
+async def _of_task(request: Request, task: Task, at_id: str, after_id: str | None) -> AsyncGenerator[ServerSentEvent]:
     async with request.state["events"].subscribe(of_task(task.id)) as subscriber:
         if after_id is None:
             yield _message(task.status, _snapshot(task), at_id)
@@ -158,7 +175,7 @@ async def _of_task(request: Request, task: Task, at_id: str, after_id: str | Non
 
 async def _of_all(
     request: Request, after_id: str | None, statuses: tuple[Status, ...]
-) -> AsyncIterator[ServerSentEvent]:
+) -> AsyncGenerator[ServerSentEvent]:
     caller = request.state["caller"]
     topic = EVERYTHING if caller.is_admin else of_owner(caller.name or "")
     async with request.state["events"].subscribe(topic) as subscriber:

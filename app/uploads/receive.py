@@ -3,7 +3,7 @@
 import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -13,17 +13,18 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.api_settings import Settings
-from app.http.exceptions import UnsupportedImage, UploadTooLarge, UploadTooSlow
+from app.http.exceptions import TooManyUploads, UnsupportedImage, UploadTooLarge, UploadTooSlow
 from app.http.multipart import FormReader, Part
 from app.http.negotiation import bounded_header
-from app.state import Request
+from app.state import Request, party_of
 from worker.errors import PictureError
 from worker.imaging.formats import InputFormat
 from worker.outbound.client import Refused, check_url
+from worker.outbound.shares import NoPlace
 from worker.pixels.geometry import Size
 from worker.storage import Storage
 from worker.tasks.model import overlay_path, upload_path
-from worker.tasks.uploads import LimitedBody, store_upload
+from worker.tasks.uploads import LimitedBody, paced, store_upload
 from worker.validation.fields import Problem, shorten
 
 T = TypeVar("T")
@@ -31,6 +32,9 @@ AnyReader = TypeVar("AnyReader", bound=FormReader)
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """Allowance for the rest of the form when `Content-Length` alone decides that an upload is too large."""
+
+PLACE_TIMEOUT_S = 10.0
+"""Maximum time that a client waits for others before its upload is received."""
 
 MAX_SHOWN_NAME = 200
 """Maximum length in characters of a client's file name in the task record."""
@@ -73,10 +77,12 @@ class Form(Struct, frozen=True):
 def form_reader(request: Request, kind: type[AnyReader]) -> AnyReader:
     """Return a parser for the form; raise `UploadTooLarge` or `MalformedForm` if the headers already show it."""
     settings = request.state["settings"]
+    too_slow = UploadTooSlow(f"at {settings.upload_min_bytes_s:,} bytes per second")
+    body = paced(request.stream(), settings.upload_min_bytes_s, too_slow)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
         raise UploadTooLarge(settings.max_upload_bytes)
-    return kind(bounded_header(request.headers, "content-type"), request.stream())
+    return kind(bounded_header(request.headers, "content-type"), body)
 
 
 @asynccontextmanager
@@ -87,32 +93,44 @@ async def receive_form(request: Request, task_id: str, reader: FormReader) -> As
     """
     settings, storage, tasks = request.state["settings"], request.state["storage"], request.state["tasks"]
     paths = {"file": upload_path(task_id), "overlay": overlay_path(task_id)}
-    # If this process dies, the sweep deletes the files. Sent before the first byte is stored, awaited after.
-    noted, is_noted = asyncio.create_task(tasks.note_upload(task_id)), False
-    try:
-        async with request.state["upload_slots"]:
+    async with AsyncExitStack() as until_received:
+        await until_received.enter_async_context(_place(request))
+        # If this process dies, the sweep deletes the files. Sent before the first byte is stored, awaited after.
+        noted, is_noted = asyncio.create_task(tasks.note_upload(task_id)), False
+        try:
             form = await _in_time(_receive(reader, storage, paths, settings), settings.upload_timeout_s)
-        await noted
-        is_noted = True
-        yield form
-    except RedisError as exc:
-        # The sweep deletes the files later, because another command to Redis would only delay the response. A task
-        # that was created although its reply was lost needs its files.
-        if not (is_noted and isinstance(exc, (RedisConnectionError, RedisTimeoutError))):
+            await until_received.aclose()
+            await noted
+            is_noted = True
+            yield form
+        except RedisError as exc:
+            # The sweep deletes the files later, because another command to Redis would only delay the response. A task
+            # that was created although its reply was lost needs its files.
+            if not (is_noted and isinstance(exc, (RedisConnectionError, RedisTimeoutError))):
+                await asyncio.gather(*map(storage.delete, paths.values()))
+            raise
+        except BaseException:
+            await asyncio.gather(noted, return_exceptions=True)
             await asyncio.gather(*map(storage.delete, paths.values()))
-        raise
-    except BaseException:
-        await asyncio.gather(noted, return_exceptions=True)
-        await asyncio.gather(*map(storage.delete, paths.values()))
-        await tasks.forget_upload(task_id)
-        raise
+            await tasks.forget_upload(task_id)
+            raise
 
 
 async def read_through(request: Request, reader: FormReader) -> None:
     """Read a form without storing its files, within the same limits."""
     settings = request.state["settings"]
-    async with request.state["upload_slots"]:
+    async with _place(request):
         await _in_time(_drain_all(reader, settings.max_upload_bytes), settings.upload_timeout_s)
+
+
+@asynccontextmanager
+async def _place(request: Request) -> AsyncIterator[None]:
+    """Hold one of the places for uploads; raise `TooManyUploads` if none becomes free in time."""
+    try:
+        async with request.state["uploads"].place(party_of(request), PLACE_TIMEOUT_S):
+            yield
+    except NoPlace as exc:
+        raise TooManyUploads(PLACE_TIMEOUT_S) from exc
 
 
 async def _drain_all(reader: FormReader, max_bytes: int) -> None:
@@ -125,7 +143,7 @@ async def _in_time(receiving: Awaitable[T], timeout_s: float) -> T:
         async with asyncio.timeout(timeout_s):
             return await receiving
     except TimeoutError as exc:
-        raise UploadTooSlow(timeout_s) from exc
+        raise UploadTooSlow(f"within {timeout_s:g} s") from exc
 
 
 async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str], settings: Settings) -> Form:

@@ -22,6 +22,7 @@ from worker.imaging.guards import (
     check_scans,
     icon_picture,
     icon_size,
+    png_without_texts,
 )
 from worker.imaging.orientation import orientation_of, rotate_box, rotate_size, set_upright
 from worker.imaging.pipeline import Timing
@@ -137,6 +138,8 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
             size = _icon_size(head)
             check_pixels(size, 1, limits.max_pixels)
             return size
+        if source is InputFormat.PNG:
+            head = png_without_texts(head)
         image = open_image(head, source, limits)
     except (TooManyPixels, _UnsupportedVariant):
         raise

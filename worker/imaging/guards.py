@@ -77,6 +77,20 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         start += length + 12
 
 
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+"""The chunks that Pillow inflates when it opens a PNG: 64 KB of them can hold 64 MB."""
+
+
+def png_without_texts(data: bytes) -> bytes:
+    """Return a PNG, or the start of one, without its texts and color profile."""
+    kept, rest = [], 0
+    for kind, start, end in _chunks(data):
+        if kind in _TEXTS:
+            kept.append(data[rest : start - 8])
+            rest = end + 4
+    return b"".join((*kept, data[rest:]))
+
+
 def icon_picture(data: bytes) -> bytes:
     """Return the icon file from the start of its largest image: a PNG, or a BMP without its file header."""
     return data[IcoImagePlugin.IcoFile(BytesIO(data)).entry[0].offset :]

@@ -1,1 +1,1 @@
-"""HTTP requests to URLs from clients: the guarded client, signatures. May import no other folder."""
+"""HTTP requests to URLs from clients, and fair shares of connections. May import no other folder."""

@@ -258,7 +258,7 @@ def check_origin(text: str) -> None:
     for name in ("host", "origin", "sec-fetch-site"):
         scope = {"type": "http", "path": "/", "method": "POST"}
         with suppress(HostNotAllowed, ForeignOrigin):
-            policy._check(scope, Headers({name: text}))
+            policy._check(scope, Headers({"host": "localhost", name: text}))
 
 
 def is_fresh(name: str) -> Callable[[str], object]:
