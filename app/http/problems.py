@@ -105,7 +105,7 @@ def _handler(kind: type[Exception]) -> ExceptionHandler:
 
     async def handler(request: Request, exc: Exception) -> Response:
         _count(request, reason(kind))
-        problems = exc.problems if isinstance(exc, InvalidParameters) else UNSET
+        problems = exc.shown if isinstance(exc, InvalidParameters) else UNSET
         headers = {} if header is None else {header.name: value(exc)}
         return _response(_problem(kind, status, _detail(exc), problems), headers)
 

@@ -23,12 +23,19 @@ _ONE_OF = f"one of {', '.join(OPERATIONS)}"
 _OUTPUT = Output.__struct_fields__
 
 
+MAX_PROBLEMS = 100
+"""Maximum number of problems in a response: 64 KB of unknown names made 1.7 MB of them."""
+
+
 class InvalidParameters(Exception):
-    """The fields of the request are invalid; `problems` has all of them."""
+    """The fields of the request are invalid; `problems` has all of them, `shown` those for a response."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
-        self.problems = problems
+        self.problems = self.shown = problems
+        if len(problems) > MAX_PROBLEMS:
+            more = Problem("", f"and {len(problems) - MAX_PROBLEMS:,} more problems")
+            self.shown = [*problems[:MAX_PROBLEMS], more]
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in self.shown))
 
 
 def parse_plan(

@@ -63,7 +63,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
                 le=9,
                 description=(
                     "Effort of the PNG, WebP or AVIF encoder to make the file small: 1 is the fastest, 9 the "
-                    "smallest. Default: a low effort."
+                    "smallest. Default: a low effort. Large AVIF images take the effort that fits into a minute."
                 ),
             ),
         ]
@@ -74,6 +74,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             int,
             Meta(
                 ge=1,
+                le=2**31 - 1,
                 description=(
                     "Maximum size of the file in bytes: the best quality that fits is chosen, at most `quality` if "
                     "that is set; the task fails if none fits."
@@ -110,6 +111,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             int,
             Meta(
                 ge=0,
+                le=2**31 - 1,
                 description=(
                     "Number of a single frame or page, from 0. Default: the whole animation if the format supports it, "
                     "otherwise the first frame."

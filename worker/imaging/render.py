@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from PIL import Image
 
-from worker.errors import PictureError
+from worker.errors import DamagedPicture, PictureError
 from worker.imaging import metadata
 from worker.imaging.decoding import (
     ANIMATED,
@@ -157,7 +157,7 @@ class _Renderer:
     def _encode(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
         self._work.check_stop()
         target = variant.output.target(self._upload.format)
-        data = encode(picture, variant.output, target, metadata_options)
+        data = encode(picture, variant.output, target, metadata_options, self._work.check_stop)
         # An encoder may merge equal frames.
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
         return Rendered(data, hashlib.sha256(data).hexdigest(), target.value, *picture.size, frames)
@@ -214,7 +214,13 @@ class _Renderer:
             for variant in self._plan.variants.values()
             if self._frame_of(variant) == frame
         ]
-        return decode_still(self._file, firsts)
+        try:
+            return decode_still(self._file, firsts)
+        except DamagedPicture:
+            if self._upload.format is not InputFormat.JPEG:
+                raise
+            # Lossless JPEGs can only be decoded in full.
+            return decode_still(open_image(self._upload.data, self._upload.format, limits), [None])
 
     def _source(self) -> Source:
         file = open_image(self._upload.data, self._upload.format, self._work.limits)

@@ -141,7 +141,7 @@ def unknown_fields(
     """Return a problem for each name without a field in `struct`; `owner` describes the struct in messages."""
     takes = ", ".join(struct.__struct_fields__) or "none"
     return [
-        Problem(prefix + name, f"is not a parameter of {owner}, which takes {takes}")
+        Problem(prefix + name[:100], f"is not a parameter of {owner}, which takes {takes}")
         for name in values_by_name
         if name not in struct.__struct_fields__
     ]
@@ -174,11 +174,21 @@ def _convert(value: Any, field: _Field, name: str, *, is_text: bool) -> tuple[An
 def _checks(info: inspect.Type) -> Iterator[Callable[[Any], object]]:
     """Yield the check functions of a type, which raise `ValueError`."""
     match info:
-        case inspect.Metadata(extra={"check": check}):
-            yield check
+        case inspect.Metadata(type=inner):
+            if info.extra is not None and "check" in info.extra:
+                yield info.extra["check"]
+            yield from _checks(inner)
+        case inspect.StrType(pattern=str()):
+            yield _refuse_last_newline
         case inspect.UnionType(types=types):
             for each in types:
                 yield from _checks(each)
+
+
+def _refuse_last_newline(text: str) -> None:
+    """Raise `ValueError` for a newline at the end, which `$` in Python's patterns does not see (unlike JSON Schema)."""
+    if text.endswith("\n"):
+        raise ValueError(text)
 
 
 def _struct_items(info: inspect.Type) -> inspect.StructType | None:

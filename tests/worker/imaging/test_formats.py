@@ -16,7 +16,7 @@ from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from app.api_settings import Settings
 from tests.conftest import Client, serving, working
-from tests.support.pictures import decoded, drawing, encoded, mean_difference
+from tests.support.pictures import decoded, drawing, encoded, lossless_jpeg, mean_difference
 from tests.support.profiles import ADOBE_RGB, DISPLAY_P3
 from tests.support.rendering import LIMITS, rendered, upload
 from worker.errors import PictureError
@@ -25,6 +25,7 @@ from worker.imaging.formats import InputFormat, OutputFormat, sniff
 from worker.imaging.guards import TooManyPixels
 from worker.imaging.parsing import parse_plan
 from worker.imaging.render import render
+from worker.operations.grayscale import Grayscale
 from worker.operations.resize import Resize
 
 SECOND_HUE = 70
@@ -290,3 +291,13 @@ def test_a_small_result_of_a_heic_is_made_of_its_picture_and_not_of_its_thumbnai
 async def test_heic_is_not_read_unless_asked_for(api: Client) -> None:
     upload = {"file": ("photo.heic", files()["heic"][0], "image/heic")}
     assert (await api.post("/process-image/", files=upload, data={"operation": "flip"})).status_code == 415
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_lossless_jpeg_is_read_by_every_operation(mode: str) -> None:
+    """Its decoder knows neither scales nor luminance alone: grayscale failed on it, and resize did not."""
+    picture = drawing((640, 480), mode)
+    data = lossless_jpeg(picture)
+    assert decoded(rendered(data, format="png")).convert(mode).tobytes() == picture.tobytes()
+    assert decoded(rendered(data, Grayscale(), format="png")).convert("L").tobytes() == picture.convert("L").tobytes()
+    assert decoded(rendered(data, Resize(width=64, height=48), format="png")).size == (64, 48)
