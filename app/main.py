@@ -23,6 +23,7 @@ from app.routes import make_routes
 from app.state import State
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import read_presets
+from app.tasks.readiness import HealthChecks
 from worker.imaging.guards import configure_pillow
 from worker.outbound.shares import Shares
 from worker.settings import read_settings
@@ -52,6 +53,8 @@ def create_app(settings: Settings) -> ASGIApp:
         reporter = Reporter(tasks.stats, redis)
         listening = connect(settings.redis_url)
         events = EventHub(listening)
+        storage = Storage(settings.storage_url, sync=settings.sync_writes)
+        health = HealthChecks(redis, storage)
         try:
             yield State(
                 uploads=Shares(settings.max_concurrent_uploads, math.ceil(settings.max_concurrent_uploads / 2)),
@@ -60,7 +63,8 @@ def create_app(settings: Settings) -> ASGIApp:
                 presets=presets,
                 documents=documents,
                 redis=redis,
-                storage=Storage(settings.storage_url, sync=settings.sync_writes),
+                storage=storage,
+                health=health,
                 tasks=tasks,
                 webhooks=Webhooks(redis),
                 events=events,
@@ -70,6 +74,7 @@ def create_app(settings: Settings) -> ASGIApp:
             )
         finally:
             await events.close()
+            await health.close()
             await reporter.stop()
             await listening.aclose(close_connection_pool=True)
             await redis.aclose(close_connection_pool=True)

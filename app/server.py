@@ -7,6 +7,7 @@ uvicorn does not limit the size and the time of a request's head, nor of the tra
 import asyncio
 import resource
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -50,6 +51,17 @@ class _Refused(Exception):
     """Raised to stop the parser; `BoundedProtocol` has the status of the response."""
 
 
+class _LingeringTransport:
+    """A transport whose `close` leaves a client that is still sending time to read its response."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with limits on the size and the time of request heads.
 
@@ -60,6 +72,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = _LingeringTransport(transport, self._close)  # type: ignore[assignment] # for `cycle`
+        self._close_now = transport.close
         self._field_bytes = 0
         """Size of the request line and header fields, or of the trailers, received so far."""
         self._unparsed_bytes = 0
@@ -78,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
             min(idle, key=lambda each: each.idle_until).transport.abort()
         else:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
-            self.transport.close()
+            self._close_now()
 
     def has_no_request(self) -> bool:
         """Return whether the connection waits for the head of a request, or for the rest of it."""
@@ -133,9 +147,23 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._await_head()
 
+    def _close(self) -> None:
+        """Close the connection, or only our side while the rest of a body arrives (RFC 9112, 9.6)."""
+        if self._is_in_body and not (self._is_refused or self.transport.is_closing()):
+            self._is_refused = True
+            self.flow.resume_reading()
+            self._linger()
+        else:
+            self._close_now()
+
+    def _linger(self) -> None:
+        self.transport.write_eof()
+        self._timer.cancel()
+        self._timer = self.loop.call_later(LINGER_TIMEOUT_S, self._close_now)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete:  # otherwise the next request has started
+        if self.cycle.response_complete and not self._is_refused:  # otherwise the next request has started
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
@@ -156,19 +184,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_in_head:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
-            self.transport.close()
+            self._close_now()
 
     def _refuse(self, status: HTTPStatus, detail: str = "") -> None:
         """Send an error response, unless there is one already, and close the connection."""
         self._is_refused = True
         can_answer = not (self.cycle.response_started or self.pipeline) if self._is_in_body else self.has_no_request()
         if not can_answer or self.transport.is_closing():
-            self.transport.close()
+            self._close_now()
             return
         self.transport.write(_response(status, detail or _DETAILS[status]))
-        self.transport.write_eof()
-        self._timer.cancel()
-        self._timer = self.loop.call_later(LINGER_TIMEOUT_S, self.transport.close)
+        self._linger()
 
 
 _DETAILS = {

@@ -1,6 +1,6 @@
 """The type of `request.state`. The lifespan in `app.main` creates it; `app.auth.access` sets the caller."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import starlette.requests
 from redis.asyncio import Redis
@@ -12,6 +12,7 @@ from app.http.responses import Documents
 from app.keys import Caller
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import Presets
+from app.tasks.readiness import HealthChecks
 from worker.outbound.shares import Shares
 from worker.storage import Storage
 from worker.tasks.model import Task, TaskNotFound, parse_task_id
@@ -36,6 +37,9 @@ class State(TypedDict):
     sessions: Sessions
     caller: Caller
     """The sender of the request; set by `app.auth.access`."""
+    created_task_id: NotRequired[str]
+    """The task that the request has created, or may have."""
+    health: HealthChecks
 
 
 Request = starlette.requests.Request[State]

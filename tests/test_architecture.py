@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "app.http": {
         "worker.imaging", "worker.settings", "worker.storage", "worker.tasks", "worker.telemetry", "worker.validation",
     },
-    "app.auth": {"app.http", "app.keys", "worker.settings", "worker.tasks"},
+    "app.auth": {"app.http", "app.keys", "worker.settings", "worker.tasks", "worker.telemetry"},
     "app.tasks": {
         "app.http", "app.keys", "worker.errors", "worker.imaging", "worker.runner", "worker.settings", "worker.storage",
         "worker.tasks", "worker.telemetry", "worker.validation", "worker.webhooks",

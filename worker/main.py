@@ -17,7 +17,7 @@ from arq.constants import health_check_key_suffix
 from worker.imaging.guards import configure_pillow
 from worker.outbound.client import outbound_client
 from worker.pixels.resampling import RESAMPLER
-from worker.runner.cleanup import sweep
+from worker.runner.cleanup import remove_partial_files, sweep
 from worker.runner.fetch import Fetcher
 from worker.runner.heartbeat import Heartbeat
 from worker.runner.loop import EventWorker, release
@@ -30,6 +30,7 @@ from worker.tasks.connection import connect, decode_job, encode_job, warn_if_uns
 from worker.tasks.queue import FETCH_QUEUE, HEALTH_INTERVAL_S, HEALTH_KEY, NEVER_S, NEVER_TRIES
 from worker.tasks.queue_state import sample
 from worker.tasks.store import Tasks
+from worker.telemetry.clock import follow
 from worker.telemetry.counters import Reporter
 from worker.webhooks.delivery import WebhookWorker, webhook_settings
 
@@ -47,6 +48,11 @@ async def sweep_all(ctx: dict[str, Any]) -> None:
     await sweep(ctx["tasks"], ctx["storage"])
 
 
+async def sweep_files(ctx: dict[str, Any]) -> None:
+    """Delete half-written files. This is an arq cron job that runs once an hour."""
+    await remove_partial_files(ctx["storage"])
+
+
 def worker_settings(settings: Settings) -> dict[str, Any]:
     """Return the parameters of `arq.worker.Worker`, which silently ignores unknown ones."""
 
@@ -56,6 +62,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     async def on_startup(ctx: dict[str, Any]) -> None:
         if "heartbeat" in ctx:  # arq calls this again after an outage of Redis
             return
+        await follow(ctx["redis"])
         if settings.sync_writes:  # first, because a failure repeats all of this
             await warn_if_unsynced(ctx["redis"])
         configure_pillow(settings.worker_threads)
@@ -76,7 +83,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
 
     return {
         "functions": [process_task],
-        "cron_jobs": [cron(sweep_all, second=0, unique=True)],
+        "cron_jobs": [cron(sweep_all, second=0, unique=True), cron(sweep_files, minute=7, second=0, unique=True)],
         "on_startup": on_startup,
         "on_shutdown": on_shutdown,
         "redis_settings": RedisSettings.from_dsn(settings.redis_url),  # for `arq --check`

@@ -53,6 +53,16 @@ class Settings(Struct, frozen=True, kw_only=True):
             )
         ),
     ] = False
+    min_free_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description=(
+                "Free space in MB on the disk of a local storage, below which uploads get 507; what is left lets tasks "
+                "end and be deleted. 0 for no limit."
+            ),
+        ),
+    ] = 256
     worker_threads: Annotated[
         int, Meta(ge=1, le=256, description="Images that a worker processes at the same time.")
     ] = field(default_factory=_usable_cores)

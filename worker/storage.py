@@ -6,6 +6,9 @@ Partially written objects are never visible: obstore renames a temporary file (l
 
 import asyncio
 import os
+import re
+import shutil
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -37,6 +40,20 @@ class StorageUnavailable(Exception):
     """The storage failed; the request or the task is not the cause."""
 
 
+class StorageFull(Exception):
+    """The disk of a local storage has less free space than it must have for new uploads."""
+
+    def __init__(self, least_mb: int) -> None:
+        super().__init__(f"the disk of the storage has less than {least_mb:,} MB left")
+
+
+PARTIAL_NAME = re.compile(r"#\d+$")
+"""The end of the name of a file that obstore is writing to a local directory, and renames when it is complete."""
+
+PARTIAL_AGE_S = 3600
+"""Age from which such a file was left by a process that died."""
+
+
 class Storage:
     """Objects by path. All methods may raise `StorageUnavailable`, and reading a missing path `FileNotFoundError`."""
 
@@ -49,7 +66,9 @@ class Storage:
                 self._store: ObjectStore = from_url(url, **local)  # type: ignore[call-overload]
         except StorageUnavailable as exc:
             raise StorageUnavailable(f"STORAGE_URL {url}: {exc}") from exc
-        self._synced = Path(unquote(urlsplit(url).path)) if sync and url.startswith("file:") else None
+        self._root = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
+        """The local directory; None for an object store."""
+        self._synced = self._root if sync else None
         """The directory whose files are synced."""
         self.is_local = isinstance(self._store, LocalStore)
         """Whether the storage is a local directory, which `read_sync` and `put_sync` need."""
@@ -156,11 +175,33 @@ class Storage:
                     for path in paths:
                         await self.delete(path)
 
+    def require_space(self, least_mb: int) -> None:
+        """Raise `StorageFull` if the disk of a local directory has less than `least_mb` free."""
+        if self._root is not None and least_mb:
+            with suppress(OSError):  # writing will report it
+                if shutil.disk_usage(self._root).free < least_mb * 1_000_000:
+                    raise StorageFull(least_mb)
+
+    async def delete_partial(self) -> int:
+        """Delete the files in a local directory that processes were writing when they died; return their number."""
+        return 0 if self._root is None else await asyncio.to_thread(_delete_partial, self._root)
+
     async def check(self) -> None:
         """Write and delete a small object."""
         path = f"readiness/{uuid4()}"
         await self.put_bytes(path, b"ready")
         await self.delete(path)
+
+
+def _delete_partial(root: Path) -> int:
+    deleted, latest = 0, time.time() - PARTIAL_AGE_S  # by the clock of the file system
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder) / name for name in names if PARTIAL_NAME.search(name)):
+            with suppress(OSError):  # a process is writing it, or another has deleted it
+                if path.stat().st_mtime < latest:
+                    path.unlink()
+                    deleted += 1
+    return deleted
 
 
 def _sync_to_disk(root: Path, path: str) -> None:

@@ -6,12 +6,12 @@ import hmac
 import logging
 import re
 import secrets
-import time
 from urllib.parse import quote
 
 from redis.asyncio import Redis
 
 from app.http.exceptions import LinkRefused
+from worker.telemetry.clock import now_ms
 
 SECRET = "links:secret"  # noqa: S105 - a key in Redis
 """Redis key of the secret. The first API process that needs it creates it; all processes share it."""
@@ -35,7 +35,7 @@ class Links:
         """Return the seconds until a link to `path` expires; raise `LinkRefused` if it is not valid or has expired."""
         if not hmac.compare_digest((await self._signature(path, expires)).encode(), signature.encode()):
             raise LinkRefused("the signature of the link is not valid; request a new link")
-        left_s = int(expires) - int(time.time())
+        left_s = int(expires) - now_ms() // 1000
         if left_s <= 0:
             raise LinkRefused("the link has expired; request a new one")
         return left_s

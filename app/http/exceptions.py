@@ -1,6 +1,6 @@
 """The errors of requests. `app.http.problems` has the table that maps each to its response."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from worker.imaging.formats import InputFormat
 from worker.tasks.model import Task
@@ -110,9 +110,10 @@ class NotFinished(Exception):
 
 
 class SeveralResults(Exception):
-    def __init__(self, task: Task) -> None:
-        paths = task.result_paths.values()
-        super().__init__(f"the task has {len(paths)} results; request one of them: {', '.join(paths)}")
+    """One image was requested of a task that has several; `names` are those of the variants, or their paths."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"the task has {len(names)} results; request one of them, or JSON: {', '.join(names)}")
 
 
 class NoResult(Exception):

@@ -73,14 +73,14 @@ class FormReader:
 
     async def parts(self) -> AsyncIterator[Part]:
         """Yield the parts in order; each must be read to its end before the next."""
-        for _ in range(MAX_PARTS):
-            event = await self.next_event()
-            if event is None:
-                return
+        count = 0
+        while (event := await self.next_event()) is not None:
             if not isinstance(event, Part):
                 raise TypeError("parts must be read in order, each to its end")
+            count += 1
+            if count > MAX_PARTS:
+                raise MalformedForm(f"the form has more than {MAX_PARTS} fields")
             yield event
-        raise MalformedForm(f"the form has more than {MAX_PARTS} fields")
 
     async def next_event(self) -> Part | bytes | None:
         while not self._events:

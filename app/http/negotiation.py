@@ -20,6 +20,11 @@ def prefers(accept: str, preferred: str, default: str) -> bool:
     return _quality(accept, preferred) > _quality(accept, default)
 
 
+def prefers_any_picture(headers: Mapping[str, str]) -> bool:
+    """Return whether an Accept header prefers an image of any format to JSON."""
+    return prefers(bounded_header(headers, "accept", "*/*"), "image/*", "application/json")
+
+
 def _quality(accept: str, media_type: str) -> float:
     """Return the weight (0 to 1) of the most specific media range that matches `media_type`."""
     kind = media_type.partition("/")[0]

@@ -36,10 +36,10 @@ from app.http.exceptions import (
 )
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
-from worker.storage import StorageUnavailable
+from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
-from worker.tasks.model import TaskNotFound, TaskRunning, WrongState
+from worker.tasks.model import TaskNotFound, TaskRunning, UnreadableTask, WrongState
 from worker.validation.fields import Problem
 
 
@@ -52,6 +52,8 @@ class ProblemType(Struct, frozen=True):
     example: str
     """An example of its `detail`."""
 
+
+_TASK_ID = "3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e"
 
 PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     MalformedForm: ProblemType(
@@ -103,7 +105,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     TaskNotFound: ProblemType(
         404,
         "No task has this id, or it has expired, or it belongs to another API key.",
-        str(TaskNotFound("3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e")),
+        str(TaskNotFound(_TASK_ID)),
     ),
     ResultNotFound: ProblemType(
         404,
@@ -112,9 +114,8 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     ),
     SeveralResults: ProblemType(
         406,
-        "An image was requested, and the task has several results. Request one by its path, or JSON.",
-        "the task has 2 results; request one of them: processed/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e/photo-small.webp, "
-        "processed/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e/photo-large.avif",
+        "An image was requested, and the task has, or would have, several results. Request one by its path, or JSON.",
+        str(SeveralResults([f"processed/{_TASK_ID}/photo-small.webp", f"processed/{_TASK_ID}/photo-large.avif"])),
     ),
     UploadTooSlow: ProblemType(
         408,
@@ -150,7 +151,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     TaskRunning: ProblemType(
         409,
         "A running task cannot be deleted. Cancel it first.",
-        str(TaskRunning("3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e")),
+        str(TaskRunning(_TASK_ID)),
     ),
     UploadGone: ProblemType(410, "The task cannot be retried because its upload was deleted.", str(UploadGone())),
     # No `Connection: close`: closing with unread bytes resets the socket, and the client would not see the response.
@@ -188,7 +189,17 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     TooManyStreams: ProblemType(
         503, "This client, or all together, have as many event streams open as there may be.", str(TooManyStreams())
     ),
+    UnreadableTask: ProblemType(
+        503,
+        "The record of the task is of another version of Darkroom, as during a rolling upgrade, or is damaged.",
+        str(UnreadableTask(_TASK_ID, ValueError("Invalid enum value 'PAUSED'"))),
+    ),
     RedisError: ProblemType(503, "Redis is not available.", "Redis is not available; try again later"),
+    StorageFull: ProblemType(
+        507,
+        "The disk of the storage is almost full (MIN_FREE_MB). Delete tasks, or try again later.",
+        str(StorageFull(256)),
+    ),
     StorageUnavailable: ProblemType(503, "Storage is not available.", "storage is not available; try again later"),
 }
 

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
-from redis.exceptions import RedisError
+from msgspec.structs import replace
+from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,9 +25,10 @@ from app.http.exceptions import (
 from app.http.problem_types import PROBLEM_TYPES, reason
 from app.http.responses import json_response
 from worker.imaging.parsing import InvalidParameters
-from worker.storage import StorageUnavailable
+from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
+from worker.tasks.model import UnreadableTask
 from worker.telemetry.counters import REFUSALS
 from worker.validation.fields import Problem
 
@@ -65,6 +67,8 @@ class ProblemDocument(Struct, frozen=True):
     detail: str
     errors: list[Problem] | UnsetType = UNSET
     """One entry for each invalid field."""
+    task_id: str | UnsetType = UNSET
+    """The task that the request created, or may have created, before the error; `Location` is its status."""
 
 
 def _problem(kind: type[Exception], status: int, detail: str, problems: list[Problem] | UnsetType) -> ProblemDocument:
@@ -78,7 +82,12 @@ def example(kind: type[Exception]) -> ProblemDocument:
     return _problem(kind, known.status, known.example, problems)
 
 
-def _response(document: ProblemDocument, headers: Mapping[str, str] | None) -> Response:
+def _response(request: Request, document: ProblemDocument, headers: Mapping[str, str] | None) -> Response:
+    """Return the response; it names the task that the request has created, which the client then need not repeat."""
+    task_id = request.scope.get("state", {}).get("created_task_id")
+    if task_id is not None:
+        document = replace(document, task_id=task_id)
+        headers = {"Location": f"/task-status/{task_id}", **(headers or {})}
     return json_response(document, document.status, headers, PROBLEM_JSON)
 
 
@@ -91,7 +100,16 @@ HEADERS: dict[type[Exception], tuple[Header, Callable[[Any], str]]] = {
     ),
     **dict.fromkeys((QueueFull, OwnerQueueFull), (RETRY, lambda exc: str(exc.retry_after_s))),
     **dict.fromkeys(
-        (NotFinished, KeyInUse, TooManyUploads, TooManyStreams, RedisError, StorageUnavailable),
+        (
+            NotFinished,
+            KeyInUse,
+            TooManyUploads,
+            TooManyStreams,
+            UnreadableTask,
+            RedisError,
+            StorageUnavailable,
+            StorageFull,
+        ),
         (RETRY, lambda _: RETRY_AFTER_S),
     ),
 }
@@ -107,7 +125,7 @@ def _handler(kind: type[Exception]) -> ExceptionHandler:
         _count(request, reason(kind))
         problems = exc.shown if isinstance(exc, InvalidParameters) else UNSET
         headers = {} if header is None else {header.name: value(exc)}
-        return _response(_problem(kind, status, _detail(exc), problems), headers)
+        return _response(request, _problem(kind, status, _detail(exc), problems), headers)
 
     return handler
 
@@ -117,7 +135,8 @@ def _detail(exc: Exception) -> str:
         return str(exc)
     part = "Redis" if isinstance(exc, RedisError) else "storage"
     logger.warning("%s is not available: %s", part, exc)
-    return f"{part} is not available; try again later"
+    state = "full" if isinstance(exc, OutOfMemoryError) else "not available"
+    return f"{part} is {state}; try again later"
 
 
 async def _http_error(request: Request, exc: Exception) -> Response:
@@ -128,7 +147,7 @@ async def _http_error(request: Request, exc: Exception) -> Response:
         return Response(status_code=307, headers={"Location": path})
     _count(request, HTTPStatus(exc.status_code).name.lower())
     headers = {"Allow": _allow(request)} if exc.status_code == 405 else exc.headers
-    return _response(_problem(HTTPException, exc.status_code, exc.detail, UNSET), headers)
+    return _response(request, _problem(HTTPException, exc.status_code, exc.detail, UNSET), headers)
 
 
 def _allow(request: Request) -> str:
@@ -152,7 +171,9 @@ def _path_with_other_slash(request: Request) -> str | None:
 
 async def _internal_error(request: Request, exc: Exception) -> Response:
     _count(request, HTTPStatus(500).name.lower())
-    return _response(_problem(type(exc), 500, "internal error; the log of the server has the cause", UNSET), None)
+    return _response(
+        request, _problem(type(exc), 500, "internal error; the log of the server has the cause", UNSET), None
+    )
 
 
 def _count(request: Request, known: str) -> None:

@@ -32,6 +32,7 @@ from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
 from worker.operations import AnyOperation
+from worker.tasks.model import TaskNotFound, UnreadableTask
 from worker.webhooks.messages import WebhookEvent
 
 SUMMARY = (
@@ -208,6 +209,8 @@ def _problems(route: Route, description: Description) -> list[type[Exception]]:
     path, problems = route.path, list(description.problems)
     if path not in PUBLIC_PATHS:
         problems += [Unauthorized, RedisError]
+    if TaskNotFound in problems:
+        problems.append(UnreadableTask)
         if not SAFE_METHODS & (route.methods or set()):
             problems += [WrongToken, ReadOnlySession]
     if path in ADMIN_PATHS:

@@ -22,6 +22,8 @@ from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
 from worker.outbound.shares import NoPlace
 from worker.tasks.events import Event, following, is_later, task_with_newest_id
+from worker.tasks.events import of_owner as of_this_owner
+from worker.tasks.events import of_task as of_this_task
 from worker.tasks.model import Task, TaskNotFound
 from worker.tasks.status import Status
 from worker.validation.fields import Problem
@@ -121,7 +123,7 @@ async def task_events(request: Request) -> Response:
     task, at_id = await task_with_newest_id(request.state["redis"], request.path_params["task_id"])
     require_visible(request, task)
     if task.is_finished and after_id is not None:
-        missed = [event async for event in _replay(request, after_id, task.id)]
+        missed = [event async for event in _replay(request, after_id, task)]
         return _stream(_is_listed(request, missed)) if missed else Response(status_code=204)
     return _stream(_counted(request, _of_task(request, task, at_id, after_id)))
 
@@ -166,7 +168,7 @@ async def _of_task(request: Request, task: Task, at_id: str, after_id: str | Non
             yield _message(task.status, _snapshot(task), at_id)
             if task.is_finished:
                 return
-        async for event in _from(request, subscriber, after_id or at_id, task.id):
+        async for event in _from(request, subscriber, after_id or at_id, task):
             for message in await _of_its_task(request, event):
                 yield message
             if event.is_end:
@@ -188,12 +190,12 @@ async def _of_all(
 
 
 async def _from(
-    request: Request, subscriber: Subscriber, after_id: str | None, task_id: str | None = None
+    request: Request, subscriber: Subscriber, after_id: str | None, task: Task | None = None
 ) -> AsyncIterator[Event]:
     """Yield the events after an id from the Redis stream, then new events; each once and in order."""
     seen = after_id
     if after_id is not None:
-        async for event in _replay(request, after_id, task_id):
+        async for event in _replay(request, after_id, task):
             seen = event.id
             yield event
     while (heard := await subscriber.next()) is not None:
@@ -201,12 +203,25 @@ async def _from(
             yield heard
 
 
-async def _replay(request: Request, after_id: str, task_id: str | None) -> AsyncIterator[Event]:
-    while events := await following(request.state["redis"], after_id, CATCH_UP):
-        for event in events:
-            if task_id in (None, event.task_id) and request.state["caller"].may_see(event.owner):
+async def _replay(request: Request, after_id: str, task: Task | None) -> AsyncIterator[Event]:
+    """Yield the events after an id: those of a task, or all that the caller may see."""
+    redis, caller = request.state["redis"], request.state["caller"]
+    if task is not None:
+        # Its record may be older than the subscription.
+        for event in await of_this_task(redis, await request.state["tasks"].get(task.id)):
+            if is_later(event.id, after_id):
                 yield event
-        after_id = events[-1].id
+        return
+    while True:
+        if caller.is_admin:
+            events, last_id = await following(redis, after_id, CATCH_UP)
+        else:
+            events, last_id = await of_this_owner(redis, caller.name or "", after_id, CATCH_UP)
+        for event in events:
+            yield event
+        if last_id == after_id:
+            return
+        after_id = last_id
 
 
 async def _of_its_task(request: Request, event: Event) -> Iterator[ServerSentEvent]:

@@ -28,7 +28,7 @@ from app.tasks.views import task_status
 from app.uploads.idempotency import KEY
 from app.uploads.submission import submit
 from worker.imaging.parsing import InvalidParameters
-from worker.storage import StorageUnavailable
+from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
 from worker.tasks.model import Task, TaskNotFound
@@ -79,6 +79,7 @@ class Accepted(Struct, frozen=True):
         KeyReused,
         QueueFull,
         OwnerQueueFull,
+        StorageFull,
         StorageUnavailable,
     ),
     headers=(PREFER, KEY),
@@ -94,7 +95,9 @@ async def process_image(request: Request) -> Response:
     The form is validated before the task is created, and one response names all problems. Problems that depend on the
     pixels of the image, such as a crop box outside of it, may also fail the task later.
     """
-    return await _answer(request, await submit(request))
+    task_id = await submit(request)
+    request.state["created_task_id"] = task_id  # every response names it from here on
+    return await _answer(request, task_id)
 
 
 async def _answer(request: Request, task_id: str) -> Response:

@@ -1,7 +1,6 @@
 """`GET /processed/{task_id}/{name}`, the bytes of a result, and `POST /tasks/{task_id}/link`."""
 
 import re
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -34,7 +33,7 @@ from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
 from worker.tasks.model import Task, TaskNotFound
 from worker.tasks.status import Results, Status, TaskId, Time
-from worker.telemetry.clock import rfc3339
+from worker.telemetry.clock import now_ms, rfc3339
 
 SIGNED_URL_LIFE_S = 300
 """Lifetime of a signed URL of the object store. A download that has started continues after it."""
@@ -140,7 +139,7 @@ def prefers_picture(request: Request, task: Task) -> bool:
 async def send_picture(request: Request, task: Task, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
     """Return the only result of a successful task; raise `SeveralResults` if it has several."""
     if task.spec.plan.is_named:
-        raise SeveralResults(task)
+        raise SeveralResults(list(task.result_paths.values()))
     response = await send_output(request, task, "")
     response.headers.update(headers)
     return response
@@ -262,7 +261,7 @@ async def link(request: Request) -> Response:
     """Create a signed link to the result, or one for each variant, which needs no API key until it expires."""
     body = await read_body(request, LinkRequest)
     task = require_success(await get_own_task(request))
-    expires_s = int(time.time()) + body.expires_in
+    expires_s = now_ms() // 1000 + body.expires_in
     links = {name: await request.state["links"].link(path, expires_s) for name, path in task.result_paths.items()}
     url = links if task.spec.plan.is_named else links[""]
     return json_response(Link(task.id, url, rfc3339(expires_s * 1000)))

@@ -137,7 +137,8 @@ async def delete(request: Request) -> Response:
     tasks, task = request.state["tasks"], await get_own_task(request)
     if task.status is Status.PENDING:
         with suppress(WrongState):  # it has started or ended meanwhile
-            await tasks.cancel(task.id)  # so that no worker starts it now
+            # So that no worker starts it now. Unlike `cancel`, this does not stop a task that has just started.
+            await tasks.move(task.id, Status.REVOKED, sources=(Status.PENDING,))
     if not await remove(task.id, tasks, request.state["storage"]):
         raise TaskRunning(task.id)
     return Response(status_code=204)

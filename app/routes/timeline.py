@@ -11,13 +11,10 @@ from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.routes.event_streams import EventName, name_of
 from app.state import Request, get_own_task
-from worker.tasks.events import Event, between
+from worker.tasks.events import Event, of_task
 from worker.tasks.model import TaskNotFound
 from worker.tasks.status import Status, TaskId, Time
 from worker.telemetry.clock import rfc3339
-
-CLOCKS_DIFFER_MS = 5_000
-"""Tolerance for clocks: events have the time of Redis, tasks that of the API and the workers."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +61,7 @@ class Timeline(msgspec.Struct, frozen=True):
 async def timeline(request: Request) -> Response:
     """List the events of a task with their times: each time it was queued, started and ended, and all steps."""
     task = await get_own_task(request)
-    until_ms = None if task.ended_ms is None else task.ended_ms + CLOCKS_DIFFER_MS
-    events = await between(request.state["redis"], task.id, task.created_ms - CLOCKS_DIFFER_MS, until_ms)
+    events = await of_task(request.state["redis"], task)
     return json_response(Timeline(task.id, [entry for event in events for entry in _entries(event)]))
 
 

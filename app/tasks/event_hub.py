@@ -114,13 +114,12 @@ class EventHub:
     async def _read(self) -> None:
         while not AppStatus.should_exit:  # set when the server stops
             try:
-                events = await following(self._redis, self._last_id, READ_AT_ONCE, READ_WAIT_MS)
+                events, self._last_id = await following(self._redis, self._last_id, READ_AT_ONCE, READ_WAIT_MS)
             except (RedisError, OSError) as exc:
                 logger.warning("Redis is not available; events are delayed: %s", exc)
                 await asyncio.sleep(RECONNECT_PAUSE_S)
                 continue
             for event in events:
-                self._last_id = event.id
                 for topic in _topics(event):
                     for subscriber in self._subscribers.get(topic, ()):
                         subscriber.push(event)

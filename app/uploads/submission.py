@@ -1,10 +1,13 @@
 """Validate the form, store the upload and enqueue a task."""
 
 import msgspec
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.api_settings import Settings
-from app.http.exceptions import KeyReused
+from app.http.exceptions import KeyReused, SeveralResults
 from app.http.multipart import FormReader
+from app.http.negotiation import prefers_any_picture, wait_s
 from app.state import Request
 from app.tasks.presets import Presets
 from app.uploads.idempotency import HEADER, FingerprintingReader, IdempotencyRecord, parse_key
@@ -57,15 +60,22 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
     """Receive the form and create its task, together with the record of the claimed idempotency key."""
     tasks, settings, owner = request.state["tasks"], request.state["settings"], request.state["caller"].owner
     tasks.capacity.check(owner)
+    request.state["storage"].require_space(settings.min_free_mb)
     task_id = new_task_id()
     logs.task_id.set(task_id)
     async with receive_form(request, task_id, reader) as form:
         spec = _spec(form, settings, request.state["presets"])
+        if spec.plan.is_named and wait_s(request.headers) is not None and prefers_any_picture(request.headers):
+            raise SeveralResults(list(spec.plan.variants))
         entry = None
         if claim is not None and isinstance(reader, FingerprintingReader):
             record = IdempotencyRecord(reader.fingerprint, task_id)
             entry = claim.entry_for(msgspec.json.encode(record), settings.idempotency_ttl_s)
-        await tasks.create(task_id, spec, entry, form.fields.get("callback_url"), owner)
+        try:
+            await tasks.create(task_id, spec, entry, form.fields.get("callback_url"), owner)
+        except (RedisConnectionError, RedisTimeoutError):  # the reply was lost; the task may exist
+            request.state["created_task_id"] = task_id
+            raise
     tasks.stats.count(BYTES_IN, by=form.bytes)
     return task_id
 

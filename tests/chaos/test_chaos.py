@@ -148,7 +148,7 @@ Events = dict[str, list[tuple[float, str, int]]]
 
 async def events_of(tasks: Tasks) -> Events:
     events: Events = defaultdict(list)
-    for entry_id, entry in await tasks._redis.xrange("tasks:events"):
+    for entry_id, entry in await tasks.redis.xrange("tasks:events"):
         if b"status" not in entry:  # progress
             continue
         task_id, status, attempt = (entry[name].decode() for name in (b"task_id", b"status", b"attempt"))
@@ -169,10 +169,10 @@ def hold_one_end_each(events: Events, ledger: Ledger) -> None:
 
 async def hold_storage(tasks: Tasks, storage: Storage, root: Path) -> None:
     """After a sweep there is no file that no task names, and no half-written one."""
-    for upload in await tasks._redis.zrange("uploads", 0, -1):
-        await tasks._redis.zadd("uploads", {upload: 1})
+    for upload in await tasks.redis.zrange("uploads", 0, -1):
+        await tasks.redis.zadd("uploads", {upload: 1})
     await sweep(tasks, storage)
-    known = {task_id.decode() for task_id in await tasks._redis.zrange("tasks:created", 0, -1)}
+    known = {task_id.decode() for task_id in await tasks.redis.zrange("tasks:created", 0, -1)}
     files = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
     assert {path.parts[1].partition("#")[0] for path in files if path.parts[0] != "readiness"} <= known
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from worker.errors import ErrorCode
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import remove_files
-from worker.tasks.model import UNREADABLE, Task, TaskNotFound, WrongState, queue_timeout_message
+from worker.tasks.leftovers import Leftovers
+from worker.tasks.model import Task, TaskNotFound, UnreadableTask, WrongState, queue_timeout_message
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
@@ -25,10 +26,20 @@ async def sweep(tasks: Tasks, storage: Storage) -> None:
     await remove_orphaned_uploads(tasks, storage)
 
 
+async def remove_partial_files(storage: Storage) -> None:
+    """Delete the files that killed processes left half-written. The cost depends on the number of files."""
+    if deleted := await storage.delete_partial():
+        logger.info("deleted %d half-written files", deleted)
+
+
+def _leftovers(tasks: Tasks) -> Leftovers:
+    return Leftovers(tasks.redis, ttl_ms=tasks.ttl_ms, queue_timeout_s=tasks.queue_timeout_s)
+
+
 async def remove_expired(tasks: Tasks, storage: Storage) -> int:
     """Delete the tasks that have expired; return their number."""
     removed = 0
-    while expired := await tasks.expired(BATCH):
+    while expired := await _leftovers(tasks).expired(BATCH):
         # The record is deleted before the files; `remove_orphaned_uploads` retries files that could not be deleted.
         await _for_each(expired, lambda task_id: remove(task_id, tasks, storage))
         removed += len(expired)
@@ -48,7 +59,7 @@ async def remove(task_id: str, tasks: Tasks, storage: Storage) -> bool:
 async def remove_orphaned_uploads(tasks: Tasks, storage: Storage) -> None:
     """Delete the files of uploads without a task, and of tasks whose deletion was interrupted."""
     failed = 0
-    while unnamed := await tasks.abandoned_uploads(BATCH, skip=failed):
+    while unnamed := await _leftovers(tasks).abandoned_uploads(BATCH, skip=failed):
         failed += await _for_each(unnamed, lambda task_id: _remove_files(task_id, tasks, storage))
 
 
@@ -58,7 +69,7 @@ async def _for_each(task_ids: Iterable[str], action: Callable[[str], Awaitable[o
     async def attempt(task_id: str) -> bool:
         try:
             await action(task_id)
-        except (StorageUnavailable, *UNREADABLE) as exc:
+        except (StorageUnavailable, UnreadableTask) as exc:
             logger.warning("%s could not be cleaned up, trying again in a minute: %s", task_id, exc)
             return False
         return True
@@ -76,7 +87,7 @@ async def _remove_files(task_id: str, tasks: Tasks, storage: Storage) -> None:
 async def fail_overdue(tasks: Tasks) -> None:
     """Fail the tasks that have waited longer than QUEUE_TIMEOUT_S; workers do the same when they start one."""
     failed = 0
-    while overdue := await tasks.overdue(BATCH, skip=failed):
+    while overdue := await _leftovers(tasks).overdue(BATCH, skip=failed):
         failed += await _for_each(overdue, lambda task_id: _fail_overdue(task_id, tasks))
 
 
@@ -92,7 +103,7 @@ async def _fail_overdue(task_id: str, tasks: Tasks) -> None:
 
 async def requeue_orphaned(tasks: Tasks) -> None:
     """Requeue unfinished tasks that are not in the queue; a started attempt counts as one whose worker died."""
-    for task in await tasks.orphaned(BATCH):
+    for task in await _leftovers(tasks).orphaned(BATCH):
         await _take_up(task, tasks)
 
 

@@ -1,6 +1,7 @@
 """Fetch uploads by URL and store them, within the limits of an upload."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import httpx2
@@ -10,7 +11,13 @@ from worker.outbound.client import Refused
 from worker.settings import Settings
 from worker.storage import Storage
 from worker.tasks.model import Fetched, Spec, Task
-from worker.tasks.uploads import LimitedBody, store_upload
+from worker.tasks.uploads import LimitedBody, paced, store_upload
+
+ANSWER_TIMEOUT_S = 10.0
+"""Limit from the DNS lookup to the response headers of the last redirect."""
+
+MAX_CAUSE = 200
+"""Maximum length in characters of a text of a server or a library in an error."""
 
 
 class Fetcher:
@@ -59,8 +66,11 @@ class Fetcher:
             raise _fetch_error(f"{host} did not send the image within {timeout_s:g} s") from exc
         except Refused as exc:
             raise _fetch_error(f"the image was not fetched: its URL, or a redirect, {exc}") from exc
+        except httpx2.RemoteProtocolError as exc:  # its message quotes what the server sent
+            raise _fetch_error(f"the image could not be fetched from {host}: its answer is not valid HTTP") from exc
         except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
-            raise _fetch_error(f"the image could not be fetched from {host}: {str(exc) or 'no answer'}") from exc
+            cause = str(exc)[:MAX_CAUSE] or "no answer"
+            raise _fetch_error(f"the image could not be fetched from {host}: {cause}") from exc
         except PictureError as exc:
             raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
 
@@ -70,17 +80,24 @@ def _fetch_error(message: str) -> TaskFailed:
 
 
 async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: str, settings: Settings) -> Fetched:
-    async with client.stream("GET", url, follow_redirects=True, headers={"Accept": "image/*"}) as answer:
+    request = client.stream("GET", url, follow_redirects=True, headers={"Accept": "image/*"})
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await stack.enter_async_context(request)
+        except TimeoutError as exc:
+            raise _fetch_error(f"the image could not be fetched: no answer within {ANSWER_TIMEOUT_S:g} s") from exc
         if not answer.is_success:
-            raise _fetch_error(
-                f"{answer.url.host} answered {answer.status_code} {answer.reason_phrase} instead of an image"
-            )
+            phrase = answer.reason_phrase[:MAX_CAUSE]
+            raise _fetch_error(f"{answer.url.host} answered {answer.status_code} {phrase} instead of an image")
         max_bytes = settings.max_upload_bytes
         too_large = _fetch_error(f"the image is too large; the limit is {max_bytes:,} bytes")
         declared = answer.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > max_bytes:
             raise too_large
-        body = LimitedBody(answer.aiter_raw(), max_bytes, too_large)
+        min_bytes_s = settings.upload_min_bytes_s
+        too_slow = _fetch_error(f"{answer.url.host} did not send the image at {min_bytes_s:,} bytes per second")
+        body = LimitedBody(paced(answer.aiter_raw(), min_bytes_s, too_slow), max_bytes, too_large)
         stored = await store_upload(body, storage, path, settings.input_formats, settings.limits)
         if stored is None:
             choices = ", ".join(known.value for known in settings.input_formats)

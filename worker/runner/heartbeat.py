@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Protocol
@@ -85,7 +86,7 @@ class Heartbeat:
         self._slots = slots
         self._on_worn: Callable[[], None] | None = on_worn
         self._process = psutil.Process()
-        self._started_ms = now_ms()
+        self._started_s = time.monotonic()
         self._task = asyncio.create_task(self._run())
 
     def beat(self) -> Beat:
@@ -100,7 +101,7 @@ class Heartbeat:
             done=self._processor.done,
             failed=self._processor.failed,
             rss_bytes=self._process.memory_info().rss,
-            started_ms=self._started_ms,
+            started_ms=now_ms() - round(1000 * (time.monotonic() - self._started_s)),
             resampler=RESAMPLER,
         )
 

@@ -13,14 +13,12 @@ from arq.worker import Worker
 from worker.runner.heartbeat import worker_name
 from worker.runner.slots import Slots
 from worker.tasks.connection import retry_through_outage
-from worker.tasks.queue import LONGEST_REPLY_S, WAKE_CHANNEL, messages
+from worker.tasks.model import Task
+from worker.tasks.queue import FETCHES, LONGEST_REPLY_S, WAKE_CHANNEL, messages
+from worker.tasks.store import Tasks
 
 FALLBACK_POLL_S = 0.5
 """Poll interval of an idle worker, for deferred tasks, expired leases and lost wake-ups."""
-
-
-FETCHES = 16
-"""Uploads that a worker fetches at the same time, each with about 10 MB of memory."""
 
 
 CRON_CLAIM_S = 3600
@@ -43,7 +41,7 @@ class EventWorker(Worker):
         self._wake = asyncio.Event()
         self._in_slots: set[str] = set()
         """The tasks that wait for a slot or use one; the others of `tasks` are being fetched or stored."""
-        self._fetching: set[str] = set()
+        self._fetching: dict[str, Task] = {}
         self._waits_for_room = False
         self._beginning: asyncio.Task[None] | None = None
 
@@ -77,8 +75,14 @@ class EventWorker(Worker):
             await asyncio.shield(self._beginning)
 
     async def _begin(self, count: int, fetches: int) -> None:
-        for task in await self.ctx["tasks"].begin(count, self.tasks, worker=worker_name(), fetches=fetches):
-            (self._fetching if task.fetch else self._in_slots).add(task.id)
+        store: Tasks = self.ctx["tasks"]
+        fetching = self._fetching.values()
+        begun = await store.begin(count, self.tasks, worker=worker_name(), fetches=fetches, fetching=fetching)
+        for task in begun:
+            if task.fetch:
+                self._fetching[task.id] = task
+            else:
+                self._in_slots.add(task.id)
             work = self.ctx["processor"].process(task, partial(self._leave_slot, task.id))
             self.tasks[task.id] = self.loop.create_task(work)
             self.tasks[task.id].add_done_callback(partial(self._on_end, task.id))
@@ -89,7 +93,7 @@ class EventWorker(Worker):
 
     def _on_end(self, task_id: str, run: asyncio.Task[None]) -> None:
         if task_id in self._fetching:
-            self._fetching.discard(task_id)
+            del self._fetching[task_id]
             self._wake.set()
         if task_id in self._in_slots or self._waits_for_room:
             self._leave_slot(task_id)

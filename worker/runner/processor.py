@@ -20,13 +20,12 @@ from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.connection import retry_through_outage
 from worker.tasks.files import delete_files, delete_uploads
-from worker.tasks.model import OutputRecord, Spec, Task, TaskNotFound, WrongState, queue_timeout_message
+from worker.tasks.model import OutputRecord, Spec, Task, TaskNotFound, UnreadableTask, WrongState, queue_timeout_message
 from worker.tasks.progress import Progress, Run
 from worker.tasks.queue import LEASE_RENEWAL_S
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
-from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import BYTES_IN, BYTES_OUT, OPERATION
 
 logger = logging.getLogger(__name__)
@@ -88,7 +87,7 @@ class Processor:
         and after its upload was fetched. `on_rendered` is called when its slot is free, before the result is stored.
         """
         logs.task_id.set(task.id)
-        with suppress(msgspec.DecodeError):
+        with suppress(UnreadableTask):
             logs.request_id.set(task.spec.request_id)
         try:
             async with self._attendance(task) as run:
@@ -96,7 +95,7 @@ class Processor:
         except StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
             logger.warning("%s is delayed by %d s because storage is unavailable: %s", task.id, delay_s, exc)
-            await retry_through_outage(lambda: self._hand_back(task, now_ms() + delay_s * 1000))
+            await retry_through_outage(lambda: self._hand_back(task, None, delay_ms=delay_s * 1000))
         except asyncio.CancelledError:
             with suppress(RedisError):  # the lease expires; stopping cannot wait for Redis
                 await asyncio.shield(self._hand_back(task, task.created_ms))
@@ -152,9 +151,8 @@ class Processor:
             raise TaskFailed(ErrorCode.QUEUE_TIMEOUT, queue_timeout_message(self._settings.queue_timeout_s))
         try:
             return task.spec
-        except msgspec.DecodeError as exc:
-            message = f"this version of the worker does not understand the task: {exc}"
-            raise TaskFailed(ErrorCode.UNSUPPORTED_TASK, message) from exc
+        except UnreadableTask as exc:
+            raise TaskFailed(ErrorCode.UNSUPPORTED_TASK, str(exc)) from exc
 
     async def _end(self, task: Task, run: Run, end: Status, **fields: str) -> None:
         """Record the final state, retrying while Redis is unavailable."""
@@ -183,12 +181,23 @@ class Processor:
                 await delete_uploads(self._storage, task.id)
 
     async def _hand_back(
-        self, task: Task, due_ms: int, changes: Mapping[str, str | int] = MappingProxyType({})
+        self,
+        task: Task,
+        due_ms: int | None,
+        changes: Mapping[str, str | int] = MappingProxyType({}),
+        *,
+        delay_ms: int = 0,
     ) -> None:
         fields, sources = {"handed_back": task.handed_back + 1, **changes}, (Status.STARTED,)
         try:
             await self._tasks.move(
-                task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fields, due_ms=due_ms
+                task.id,
+                Status.PENDING,
+                attempt=task.attempt,
+                sources=sources,
+                fields=fields,
+                due_ms=due_ms,
+                delay_ms=delay_ms,
             )
         except WrongState as exc:
             logger.warning("%s not handed back: %s", task.id, exc)

@@ -1,5 +1,6 @@
 """Read the upload of a task, render it in a slot, and store the results."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -58,10 +59,15 @@ class TaskRenderer:
                 overlay = await self._storage.read(overlay_path(task.id))
         rendered = await self._in_slot(lambda: self._render(spec, upload, overlay, run), run)
         on_rendered()
-        for name, each in rendered.items():
+
+        async def store(name: str, each: Rendered) -> None:
             with _storage_errors():
                 await self._storage.put_bytes(paths[name], each.data, spec.plan.variants[name].media_type(spec.source))
             run.progress.output_done(name, paths[name])
+
+        stored = await asyncio.gather(*(store(name, each) for name, each in rendered.items()), return_exceptions=True)
+        for error in filter(None, stored):
+            raise error
         return {name: _record(paths[name], each) for name, each in rendered.items()}
 
     def _read_sync(self, task: Task, spec: Spec) -> tuple[bytes, bytes | None]:

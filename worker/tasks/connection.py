@@ -14,7 +14,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -247,13 +247,26 @@ async def warn_if_unsynced(redis: Redis) -> None:
         )
 
 
+PASSING_ERRORS = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "LOADING", "UNKILLABLE")
+"""Beginnings of error replies that will pass, besides those for which redis-py has classes."""
+
+
+def will_pass(exc: Exception) -> bool:
+    """Return whether an error of Redis is an outage; others, such as that of a script, would come again."""
+    if not isinstance(exc, ResponseError):
+        return True
+    return isinstance(exc, (OutOfMemoryError, ReadOnlyError)) or str(exc).startswith(PASSING_ERRORS)
+
+
 async def retry_through_outage(action: Callable[[], Awaitable[T]]) -> T:
-    """Repeat `action`, with growing pauses, until Redis is available."""
+    """Repeat `action`, with growing pauses, until Redis is available; raise errors that will not pass."""
     pause_s = FIRST_PAUSE_S
     while True:
         try:
             return await action()
         except (RedisError, OSError) as exc:
+            if not will_pass(exc):
+                raise
             logger.warning("Redis is not available (%s); trying again in %g s", exc, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

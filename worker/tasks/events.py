@@ -3,7 +3,9 @@
 The Lua scripts append to it as part of each change (_common.lua, report_progress.lua); the API reads it.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,12 +15,16 @@ from worker.tasks.model import Task, parse_record, parse_task_id, task_key
 from worker.tasks.progress import Step
 from worker.tasks.status import FINAL_STATES, Status
 
+logger = logging.getLogger(__name__)
+
 STREAM = "tasks:events"
+"""The key of the stream. `tasks:events:<owner>` is a stream of the ids of the events of an owner."""
 
 BEGINNING = "0-0"
 """The id before the first event."""
 
-READ_AT_ONCE = 1000
+CREATION_MS = 20
+"""Difference between the time of a task's creation and of its first event: one script stamps both."""
 
 _decode_steps = msgspec.json.Decoder(list[Step]).decode
 
@@ -73,20 +79,55 @@ async def task_with_newest_id(redis: Redis, task_id: str) -> tuple[Task, str]:
     return parse_record(known_id, record), newest_of(newest)
 
 
-async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None = None) -> list[Event]:
-    """Return up to `count` events after an id; with `wait_ms`, wait up to that long for the first."""
+async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None = None) -> tuple[list[Event], str]:
+    """Return the events among the next `count` entries of the stream, and the id of the last of these entries.
+
+    With `wait_ms`, wait up to that long for the first. Without any, the id is `after_id`.
+    """
     reply: list[Any] = await redis.xread({STREAM: after_id}, count, wait_ms)
-    return [_decode(entry_id, entry) for _, entries in reply for entry_id, entry in entries]
+    entries = [entry for _, entries in reply for entry in entries]
+    return _decoded(entries), entries[-1][0].decode() if entries else after_id
 
 
-async def between(redis: Redis, task_id: str, from_ms: int, until_ms: int | None) -> list[Event]:
-    """Return the events of a task in a span of time (Unix ms of the Redis server) that are still in the stream."""
-    first, last = str(from_ms), "+" if until_ms is None else str(until_ms)
-    events: list[Event] = []
-    while entries := await redis.xrange(STREAM, first, last, READ_AT_ONCE):
-        events += [_decode(*entry) for entry in entries if entry[1][b"task_id"] == task_id.encode()]
-        first = f"({entries[-1][0].decode()}"
+async def of_task(redis: Redis, task: Task) -> list[Event]:
+    """Return the events of a task that are still in the stream, oldest first, by the ids in its record."""
+    created = task.created_ms
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.xrange(STREAM, str(created - CREATION_MS), str(created + CREATION_MS))
+        for event_id in task.events.split():
+            pipe.xrange(STREAM, event_id, event_id)
+        at_creation, *others = await pipe.execute()
+    known = task.events.encode().split()
+    first = [entry for entry in at_creation if entry[1].get(b"task_id") == task.id.encode() and entry[0] not in known]
+    return _decoded(first + [entry for entries in others for entry in entries])
+
+
+async def of_owner(redis: Redis, owner: str, after_id: str, count: int) -> tuple[list[Event], str]:
+    """Return the events among the next `count` of an owner, and the id of the last of these, as `following` does."""
+    index = await redis.xrange(f"{STREAM}:{owner}", f"({after_id}", count=count)
+    async with redis.pipeline(transaction=False) as pipe:
+        for event_id, _ in index:
+            pipe.xrange(STREAM, event_id, event_id)
+        found = await pipe.execute()
+    events = _decoded([entry for entries in found for entry in entries])
+    return events, index[-1][0].decode() if index else after_id
+
+
+def _decoded(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[Event]:
+    """Decode entries of the stream, without those that this version does not know."""
+    events = []
+    for entry_id, entry in entries:
+        try:
+            events.append(_decode(entry_id, entry))
+        except (KeyError, ValueError) as exc:  # including msgspec's errors
+            _log_unknown(f"{type(exc).__name__}: {exc}"[:200])
     return events
+
+
+@lru_cache(maxsize=64)
+def _log_unknown(reason: str) -> None:
+    """Log that an event is skipped, once for each reason."""
+    logger.warning("events that this version of Darkroom does not know are skipped: %s", reason)
 
 
 def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:

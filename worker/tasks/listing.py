@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
@@ -125,6 +124,6 @@ def _readable(task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
     try:
         task = model.parse_record(task_id, record)
         task.spec  # noqa: B018 - decodes it
-    except (TaskNotFound, msgspec.DecodeError, *model.UNREADABLE):
+    except (TaskNotFound, model.UnreadableTask):
         return None
     return task

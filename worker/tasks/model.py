@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import msgspec
@@ -35,6 +36,10 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """The URL to fetch the upload from, if it is not part of the request."""
     request_id: str = msgspec.field(default="", name="rid")
     """The X-Request-ID of the request; its JSON name is short because every waiting task has one."""
+
+    @property
+    def url_host(self) -> str:
+        return urlsplit(self.url or "").hostname or ""
 
     @property
     def operations(self) -> set[str]:
@@ -113,6 +118,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     outputs_json: bytes = b"{}"
     fetch: bool = False
     """Whether the upload must be fetched by URL; such tasks wait in the fetch queue."""
+    host: str = ""
+    """The host of the URL to fetch."""
+    events: str = ""
+    """Ids of the last events after the creation, separated by spaces."""
     fetched_json: bytes = b""
     """A `Fetched`, after the upload was fetched by URL."""
     callback_url: str | None = None
@@ -124,12 +133,15 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def spec(self) -> Spec:
         """The decoded spec, completed by `Fetched`.
 
-        Raises `msgspec.DecodeError` for the spec of an incompatible version of Darkroom.
+        Raises `UnreadableTask` for the spec of an incompatible version of Darkroom.
         """
-        spec = msgspec.json.decode(self.spec_json, type=Spec)
-        if not self.fetched_json:
-            return spec
-        fetched = msgspec.json.decode(self.fetched_json, type=Fetched)
+        try:
+            spec = msgspec.json.decode(self.spec_json, type=Spec)
+            if not self.fetched_json:
+                return spec
+            fetched = msgspec.json.decode(self.fetched_json, type=Fetched)
+        except msgspec.DecodeError as exc:
+            raise UnreadableTask(self.id, exc) from exc
         return msgspec.structs.replace(spec, source=fetched.source, bytes=fetched.bytes, size=fetched.size)
 
     @property
@@ -187,6 +199,13 @@ class TaskNotFound(Exception):
         super().__init__(f"no task has the id {task_id[:64]!r}, or it has expired")
 
 
+class UnreadableTask(Exception):
+    """The record is damaged, or of an incompatible version of Darkroom, as during a rolling upgrade."""
+
+    def __init__(self, task_id: str, reason: Exception) -> None:
+        super().__init__(f"this version of Darkroom cannot read task {task_id}: {reason}")
+
+
 class TaskRunning(Exception):
     def __init__(self, task_id: str) -> None:
         super().__init__(f"task {task_id} is running; cancel it first")
@@ -220,15 +239,15 @@ def parse_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
 
 
 def decode_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
-    fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
-    fields["spec_json"] = record[b"spec"]
-    fields["outputs_json"] = record.get(b"outputs", b"{}")
-    fields["fetched_json"] = record.get(b"fetched", b"")
-    return msgspec.convert({"id": task_id, **fields}, Task, strict=False)
-
-
-UNREADABLE = (msgspec.ValidationError, KeyError, UnicodeDecodeError)
-"""The errors of `decode_record` for a damaged record, or one of an incompatible version."""
+    """Decode the record of a task, without fields that this version does not know, or raise `UnreadableTask`."""
+    try:
+        fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
+        fields["spec_json"] = record[b"spec"]
+        fields["outputs_json"] = record.get(b"outputs", b"{}")
+        fields["fetched_json"] = record.get(b"fetched", b"")
+        return msgspec.convert({"id": task_id, **fields}, Task, strict=False)
+    except (msgspec.ValidationError, KeyError, UnicodeDecodeError) as exc:
+        raise UnreadableTask(task_id, exc) from exc
 
 
 def pairs(reply: list[Any]) -> dict[bytes, Any]:

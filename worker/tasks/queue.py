@@ -22,6 +22,12 @@ WAKE_CHANNEL = "darkroom:wake"
 FETCH_QUEUE = default_queue_name + ":fetch"
 """Queue of tasks whose upload must be fetched by URL, so that slow hosts do not delay other tasks."""
 
+FETCHES = 32
+"""Uploads that a worker fetches at the same time, each with about 10 MB of memory."""
+
+FETCHES_PER_HOST, FETCHES_PER_OWNER = 8, 16
+"""The most of those for one host and for one API key, so that hosts that hang do not delay the others."""
+
 WEBHOOK_QUEUE = default_queue_name + ":webhooks"
 WEBHOOK_CHANNEL = "darkroom:webhooks"
 """Pub/sub channel: an empty message when a webhook is due."""

@@ -6,6 +6,7 @@ creation and of the last change of state (Unix ms), and `tasks:created:<owner>` 
 """
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -29,12 +30,6 @@ from worker.telemetry.lua import Script
 
 logger = logging.getLogger(__name__)
 
-UPLOAD_ABANDONED_MS = 3_600_000
-"""Age from which an upload without a task is abandoned; longer than any upload takes."""
-
-ORPHANED_MS = 30_000
-"""Time that a task has been in its state before it may count as orphaned."""
-
 UNFINISHED_TTL_MS = queue.JOB_EXPIRES_MS
 """Time to live of an unfinished task: that of its job, so that neither expires while the task waits."""
 
@@ -43,8 +38,8 @@ class Tasks:
     """The tasks in Redis. Methods raise redis-py's errors when Redis is unavailable."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
-        self._redis = redis
-        self._ttl_ms = settings.task_ttl_s * 1000
+        self.redis = redis
+        self.ttl_ms = settings.task_ttl_s * 1000
         self._queue_limit = settings.queue_limit
         self.queue_timeout_s = settings.queue_timeout_s
         self.stats = Stats()
@@ -58,6 +53,7 @@ class Tasks:
         self._move = load("move")
         self._request_cancel = load("request_cancel")
         self._delete = load("delete")
+        self._note_upload = load("note_upload")
 
     async def create(
         self,
@@ -71,18 +67,16 @@ class Tasks:
 
         With `idempotency`, also store its record under its key, or raise `KeyInUse`. Webhooks go to `callback_url`.
         """
-        at_ms = now_ms()
         waiting, *refused = await self._create(
             keys=[model.task_key(task_id), *queue.job_keys(task_id), *((idempotency.key,) if idempotency else ())],
             id=task_id,
-            now=at_ms,
             unfinished_ttl_ms=UNFINISHED_TTL_MS,
             spec=msgspec.json.encode(spec),
-            job=queue.job_for(task_id, at_ms),
+            job=queue.job_for(task_id, now_ms()),
             wake_channel=queue.WAKE_CHANNEL,
             queue_limit=self._queue_limit,
             events_kept=model.EVENTS_KEPT,
-            fetch=spec.source is None,
+            fetch_host=spec.url_host if spec.source is None else None,
             callback_url=callback_url,
             owner=owner,
             indices=model.creation_indices(spec, owner),
@@ -97,21 +91,28 @@ class Tasks:
         """Return a task; raise `TaskNotFound` if there is none, or if the text is not a task id."""
         known_id = model.parse_task_id(task_id)
         # redis-py types each command for its blocking client too.
-        record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(model.task_key(known_id)))
+        record = await cast("Awaitable[dict[bytes, bytes]]", self.redis.hgetall(model.task_key(known_id)))
         return model.parse_record(known_id, record)
 
     async def position(self, task_id: str) -> int | None:
         """Return a task's position in the queue, from 1; None if it is not waiting."""
-        rank: int | None = await queue.rank(self._redis, task_id)
+        rank: int | None = await queue.rank(self.redis, task_id)
         return None if rank is None else rank + 1
 
     async def begin(
-        self, count: int, running: Collection[str] = (), *, worker: str = "", fetches: int = 0
+        self,
+        count: int,
+        running: Collection[str] = (),
+        *,
+        worker: str = "",
+        fetches: int = 0,
+        fetching: Collection[Task] = (),
     ) -> list[Task]:
         """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
 
-        Also start up to `fetches` tasks whose upload must be fetched. Tasks with an expired lease come first. The
-        expired leases of `running`, the tasks that the caller runs, are renewed.
+        Also start up to `fetches` tasks whose upload must be fetched, so that with those of `fetching`, which the
+        caller fetches already, no host and no owner has more than its share. Tasks with an expired lease come first.
+        The expired leases of `running`, the tasks that the caller runs, are renewed.
         """
         token = uuid4().hex
         reply: list[Any] = await self._begin(
@@ -119,6 +120,10 @@ class Tasks:
             count=count,
             fetches=fetches,
             running=list(running),
+            hosts=Counter(task.host for task in fetching),
+            owners=Counter(task.owner or "" for task in fetching),
+            host_share=queue.FETCHES_PER_HOST,
+            owner_share=queue.FETCHES_PER_OWNER,
             worker=worker,
             token=token,
             lease_ms=queue.LEASE_S * 1000,
@@ -134,12 +139,12 @@ class Tasks:
         """Decode the record of a started task; if it is unreadable, fail the task and return None."""
         try:
             return model.decode_record(task_id, record)
-        except model.UNREADABLE as exc:
+        except model.UnreadableTask as exc:
             logger.exception("%s has a record that cannot be read", task_id)
-            fields = {"error": f"its record cannot be read: {exc}", "error_code": ErrorCode.INTERNAL}
+            fields = {"error": str(exc), "error_code": ErrorCode.INTERNAL}
             try:
                 await self.move(task_id, Status.FAILURE, fields=fields)
-            except model.UNREADABLE:  # the reply is the same record
+            except model.UnreadableTask:  # the reply is the same record
                 self.stats.count(TASKS, Status.FAILURE, ErrorCode.INTERNAL)
             return None
 
@@ -169,20 +174,19 @@ class Tasks:
         sources: Collection[Status] = tuple(Status),
         fields: Mapping[str, str | float] = MappingProxyType({}),
         due_ms: int | None = None,
+        delay_ms: int = 0,
         steps: Sequence[Step] = (),
         owner: Owner | None = None,
     ) -> Task:
         """Move a task to `target` and set `fields`, or raise `WrongState`, `TaskNotFound` or `OwnerQueueFull`.
 
         With `attempt`, only while it is the latest attempt; only from `sources`. A task that becomes PENDING is queued
-        and due at `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are recorded with it.
+        and due `delay_ms` after `due_ms` (Unix ms, default now); one that ends leaves the queue. `steps` are recorded.
         With `owner`, only while that owner has fewer waiting tasks than its limit. A call with the `token` (a field) of
         the last move to STARTED or to an end changes nothing, so that it can be repeated.
         """
-        at_ms = now_ms()
         if target is not Status.PENDING:
-            time_field = "ended_ms" if target in FINAL_STATES else "started_ms"
-            fields = {"token": uuid4().hex, **fields, time_field: at_ms}
+            fields = {"token": uuid4().hex, **fields}
         allowed = [source for source, targets in TRANSITIONS.items() if target in targets and source in sources]
         reply: list[bytes] = await self._move(
             keys=[model.task_key(task_id), *queue.move_keys(task_id)],
@@ -194,10 +198,10 @@ class Tasks:
             token=fields.get("token"),
             fields=[str(part) for pair in fields.items() for part in pair],
             steps=msgspec.json.encode(steps) if steps else None,
-            now=at_ms,
-            due=at_ms if due_ms is None else due_ms,
-            ttl_ms=self._ttl_ms if target in FINAL_STATES else UNFINISHED_TTL_MS,
-            job=queue.job_for(task_id, at_ms),
+            due=due_ms,
+            delay_ms=delay_ms,
+            ttl_ms=self.ttl_ms if target in FINAL_STATES else UNFINISHED_TTL_MS,
+            job=queue.job_for(task_id, now_ms()),
             wake_channel=queue.WAKE_CHANNEL,
             events_kept=model.EVENTS_KEPT,
             **queue.WEBHOOK_ARGS,
@@ -237,50 +241,11 @@ class Tasks:
 
     async def note_upload(self, task_id: str) -> None:
         """Record that an upload has begun, until `create` makes its task or `forget_upload` is called."""
-        await self._redis.zadd("uploads", {task_id: now_ms()})
+        await self._note_upload(keys=["uploads"], id=task_id)
 
     async def forget_upload(self, task_id: str) -> None:
         """Record that the files of an upload are deleted."""
-        await self._redis.zrem("uploads", task_id)
-
-    async def abandoned_uploads(self, limit: int, skip: int = 0) -> list[str]:
-        """Return up to `limit` ids, after the first `skip`, whose files may exist without a task; oldest first."""
-        return await self._ids("uploads", now_ms() - UPLOAD_ABANDONED_MS, limit, skip)
-
-    async def overdue(self, limit: int, skip: int = 0) -> list[str]:
-        """Return up to `limit` ids, after the first `skip`, of tasks that have waited too long; oldest first."""
-        return await self._ids(f"tasks:{Status.PENDING}", now_ms() - round(self.queue_timeout_s * 1000), limit, skip)
-
-    async def orphaned(self, limit: int) -> list[Task]:
-        """Return unfinished tasks that are in no queue and have no lease, among the `limit` oldest of each state.
-
-        arq's own loop can remove a task from the queue when it cleans up after a late attempt.
-        """
-        ids = [
-            task_id
-            for status in (Status.STARTED, Status.PENDING)
-            for task_id in await self._ids(f"tasks:{status}", now_ms() - ORPHANED_MS, limit)
-        ]
-        known = await queue.queued_or_leased(self._redis, ids)
-        tasks = [await self._get_or_none(task_id) for task_id in ids if task_id not in known]
-        return [task for task in tasks if task is not None and not task.is_finished]
-
-    async def _get_or_none(self, task_id: str) -> Task | None:
-        try:
-            return await self.get(task_id)
-        except (TaskNotFound, *model.UNREADABLE) as exc:
-            logger.info("%s cannot be read and is skipped: %s", task_id, exc)
-            return None
-
-    async def _ids(self, index: str, latest_ms: int, limit: int, skip: int = 0) -> list[str]:
-        ids: list[bytes] = await self._redis.zrangebyscore(index, "-inf", latest_ms, start=skip, num=limit)
-        return [task_id.decode() for task_id in ids]
-
-    async def expired(self, limit: int) -> list[str]:
-        """Return up to `limit` ids of finished tasks that are older than `TASK_TTL_S`."""
-        latest_ms = now_ms() - self._ttl_ms
-        ids_by_state = [await self._ids(f"tasks:{status}", latest_ms, limit) for status in sorted(FINAL_STATES)]
-        return [task_id for ids in ids_by_state for task_id in ids][:limit]
+        await self.redis.zrem("uploads", task_id)
 
     async def delete(self, task_id: str) -> bool:
         """Delete an ended task's record and index entries; return False if the task has not ended.

@@ -18,7 +18,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from worker.telemetry.clock import now_ms
+from worker.telemetry.clock import follow, now_ms
 from worker.telemetry.lua import Script
 
 logger = logging.getLogger(__name__)
@@ -99,10 +99,14 @@ class Stats:
 
 
 class Reporter:
-    """Adds the counts of this process to those in Redis until it is stopped. Each count is added exactly once."""
+    """Adds the counts of this process to those in Redis until it is stopped, and sets its clock to the server's.
+
+    Each count is added exactly once.
+    """
 
     def __init__(self, stats: Stats, redis: Redis) -> None:
         self._stats = stats
+        self._redis = redis
         self._add = Script(redis, "worker.telemetry", "count")
         self._last_key = f"stats:last:{uuid4().hex}"
         self._unacknowledged: dict[str, int] = {}
@@ -118,11 +122,12 @@ class Reporter:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(INTERVAL_S)
             await self._report()
+            await asyncio.sleep(INTERVAL_S)
 
     async def _report(self) -> None:
         try:
+            await follow(self._redis)
             if self._unacknowledged:
                 await self._send()
             self._unacknowledged = self._stats.take()

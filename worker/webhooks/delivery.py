@@ -23,13 +23,11 @@ from worker.tasks.queue import (
     WEBHOOK_QUEUE,
     messages,
 )
+from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import Reporter
-from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, LOCK_MS, SCHEDULE_S, Courier, Webhooks
+from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, DELIVERIES, LOCK_MS, SCHEDULE_S, Courier, Webhooks
 
 logger = logging.getLogger(__name__)
-
-DELIVERIES = 64
-"""Attempts that a worker makes at the same time."""
 
 FALLBACK_POLL_S = 1.0
 """How often the worker polls for attempts that have become due, which publish nothing."""
@@ -118,11 +116,26 @@ class WebhookWorker(Worker):
     async def _poll_iteration(self) -> None:
         self._wake.clear()
         # Cancelled in between, it would leave a lock without a running job.
-        self._poll = asyncio.create_task(super()._poll_iteration())
+        self._poll = asyncio.create_task(self._start_due())
         await asyncio.shield(self._poll)
         with suppress(TimeoutError):
             async with asyncio.timeout(FALLBACK_POLL_S):
                 await self._wake.wait()
+
+    async def _start_due(self) -> None:
+        """Start the jobs that are due by the server's clock; arq goes by that of this machine."""
+        if self.job_counter < self.max_jobs:
+            due = await self.pool.zrangebyscore(self.queue_name, "-inf", now_ms(), start=0, num=self.queue_read_limit)
+            await self.start_jobs(due)
+        self._reap()
+        await self.heart_beat()
+
+    def _reap(self) -> None:
+        """Forget ended jobs; raise the error of one that failed, as arq does."""
+        for job_id, run in list(self.tasks.items()):
+            if run.done():
+                del self.tasks[job_id]
+                run.result()
 
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Sequence
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -19,6 +20,7 @@ from msgspec import UNSET, Struct
 from redis.asyncio import Redis
 
 from worker.outbound.client import Refused
+from worker.outbound.shares import NoPlace, Shares
 from worker.outbound.signatures import signature_headers
 from worker.settings import Settings
 from worker.tasks import queue
@@ -42,6 +44,15 @@ LONGEST_RETRY_AFTER_S = 24 * HOUR
 
 ATTEMPT_TIMEOUT_S = 20.0
 """Limit from the DNS lookup to the response headers; the specification recommends 15 to 30 s."""
+
+DELIVERIES = 256
+"""Attempts that a worker makes at the same time, half of them for one API key."""
+
+DELIVERIES_PER_HOST = 16
+"""The most of those to one receiver: 200 that did not answer delayed all others by a minute."""
+
+BUSY_PAUSE_S = (0.5, 1.5)
+"""Shortest and longest pause before a message is looked at again whose receiver or owner has its share."""
 
 LOCK_MS = 40_000
 """Time after which another worker takes over the delivery of a dead one; longer than an attempt."""
@@ -102,6 +113,8 @@ class Message(Struct, frozen=True, kw_only=True):
     next_ms: int
     """When the next attempt is due."""
     attempts_json: bytes = b"[]"
+    owner: str = ""
+    """Name of the API key that created the task, if there is one."""
     request_id: str = ""
     """The X-Request-ID of the request that created the task."""
 
@@ -182,6 +195,8 @@ class Courier:
         self._outbound = outbound
         self._schedule_s = schedule_s
         self._timeout_s = timeout_s
+        self._hosts = Shares(DELIVERIES, DELIVERIES_PER_HOST)
+        self._owners = Shares(DELIVERIES, DELIVERIES // 2)
 
     async def deliver(self, message_id: str) -> float | None:
         """Make the attempt that is due; return the seconds until the next one, or None after the last."""
@@ -193,7 +208,11 @@ class Courier:
         logs.request_id.set(message.request_id)
         if message.next_ms > now_ms():
             return (message.next_ms - now_ms()) / 1000
-        attempt = await self._attempt(message)
+        try:
+            async with self._hosts.place(urlsplit(message.url).netloc, 0), self._owners.place(message.owner, 0):
+                attempt = await self._attempt(message)
+        except NoPlace:
+            return random.uniform(*BUSY_PAUSE_S)  # noqa: S311
         state, pause_s = self._next_step(message, attempt)
         next_ms = now_ms() + round(1000 * (pause_s or 0))
         await retry_through_outage(lambda: self._webhooks.record(message, attempt, state, next_ms))
@@ -242,7 +261,7 @@ def retry_after_s(value: str) -> float | None:
     if value.isdecimal() and value.isascii():
         return float(value[:9])
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now_ms() / 1000)
     except (ValueError, OverflowError):
         return None
 

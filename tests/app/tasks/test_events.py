@@ -78,7 +78,8 @@ async def test_several_results_are_not_one_picture(service: Client) -> None:
     wish: dict[str, Any] = {"files": {"file": PHOTO}, "data": {"variants": '{"a": {}, "b": {}}'}}
     answer = await service.post("/process-image/", **wish, headers={"Prefer": "wait=20", "Accept": "image/*"})
     assert answer.status_code == 406
-    assert "a.jpg" in answer.json()["detail"]
+    assert answer.json()["detail"] == "the task has 2 results; request one of them, or JSON: a, b"
+    assert (await service.get("/tasks")).json()["tasks"] == []  # it was known before any work
 
 
 async def test_who_waits_in_vain_gets_the_usual_answer(api: Client) -> None:

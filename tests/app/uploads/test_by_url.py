@@ -20,13 +20,12 @@ from worker.operations.resize import Resize
 from worker.outbound.client import outbound_client
 from worker.runner.cleanup import requeue_orphaned
 from worker.runner.fetch import Fetcher
-from worker.runner.loop import FETCHES
 from worker.runner.processor import Processor
 from worker.runner.slots import Slots
 from worker.runner.task_renderer import TaskRenderer
 from worker.storage import Storage
 from worker.tasks.model import Spec, new_task_id
-from worker.tasks.queue import FETCH_QUEUE, LEASE_S, LEASES
+from worker.tasks.queue import FETCH_QUEUE, FETCHES_PER_HOST, LEASE_S, LEASES
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
@@ -276,19 +275,49 @@ async def is_asked(host: Receiver, times: int = 1) -> bool:
     return len(host.received) == times
 
 
-async def test_servers_that_hang_hold_no_other_task_up(service: Client, redis: ArqRedis) -> None:
-    """More of them than a worker fetches at once: the rest waits, uploads do not."""
-    async with receiving(HELD) as hanging:
-        waiting = [await by_url(service, hanging.url) for _ in range(FETCHES + 4)]
-        await eventually(lambda: is_asked(hanging, FETCHES))
-        for _ in range(10):
-            assert (await service.ended(await service.upload()))["status"] == "SUCCESS"
-        assert len(hanging.received) == FETCHES
+async def test_servers_that_hang_hold_no_other_task_up(redis: ArqRedis, settings: Settings, host: Receiver) -> None:
+    """More of them than a worker fetches from one host: the rest waits, uploads and other hosts do not."""
+    patient = msgspec.structs.replace(settings, upload_min_bytes_s=0)
+    async with (
+        serving(patient) as url,
+        Client(base_url=url) as client,
+        working(patient),
+        receiving(HELD) as hanging,
+    ):
+        waiting = [await by_url(client, hanging.url) for _ in range(FETCHES_PER_HOST + 4)]
+        await eventually(lambda: is_asked(hanging, FETCHES_PER_HOST))
+        for _ in range(5):
+            assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
+            other = await by_url(client, f"http://localhost:{host.port}/")
+            assert (await client.ended(other))["status"] == "SUCCESS"
+        assert len(hanging.received) == FETCHES_PER_HOST
         assert await redis.zcard(FETCH_QUEUE) == 4
         hanging.answers = [Answer(body=PHOTO)]
         hanging.break_off()
-        views = [await service.ended(task_id) for task_id in waiting]
-    assert [view["status"] for view in views] == ["FAILURE"] * FETCHES + ["SUCCESS"] * 4
+        views = [await client.ended(task_id) for task_id in waiting]
+    assert [view["status"] for view in views] == ["FAILURE"] * FETCHES_PER_HOST + ["SUCCESS"] * 4
+
+
+async def test_a_server_that_trickles_or_does_not_answer_fails_the_task_soon(service: Client) -> None:
+    """32 of them held up all others for a minute."""
+    async with receiving(HELD) as trickling, receiving(Answer(status=0, is_held=True)) as silent:
+        slow, mute = [await by_url(service, each.url) for each in (trickling, silent)]
+        assert (await service.ended(slow))["error"] == "127.0.0.1 did not send the image at 4,000 bytes per second"
+        assert (await service.ended(mute))["error"] == "the image could not be fetched: no answer within 10 s"
+
+
+async def test_an_error_quotes_little_of_what_a_server_sends(service: Client) -> None:
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers.pop(0))
+        writer.close()
+
+    answers = [b"HTTP/1.1 200 OK\r\n\xff" * 500, b"nonsense\r\n\r\n", b"HTTP/1.1 404 " + b"x" * 5000 + b"\r\n\r\n"]
+    async with await asyncio.start_server(odd, "127.0.0.1", 0) as server:
+        place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        errors = [await failed(service, place) for _ in list(answers)]
+    invalid = "the image could not be fetched from 127.0.0.1: its answer is not valid HTTP"
+    assert errors == [invalid, invalid, f"127.0.0.1 answered 404 {'x' * 200} instead of an image"]
 
 
 async def test_a_task_is_cancelled_while_its_picture_is_fetched(

@@ -172,7 +172,7 @@ async def test_a_task_of_another_version_fails_with_a_reason(api: Client, settin
     async with working(settings):
         view = await api.ended(task_id)
         assert view["error"].startswith(
-            "this version of the worker does not understand the task: Invalid value 'hologram'"
+            f"this version of Darkroom cannot read task {task_id}: Invalid value 'hologram'"
         )
         assert (await api.ended(await api.upload()))["status"] == "SUCCESS"
 

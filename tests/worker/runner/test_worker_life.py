@@ -53,14 +53,16 @@ async def test_arq_check_tells_within_seconds_whether_a_worker_lives(
     }
     with process("-m", "worker", **environment(settings)) as worker:
         await eventually(lambda: is_checked(settings, 0), 10)
-        ready = await api.get("/readyz")
-        assert (ready.status_code, ready.json()) == (
-            200,
-            {"status": "ready", "checks": {"redis": "ok", "storage": "ok", "worker": "ok"}},
-        )
+        await eventually(lambda: is_ready(api))
+        ready = (await api.get("/readyz")).json()
+        assert ready == {"status": "ready", "checks": {"redis": "ok", "storage": "ok", "worker": "ok"}}
         worker.kill()
         worker.wait()
     await eventually(lambda: is_checked(settings, 1), 15)
+
+
+async def is_ready(api: Client) -> bool:
+    return (await api.get("/readyz")).status_code == 200
 
 
 async def is_checked(settings: Settings, code: int) -> bool:

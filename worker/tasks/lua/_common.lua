@@ -5,14 +5,28 @@ local function server_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+local EVENT_IDS_BYTES = 4000 -- of one task: its last 190 events
+
 -- Append an event to the stream `tasks:events`. The varargs are further field, value pairs; owner is false for none.
+-- The id of the event is also kept in the record, and in a stream for each owner, so that both are found without a scan.
 local function log_event(id, owner, attempt, ...)
   local fields = {'task_id', id, 'attempt', attempt, ...}
   if owner then
     table.insert(fields, 'owner')
     table.insert(fields, owner)
   end
-  redis.call('XADD', 'tasks:events', 'MAXLEN', '~', args.events_kept, '*', unpack(fields))
+  local event = redis.call('XADD', 'tasks:events', 'MAXLEN', '~', args.events_kept, '*', unpack(fields))
+  if owner then
+    redis.call('XADD', 'tasks:events:' .. owner, 'MAXLEN', '~', args.events_kept, event, 'e', '')
+  end
+  return event
+end
+
+-- Remember an event in the record of its task; the first, of the creation, is found by the time of creation.
+local function remember_event(id, event)
+  local hash = 'task:' .. id
+  local events = redis.call('HGET', hash, 'events')
+  redis.call('HSET', hash, 'events', string.sub((events and events .. ' ' or '') .. event, -EVENT_IDS_BYTES))
 end
 
 -- Count the tasks that ended in the last 10 s; `suffix` is '' for all tasks or ':<owner>'.
@@ -38,12 +52,16 @@ local function enter_state(id, owner, from, to, attempt, now, ttl, steps)
     end
     redis.call('ZADD', 'tasks:' .. to .. ':' .. owner, now, id)
   end
+  local event
   if to == 'PENDING' then
-    log_event(id, owner, attempt, 'status', to, 'position', redis.call('ZCARD', 'tasks:PENDING'))
+    event = log_event(id, owner, attempt, 'status', to, 'position', redis.call('ZCARD', 'tasks:PENDING'))
   elseif steps then
-    log_event(id, owner, attempt, 'status', to, 'steps', steps)
+    event = log_event(id, owner, attempt, 'status', to, 'steps', steps)
   else
-    log_event(id, owner, attempt, 'status', to)
+    event = log_event(id, owner, attempt, 'status', to)
+  end
+  if from then
+    remember_event(id, event)
   end
 end
 

@@ -2,7 +2,8 @@
 -- KEYS  1 queue, 2 leases, 3 ids started by this call (in case the client repeats it), 4 fetch queue, 5 pause flag.
 --       Queues score ids with the time from which they are due, leases with the time at which they expire (Unix ms).
 -- args  count, fetches (most tasks of the queue, of the fetch queue), running (ids that this worker runs), worker, token,
---       lease_ms, unfinished_ttl_ms, lock_prefix, job_prefix, events_kept
+--       hosts, owners (maps of the hosts and owners of its present fetches to their numbers), host_share, owner_share (most
+--       fetches of each), lease_ms, unfinished_ttl_ms, lock_prefix, job_prefix, events_kept
 -- Returns id, hash, id, hash, ... of the started tasks; each hash is field, value, field, value, ...
 -- Leases follow the server's clock: the workers' clocks may differ, and a call to a frozen server may arrive late.
 local queue, leases, started_key, fetch_queue, pause_flag = unpack(KEYS)
@@ -63,18 +64,36 @@ local function is_skipped(id)
     or redis.call('ZSCORE', leases, id)
 end
 
+local function of_fetch(id)
+  local host, owner = unpack(redis.call('HMGET', 'task:' .. id, 'host', 'owner'))
+  return host or '', owner
+end
+
+-- Whether the host or the owner of a task that must be fetched has its share of this worker's fetches.
+local function is_over_share(id)
+  local host, owner = of_fetch(id)
+  return (args.hosts[host] or 0) >= args.host_share or (owner and (args.owners[owner] or 0) >= args.owner_share)
+end
+
+local MOST_SKIPPED = 1000
+
 -- Start tasks of one queue until `started` has `limit` entries, two for each task.
 local function start_due(source, limit)
   local skipped, batch = 0, limit - #started
-  while #started < limit do
+  while #started < limit and skipped < MOST_SKIPPED do
     local due = redis.call('ZRANGEBYSCORE', source, '-inf', now, 'LIMIT', skipped, batch)
     for _, id in ipairs(due) do
       if #started == limit then
         return
       end
-      if is_skipped(id) then
+      if is_skipped(id) or (source == fetch_queue and is_over_share(id)) then
         skipped = skipped + 1
       else
+        if source == fetch_queue then
+          local host, owner = of_fetch(id)
+          args.hosts[host] = (args.hosts[host] or 0) + 1
+          args.owners[owner or ''] = (args.owners[owner or ''] or 0) + 1
+        end
         start(id, source)
       end
     end

@@ -23,6 +23,7 @@ for _, each in ipairs(owners) do
     end
     if redis.call('EXISTS', 'tasks:created:' .. each) == 0 then
       redis.call('SREM', 'tasks:owners', each)
+      redis.call('DEL', 'tasks:events:' .. each)
     end
   end
 end

@@ -2,15 +2,15 @@
 -- KEYS  1 task hash, 2 job, 3 queue, 4 leases, 5 fetch queue, 6 webhook queue
 -- args  id, target (state), sources (allowed present states), attempt (the only one that may do this, or nil),
 --       owner_limit (of waiting tasks, or nil), token (identifies this transition to STARTED or to an end),
---       fields (array of field, value, ... to set), steps (JSON of completed steps, or nil), now, due (Unix ms), ttl_ms,
---       job, wake_channel, events_kept, webhook_job (with MESSAGE_ID for the id), job_prefix, webhook_channel,
+--       fields (array of field, value, ... to set), steps (JSON of completed steps, or nil), due (Unix ms, or nil for
+--       now), delay_ms (added to that), ttl_ms, job, wake_channel, events_kept, webhook_job (with MESSAGE_ID for the id), job_prefix, webhook_channel,
 --       message_ttl_ms
 -- A task that becomes PENDING is queued, in the fetch queue if its field `fetch` is 1. A task that ends leaves the
 -- queues; if it has a `callback_url`, a webhook message is written and queued.
 -- Returns the whole hash after the transition; {'WRONG', state, attempt} when it is not allowed; {'FULL', waiting,
 -- recently ended} when the owner has reached its limit; {} when there is no such task.
 local hash, job, queue, leases, fetch_queue, webhook_queue = unpack(KEYS)
-local id, target, now = args.id, args.target, args.now
+local id, target, now = args.id, args.target, server_ms()
 local status, attempt, callback, owner = unpack(redis.call('HMGET', hash, 'status', 'attempt', 'callback_url', 'owner'))
 
 local function is_allowed()
@@ -34,11 +34,11 @@ local function queue_webhook()
   redis.call('HSET', hash, 'message_id', message)
   redis.call('HSET', 'webhook:' .. message, 'task_id', id, 'url', callback, 'status', target, 'ended_ms', now,
     'error', error or '', 'outputs', outputs or '{}', 'state', 'waiting', 'tries', 0, 'next_ms', now,
-    'request_id', request or '')
+    'request_id', request or '', 'owner', owner or '')
   redis.call('PEXPIRE', 'webhook:' .. message, args.message_ttl_ms)
   local webhook_job = string.gsub(args.webhook_job, 'MESSAGE_ID', message)
   redis.call('SET', args.job_prefix .. message, webhook_job, 'PX', args.message_ttl_ms)
-  redis.call('ZADD', webhook_queue, math.min(now, server_ms()), message) -- the caller's clock may be ahead
+  redis.call('ZADD', webhook_queue, now, message)
   redis.call('PUBLISH', args.webhook_channel, '')
 end
 
@@ -57,8 +57,13 @@ if args.owner_limit and owner then
     return {'FULL', own, count_recently_ended(now, ':' .. owner)}
   end
 end
+-- A first write that needs no memory: a full Redis then lets the rest of the script pass, and the task can end.
+redis.call('PEXPIRE', hash, args.ttl_ms)
 if target == 'STARTED' then
   attempt = redis.call('HINCRBY', hash, 'attempt', 1)
+end
+if target ~= 'PENDING' then
+  redis.call('HSET', hash, target == 'STARTED' and 'started_ms' or 'ended_ms', now)
 end
 redis.call('HSET', hash, 'status', target, unpack(args.fields))
 enter_state(id, owner, status, target, attempt, now, args.ttl_ms, args.steps)
@@ -69,7 +74,7 @@ if target == 'PENDING' then
   end
   redis.call('ZREM', leases, id)
   redis.call('SET', job, args.job, 'PX', args.ttl_ms)
-  redis.call('ZADD', redis.call('HGET', hash, 'fetch') == '1' and fetch_queue or queue, args.due, id)
+  redis.call('ZADD', redis.call('HGET', hash, 'fetch') == '1' and fetch_queue or queue, (args.due or now) + args.delay_ms, id)
   redis.call('PUBLISH', args.wake_channel, '')
 elseif target ~= 'STARTED' then
   redis.call('DEL', job)

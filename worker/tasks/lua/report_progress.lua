@@ -6,4 +6,4 @@ if status ~= 'STARTED' or attempt ~= tostring(args.attempt) then
   return
 end
 redis.call('HSET', KEYS[1], 'progress', args.progress)
-log_event(args.id, owner, attempt, 'steps', args.steps)
+remember_event(args.id, log_event(args.id, owner, attempt, 'steps', args.steps))
