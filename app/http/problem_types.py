@@ -184,7 +184,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         str(OwnerQueueFull(3, 10)),
     ),
     TooManyUploads: ProblemType(
-        503, "Other clients are sending as many uploads as are received at once.", str(TooManyUploads(10))
+        503, "Other clients are sending as many uploads as are received at once.", str(TooManyUploads(20))
     ),
     TooManyStreams: ProblemType(
         503, "This client, or all together, have as many event streams open as there may be.", str(TooManyStreams())

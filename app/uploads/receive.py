@@ -33,7 +33,7 @@ AnyReader = TypeVar("AnyReader", bound=FormReader)
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """Allowance for the rest of the form when `Content-Length` alone decides that an upload is too large."""
 
-PLACE_TIMEOUT_S = 10.0
+PLACE_TIMEOUT_S = 20.0
 """Maximum time that a client waits for others before its upload is received."""
 
 MAX_SHOWN_NAME = 200

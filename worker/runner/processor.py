@@ -241,7 +241,7 @@ class Processor:
                 self.stop(task.id)
             if now.attempt != task.attempt:
                 return False  # a newer attempt has its own lease
-            await self._tasks.renew_lease(task.id)
+            await self._tasks.renew_lease(task.id, task.attempt)
         except TaskNotFound:
             return False
         except RedisError as exc:

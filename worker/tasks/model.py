@@ -146,8 +146,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outputs(self) -> dict[str, OutputRecord]:
-        """Name of each variant -> its stored result."""
-        return msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
+        """Name of each variant -> its stored result. Raises `UnreadableTask`."""
+        try:
+            return msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
+        except msgspec.DecodeError as exc:
+            raise UnreadableTask(self.id, exc) from exc
 
     @property
     def upload_path(self) -> str:

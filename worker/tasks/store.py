@@ -148,9 +148,10 @@ class Tasks:
                 self.stats.count(TASKS, Status.FAILURE, ErrorCode.INTERNAL)
             return None
 
-    async def renew_lease(self, task_id: str) -> None:
-        """Extend the lease of a running task by `LEASE_S`."""
-        await self._renew(keys=queue.lease_keys(task_id), id=task_id, lease_ms=queue.LEASE_S * 1000)
+    async def renew_lease(self, task_id: str, attempt: int | None = None) -> None:
+        """Extend the lease of a running task by `LEASE_S`; with `attempt`, only while that is the latest."""
+        keys = [*queue.lease_keys(task_id), model.task_key(task_id)]
+        await self._renew(keys=keys, id=task_id, lease_ms=queue.LEASE_S * 1000, attempt=attempt)
 
     async def report_progress(self, task: Task, progress: Progress) -> None:
         """Record the steps that a running attempt has completed since the last report."""
