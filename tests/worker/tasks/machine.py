@@ -8,14 +8,15 @@ import msgspec
 from arq.constants import default_queue_name
 
 from app.api_settings import Settings
-from tests.worker.tasks.oracle import KINDS, QUEUE_LIMIT, Oracle, Refusal
+from tests.worker.tasks.oracle import KINDS, QUEUE_LIMIT, Event, Oracle, Refusal
 from tests.worker.tasks.test_tasks import SPEC
 from worker.tasks import queue
 from worker.tasks.capacity import QueueFull
 from worker.tasks.connection import SharedRedis, connect
+from worker.tasks.events import STREAM
 from worker.tasks.model import Task, TaskNotFound, WrongState, pairs
 from worker.tasks.queue_state import pause, resume
-from worker.tasks.status import Status
+from worker.tasks.status import FINAL_STATES, Status
 from worker.tasks.store import Tasks
 
 IDS = [f"{number}" * 8 + "-0000-4000-8000-000000000000" for number in range(1, len(KINDS) + 1)]
@@ -29,9 +30,9 @@ CLOCK = "{math.floor(redis.call('GET', 'clock') / 1000), redis.call('GET', 'cloc
 Transform = Callable[[str], str]
 
 
-def connect_clocked(url: str, transform: Transform = lambda text: text) -> SharedRedis:
+def connect_clocked(url: str, transform: Transform = lambda text: text, timeout_s: float | None = None) -> SharedRedis:
     """Return a client whose scripts read the time from the key `clock`; `transform` may change their text first."""
-    redis = connect(url)
+    redis = connect(url, request_timeout_s=timeout_s)
     register = redis.register_script
 
     def register_clocked(text: str) -> Any:
@@ -68,12 +69,14 @@ class Machine:
         try:
             expected, refusal = model(), None
         except Refusal as exc:
-            expected, refusal = None, str(exc)
+            expected, refusal = None, exc
         try:
             result, error = self.wait(real), None
         except (QueueFull, TaskNotFound, WrongState) as exc:
-            result, error = None, type(exc).__name__
-        assert error == refusal, (error, refusal)
+            result, error = None, exc
+        assert (error and type(error).__name__) == (refusal and str(refusal)), (error, refusal)
+        if isinstance(error, QueueFull) and refusal is not None:
+            assert str(error) == str(type(error)(*refusal.numbers))
         self.compare()
         return result, expected
 
@@ -117,14 +120,17 @@ class Machine:
         self._both(call, lambda: self.oracle.renew(task, attempt))
 
     def progress(self, worker: str, task: int) -> None:
-        attempt, record = self.running[worker][task].attempt, self.oracle.records.get(task)
+        attempt = self.running[worker][task].attempt
         call = self._tasks._report_progress(
-            keys=[f"task:{IDS[task]}"], id=IDS[task], attempt=attempt, steps="[]", progress="0.5", events_kept=1000
+            keys=[f"task:{IDS[task]}"], id=IDS[task], attempt=attempt, steps=STEPS, progress="0.5", events_kept=1000
         )
-        self._both(call, lambda: None)
-        is_latest = record is not None and record.status is Status.STARTED and record.attempt == attempt
-        reported = self.wait(self._redis.hmget(f"task:{IDS[task]}", ["progress"]))  # type: ignore[arg-type]
-        assert (reported == [b"0.5"]) >= is_latest
+        self._both(call, lambda: self.oracle.progress(task, attempt, STEPS))
+
+    def stray(self, task: int) -> None:
+        record = self.oracle.records.get(task)
+        if record is not None and record.status in FINAL_STATES:
+            self.oracle.stray(task)
+            self.wait(self._redis.zadd(queue.LEASES, {IDS[task]: self.oracle.now}))
 
     def end(self, worker: str, task: int, status: Status) -> None:
         attempt, token = self.running[worker].pop(task), self._token()
@@ -211,10 +217,13 @@ class Machine:
             pipe.zrange("uploads", 0, -1)
             pipe.smembers("tasks:owners")
             pipe.zcard(queue.WEBHOOK_QUEUE)
+            pipe.xrange(STREAM)
+            pipe.xrange(f"{STREAM}:ann")
             reply = await pipe.execute()
         hashes, jobs = reply[: 2 * len(IDS) : 2], reply[1 : 2 * len(IDS) : 2]
-        found = [{member.decode(): int(score) for member, score in entries} for entries in reply[2 * len(IDS) : -3]]
-        uploads, owners, messages = reply[-3:]
+        found = [{member.decode(): int(score) for member, score in entries} for entries in reply[2 * len(IDS) : -5]]
+        uploads, owners, messages, events, of_ann = reply[-5:]
+        _check_event_ids(hashes, events, of_ann)
         return {
             "records": {task_id: _fields(record) for task_id, record in zip(IDS, hashes, strict=True) if record},
             **dict(zip([*indices, "queue", "fetches", "leases"], found, strict=True)),
@@ -222,8 +231,11 @@ class Machine:
             "owners": {owner.decode() for owner in owners},
             "jobs": {task_id for task_id, exists in zip(IDS, jobs, strict=True) if exists},
             "messages": messages,
+            "events": [(entry[b"task_id"].decode(), _event(entry)) for _, entry in events],
         }
 
+
+STEPS = '[{"progress":0.5}]'
 
 FIELDS = (
     "status", "attempt", "created_ms", "queued_ms", "started_ms", "ended_ms", "cancel", "handed_back", "worker", "ends",
@@ -237,3 +249,28 @@ def _fields(record: Mapping[bytes, bytes]) -> dict[str, str | None]:
     for flag in ("cancel", "handed_back", "fetch"):
         found[flag] = None if found[flag] == "0" else found[flag]
     return found
+
+
+def _event(entry: Mapping[bytes, bytes]) -> Event:
+    status, position, steps = (entry.get(name) for name in (b"status", b"position", b"steps"))
+    return Event(
+        IDS.index(entry[b"task_id"].decode()),
+        int(entry[b"attempt"]),
+        Status(status.decode()) if status is not None else None,
+        int(position) if position is not None else None,
+        steps.decode() if steps is not None else None,
+    )
+
+
+def _check_event_ids(hashes: list[Any], events: list[Any], of_ann: list[Any]) -> None:
+    """The record of a task names its events but the first, and the stream of an owner those of its tasks."""
+    for task_id, record in zip(IDS, hashes, strict=True):
+        if record:
+            own = [event_id for event_id, entry in events if entry[b"task_id"] == task_id.encode()]
+            known = record.get(b"events", b"").split()
+            assert known == (own[-len(known) :] if known else [])
+            assert len(known) >= (record[b"attempt"] != b"0")
+    owned = [event_id for event_id, entry in events if entry.get(b"owner") == b"ann"]
+    indexed = [event_id for event_id, _ in of_ann]
+    assert indexed == (owned[-len(indexed) :] if indexed else [])
+    assert bool(indexed) >= any(record.get(b"owner") == b"ann" for record in hashes)

@@ -55,7 +55,23 @@ class Record:
 
 
 class Refusal(Exception):
-    """A call that changes nothing; its text is the name of the exception that `Tasks` raises."""
+    """A call that changes nothing: the name of the exception that `Tasks` raises, and for a full queue its numbers."""
+
+    def __init__(self, name: str, *numbers: int) -> None:
+        super().__init__(name)
+        self.numbers = numbers
+        """The waiting tasks, and those that ended in the last 10 s."""
+
+
+@dataclass
+class Event:
+    """An entry of the event stream."""
+
+    task: int
+    attempt: int
+    status: Status | None = None
+    position: int | None = None
+    steps: str | None = None
 
 
 @dataclass
@@ -69,6 +85,7 @@ class Oracle:
     uploads: set[int] = field(default_factory=set)
     """Tasks whose files are to be deleted."""
     is_paused: bool = False
+    events: list[Event] = field(default_factory=list)
     messages: set[tuple[int, int]] = field(default_factory=set)
     """The webhook messages: task and number of its end."""
 
@@ -77,17 +94,32 @@ class Oracle:
             each.status is PENDING and (owner is None or each.kind.owner == owner) for each in self.records.values()
         )
 
+    def _full(self, owner: Owner | None) -> Refusal:
+        ended = sum(
+            each.status in FINAL_STATES
+            and each.since >= self.now - 10_000
+            and (owner is None or each.kind.owner == owner)
+            for each in self.records.values()
+        )
+        return Refusal("QueueFull" if owner is None else "OwnerQueueFull", self.waiting(owner), ended)
+
+    def _log(self, task: int, steps: str | None = None) -> None:
+        record = self.records[task]
+        position = self.waiting() if record.status is PENDING else None
+        self.events.append(Event(task, record.attempt, record.status, position, steps))
+
     def create(self, task: int) -> None:
         kind = KINDS[task]
         if task in self.records:
             return  # the reply was lost, and the client repeats it
         if self.waiting() >= QUEUE_LIMIT:
-            raise Refusal("QueueFull")
+            raise self._full(None)
         if kind.owner is not None and self.waiting(kind.owner) >= (kind.owner.limit or QUEUE_LIMIT):
-            raise Refusal("OwnerQueueFull")
+            raise self._full(kind.owner)
         self.records[task] = Record(kind, self.now, self.now, since=self.now, must_fetch=kind.is_fetched)
         self.due[task] = self.now
         self.uploads.discard(task)
+        self._log(task)
 
     def begin(self, worker: str, running: list[int], token: str, count: int, fetches: int) -> list[int]:
         """Return the tasks that are started."""
@@ -95,7 +127,7 @@ class Oracle:
         expired = sorted((expiry, task) for task, expiry in self.leases.items() if expiry <= self.now)
         for _, task in expired[: count + len(running)]:
             if task in running:
-                self.leases[task] = self.now + LEASE_MS
+                self.leases[task] = self.now + LEASE_MS  # the worker, or Redis, was frozen
             elif not self.is_paused and len(begun) < count and self._start(task, worker, token):
                 begun.append(task)
         if self.is_paused:
@@ -121,6 +153,7 @@ class Oracle:
         record.status, record.started, record.since = STARTED, self.now, self.now
         record.token, record.worker = token, worker
         self.leases[task] = self.now + LEASE_MS
+        self._log(task)
         return True
 
     def renew(self, task: int, attempt: int) -> None:
@@ -130,7 +163,7 @@ class Oracle:
 
     def move(
         self, task: int, target: Status, *, attempt: int | None = None, sources: tuple[Status, ...] = tuple(Status),
-        token: str = "", owner: Owner | None = None,
+        token: str = "", owner: Owner | None = None, steps: str | None = None,
     ) -> Record:  # fmt: skip
         record = self.records.get(task)
         if record is None:
@@ -141,7 +174,7 @@ class Oracle:
         if not is_allowed or attempt not in (None, record.attempt):
             raise Refusal("WrongState")
         if owner is not None and self.waiting(owner) >= (owner.limit or QUEUE_LIMIT):
-            raise Refusal("OwnerQueueFull")
+            raise self._full(owner)
         was, record.status, record.since = record.status, target, self.now
         if target is PENDING:
             self.leases.pop(task, None)
@@ -155,7 +188,17 @@ class Oracle:
             if record.kind.callback_url is not None:
                 record.ends += 1
                 self.messages.add((task, record.ends))
+        self._log(task, steps)
         return record
+
+    def progress(self, task: int, attempt: int, steps: str) -> None:
+        record = self.records.get(task)
+        if record is not None and record.status is STARTED and record.attempt == attempt:
+            self.events.append(Event(task, attempt, steps=steps))
+
+    def stray(self, task: int) -> None:
+        """Leave an ended task in the leases, as arq's own loop may; the next `begin` after it expires removes it."""
+        self.leases[task] = self.now
 
     def hand_back(self, task: int, attempt: int, handed_back: int) -> None:
         self.move(task, PENDING, attempt=attempt, sources=(STARTED,)).handed_back = handed_back
@@ -184,12 +227,18 @@ class Oracle:
         self.uploads.add(task)
         return True
 
+    @property
+    def state(self) -> str:
+        """What later calls depend on, without the history."""
+        return f"{self.now} {self.records} {self.due} {self.leases} {self.uploads} {self.is_paused}"
+
     def check(self) -> None:
         """What must hold whatever was called: an unfinished task is in the queue or has a lease, never both."""
         for task, record in self.records.items():
-            places = (task in self.due) + (task in self.leases)
-            assert places == (record.status not in FINAL_STATES), (task, record)
-            assert (record.status is STARTED) == (task in self.leases)
+            if record.status in FINAL_STATES:
+                assert task not in self.due
+            else:
+                assert (record.status is STARTED, record.status is PENDING) == (task in self.leases, task in self.due)
         assert set(self.due) | set(self.leases) <= set(self.records)
         for task, record in self.records.items():
             assert {(task, end + 1) for end in range(record.ends)} <= self.messages
@@ -218,6 +267,7 @@ class Oracle:
             "owners": {"ann"} if of_ann else set(),
             "jobs": {task_id for task_id, record in records.items() if record.status not in FINAL_STATES},
             "messages": len(self.messages),
+            "events": [(ids[each.task], each) for each in self.events],
         }
 
 

