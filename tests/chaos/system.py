@@ -36,6 +36,10 @@ class System:
 
     directory: Path
     faults: list[Fault] = field(default_factory=list)
+    environ: dict[str, str] = field(default_factory=dict)
+    """Environment variables of all processes, besides the settings."""
+    environ_by_name: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Environment variables of one process."""
 
     def __post_init__(self) -> None:
         self.server_port = free_port()
@@ -79,10 +83,17 @@ class System:
         )
         self.server.start(timeout=30)
 
+    @property
+    def server_process(self) -> psutil.Process:
+        with self.server.client() as client:
+            return psutil.Process(client.info("server")["process_id"])
+
+    def environ_of(self, name: str) -> dict[str, str]:
+        return {**os.environ, **environment(self.settings), **self.environ, **self.environ_by_name.get(name, {})}
+
     def start_process(self, name: str) -> None:
-        environ = {**os.environ, **environment(self.settings)}
         command = [sys.executable, *self.commands[name]]
-        self.processes[name] = psutil.Popen(command, env=environ, stdout=self.log, stderr=self.log)
+        self.processes[name] = psutil.Popen(command, env=self.environ_of(name), stdout=self.log, stderr=self.log)
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -93,9 +104,9 @@ class System:
             self.server.terminate()
         self.log.close()
 
-    async def strike(self, chance: random.Random) -> None:
-        """Do one fault, and bring back what it took."""
-        kind = chance.choice(["kill worker", "kill api", "kill server", "freeze worker"])
+    async def strike(self, chance: random.Random, kind: str | None = None) -> None:
+        """Do one fault, of a kind or any, and bring back what it took."""
+        kind = kind or chance.choice(["kill worker", "kill api", "kill server", "freeze worker"])
         self.faults.append(Fault(kind, time.time()))
         if kind == "kill server":
             await asyncio.to_thread(self.server.terminate)

@@ -84,7 +84,7 @@ def open_image(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
         _register_heif()
     try:
         image = _open(data, source, limits)
-    except PictureError:
+    except (PictureError, MemoryError):
         raise
     except Exception as exc:  # damaged data may raise any error: OSError, SyntaxError, struct.error, ...
         raise _UnreadableHeader(source) from exc
@@ -242,7 +242,7 @@ def seek(image: Image.Image, frame: int, limits: Limits) -> None:
         image.seek(frame)
     except EOFError as exc:
         raise PictureError(f"the image has no frame {frame}; the first is 0") from exc
-    except PictureError:
+    except (PictureError, MemoryError):
         raise
     except Exception as exc:  # see `open_image`
         raise DamagedPicture from exc
@@ -255,7 +255,7 @@ def decode_errors_as_picture_errors() -> Iterator[None]:
     """Convert any error of a decoder to a `PictureError`."""
     try:
         yield
-    except PictureError:
+    except (PictureError, MemoryError):
         raise
     except Exception as exc:  # see `open_image`
         raise DamagedPicture from exc

@@ -8,7 +8,7 @@ import msgspec
 from arq.constants import default_queue_name
 
 from app.api_settings import Settings
-from tests.worker.tasks.oracle import KINDS, QUEUE_LIMIT, Event, Oracle, Refusal
+from tests.worker.tasks.oracle import DELAY_MS, KINDS, QUEUE_LIMIT, Event, Oracle, Refusal
 from tests.worker.tasks.test_tasks import SPEC
 from worker.tasks import queue
 from worker.tasks.capacity import QueueFull
@@ -153,7 +153,7 @@ class Machine:
         handed_back = attempt.handed_back + 1
         call = self._tasks.move(
             IDS[task], Status.PENDING, attempt=attempt.attempt, sources=(Status.STARTED,),
-            fields={"handed_back": handed_back},
+            fields={"handed_back": handed_back}, delay_ms=DELAY_MS,
         )  # fmt: skip
         self._both(call, lambda: self.oracle.hand_back(task, attempt.attempt, handed_back))
 
@@ -239,7 +239,7 @@ STEPS = '[{"progress":0.5}]'
 
 FIELDS = (
     "status", "attempt", "created_ms", "queued_ms", "started_ms", "ended_ms", "cancel", "handed_back", "worker", "ends",
-    "fetch",
+    "fetch", "message_id",
 )  # fmt: skip
 
 

@@ -9,6 +9,9 @@ from worker.tasks.queue import LEASE_S
 from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
 
 LEASE_MS = LEASE_S * 1000
+DELAY_MS = 2000
+"""Delay of a task that is handed back, as while storage is away."""
+
 QUEUE_LIMIT = 2
 ANN = Owner("ann", 1)
 
@@ -202,6 +205,7 @@ class Oracle:
 
     def hand_back(self, task: int, attempt: int, handed_back: int) -> None:
         self.move(task, PENDING, attempt=attempt, sources=(STARTED,)).handed_back = handed_back
+        self.due[task] = self.now + DELAY_MS
 
     def cancel(self, task: int, token: str) -> None:
         record = self.records.get(task)
@@ -252,7 +256,7 @@ class Oracle:
         }
         of_ann = {task_id for task_id, record in records.items() if record.kind.owner is ANN}
         return {
-            "records": {task_id: _hash(record) for task_id, record in records.items()},
+            "records": {task_id: _hash(task_id, record) for task_id, record in records.items()},
             "created": {task_id: record.created for task_id, record in records.items()},
             "created:ann": {task_id: record.created for task_id, record in records.items() if task_id in of_ann},
             **{str(status): times for status, times in by_state.items()},
@@ -271,7 +275,7 @@ class Oracle:
         }
 
 
-def _hash(record: Record) -> dict[str, str | None]:
+def _hash(task_id: str, record: Record) -> dict[str, str | None]:
     def text(value: object) -> str | None:
         return None if value is None else str(value)
 
@@ -287,4 +291,5 @@ def _hash(record: Record) -> dict[str, str | None]:
         "worker": record.worker,
         "ends": text(record.ends or None),
         "fetch": "1" if record.must_fetch else None,
+        "message_id": f"msg_{task_id.replace('-', '')}_{record.ends}" if record.ends else None,
     }

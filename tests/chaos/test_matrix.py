@@ -1,0 +1,39 @@
+"""Each kind of fault in each part: nothing that was accepted is lost or done twice, and work goes on."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.matrix import CELLS, row, run_cell
+
+pytestmark = pytest.mark.chaos
+
+MAY_LOSE = {("log truncated", "Valkey"): 20}
+"""Tasks that may be lost: those whose record was in the bytes that were cut off."""
+
+MAY_FAIL = {("out of memory", "worker"): {"internal"}}
+"""Error codes with which tasks may end, so that their clients can send them again."""
+
+NO_REFUSAL: Sequence[tuple[str, str]] = [
+    ("rolling restart", "API"), ("rolling restart", "worker"), ("kill -9", "worker"),
+    ("clock an hour ahead", "worker"), ("clock an hour behind", "worker"),
+]  # fmt: skip
+"""Faults that no client sees, behind a load balancer that tries the next API."""
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=" in ".join)
+async def test_a_fault_loses_nothing(
+    cell: tuple[str, str], tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = request.config.getoption("--chaos-seed") or random.randrange(10**6)
+    outcome = await run_cell(cell, tmp_path, seed)
+    with capsys.disabled():
+        print(f"\n{row(cell, outcome)} seed {seed}")  # noqa: T201
+    assert outcome.accepted > 20
+    assert outcome.doubled == 0
+    assert outcome.lost <= MAY_LOSE.get(cell, 0)
+    assert set(outcome.failed) <= MAY_FAIL.get(cell, set())
+    if cell in NO_REFUSAL:
+        assert outcome.refused.total() <= outcome.refused["connection lost"] <= 2  # cut off in the middle of an upload
