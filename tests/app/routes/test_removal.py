@@ -1,6 +1,7 @@
 """Removing tasks while others remove them too, and a clean-up that one failing task does not end."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,9 @@ from app.api_settings import Settings
 from tests.app.routes.test_control import age
 from tests.conftest import PHOTO, Client, working
 from tests.worker.tasks.test_tasks import SPEC
-from worker.runner.cleanup import BATCH, sweep
+from worker.runner.cleanup import BATCH, remove_partial_files, sweep
 from worker.storage import Storage
-from worker.tasks.model import new_task_id, upload_path
+from worker.tasks.model import TaskNotFound, new_task_id, upload_path
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
@@ -62,6 +63,34 @@ async def test_deletes_beside_the_sweep_all_succeed(
     )
     assert {answer.status_code for answer in answers} <= {204, 404}
     assert stored() == []
+
+
+async def test_a_delete_stops_no_task_that_begins_just_then(api: Client, tasks: Tasks) -> None:
+    for _ in range(40):
+        task_id = await api.upload()
+        await asyncio.gather(api.delete(f"/tasks/{task_id}"), tasks.begin(1))
+        try:
+            task = await tasks.get(task_id)
+        except TaskNotFound:
+            continue
+        assert not task.cancel
+
+
+async def test_half_written_files_are_deleted_when_nobody_writes_them_any_more(
+    storage: Storage, tmp_path: Path, stored: Callable[[], list[str]]
+) -> None:
+    """Obstore writes to such a name and renames it; a process that is killed leaves it."""
+    for path in ("uploads/x", "processed/y/photo.jpg"):
+        await storage.put_bytes(path, b"x")
+        for number in (1, 22):
+            (tmp_path / "storage" / f"{path}#{number}").write_bytes(b"x")
+    (tmp_path / "storage" / "processed" / "y" / "a#b").write_bytes(b"x")
+    for name in ("uploads/x#1", "processed/y/photo.jpg#22", "uploads/x"):
+        os.utime(tmp_path / "storage" / name, (1, 1))
+    await remove_partial_files(storage)
+    assert stored() == [
+        "processed/y/a#b", "processed/y/photo.jpg", "processed/y/photo.jpg#1", "uploads/x", "uploads/x#22",
+    ]  # fmt: skip
 
 
 def obstruct(storage_dir: Path, task_id: str) -> None:

@@ -239,7 +239,7 @@ STEPS = '[{"progress":0.5}]'
 
 FIELDS = (
     "status", "attempt", "created_ms", "queued_ms", "started_ms", "ended_ms", "cancel", "handed_back", "worker", "ends",
-    "fetch", "message_id",
+    "fetch", "message_id", "progress",
 )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ class Record:
     cancel: bool = False
     handed_back: int = 0
     worker: str | None = None
+    progress: str | None = None
     ends: int = 0
     token: str = ""
     must_fetch: bool = False
@@ -154,7 +155,7 @@ class Oracle:
             return False
         record.attempt += 1
         record.status, record.started, record.since = STARTED, self.now, self.now
-        record.token, record.worker = token, worker
+        record.token, record.worker, record.progress = token, worker, "0"
         self.leases[task] = self.now + LEASE_MS
         self._log(task)
         return True
@@ -197,6 +198,7 @@ class Oracle:
     def progress(self, task: int, attempt: int, steps: str) -> None:
         record = self.records.get(task)
         if record is not None and record.status is STARTED and record.attempt == attempt:
+            record.progress = "0.5"
             self.events.append(Event(task, attempt, steps=steps))
 
     def stray(self, task: int) -> None:
@@ -289,6 +291,7 @@ def _hash(task_id: str, record: Record) -> dict[str, str | None]:
         "cancel": "1" if record.cancel else None,
         "handed_back": text(record.handed_back or None),
         "worker": record.worker,
+        "progress": record.progress,
         "ends": text(record.ends or None),
         "fetch": "1" if record.must_fetch else None,
         "message_id": f"msg_{task_id.replace('-', '')}_{record.ends}" if record.ends else None,

@@ -128,6 +128,8 @@ def on_running(machine: Machine, what: str, worker: str) -> None:
     match what:
         case "renew":
             machine.renew(worker, 1)
+        case "progress":
+            machine.progress(worker, 1)
         case "hand back":
             machine.hand_back(worker, 1)
         case _:
@@ -141,7 +143,7 @@ CALLS: dict[str, Call] = {
     "expire": lambda machine: machine.advance(LEASE_MS),
     **{
         f"{what} {worker}": partial(on_running, what=what, worker=worker)
-        for what in ("renew", "hand back", "succeed", "fail") for worker in WORKERS
+        for what in ("renew", "progress", "hand back", "succeed", "fail") for worker in WORKERS
     },
     "repeat": lambda machine: machine.repeat_end(),
     "crash one": lambda machine: machine.crash("one"),

@@ -19,7 +19,8 @@ from arq.connections import ArqRedis
 
 from app.api_settings import Settings
 from tests.app.standalone.test_local import running
-from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually
+from tests.conftest import DEADLINE_S, PHOTO, Client, environment, eventually, serving
+from tests.support.pictures import drawing, encoded
 from worker.telemetry.logs import JsonFormatter
 
 Line = dict[str, Any]
@@ -208,3 +209,18 @@ def formatted(message: str, *args: object) -> Line:
     assert "\n" not in text
     found: Line = json.loads(text)
     return found
+
+
+async def test_what_libraries_write_to_stderr_is_json_too(redis: ArqRedis, settings: Settings, tmp_path: Path) -> None:
+    """Libtiff wrote its errors between the lines."""
+    log = tmp_path / "worker"
+    whole = encoded(drawing((300, 200)), "TIFF", compression="tiff_lzw")
+    damaged = whole[:2000] + b"\xff" * 500 + whole[2500:]
+    async with serving(settings) as url, Client(base_url=url) as client:
+        with writing(log, settings, *WORKER, LOG_FORMAT="json"):
+            assert (await client.ended(await client.upload(damaged, "a.tif")))["status"] == "FAILURE"
+
+            async def is_logged() -> bool:
+                return any(line["logger"] == "stderr" for line in lines(log))
+
+            await eventually(is_logged)

@@ -30,7 +30,7 @@ from worker.tasks.queue import MESSAGE_TTL_MS, WEBHOOK_QUEUE
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.webhooks.delivery import WebhookWorker, webhook_settings
-from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, JITTER, LOCK_MS, SCHEDULE_S, retry_after_s
+from worker.webhooks.messages import ATTEMPT_TIMEOUT_S, DELIVERIES_PER_HOST, JITTER, LOCK_MS, SCHEDULE_S, retry_after_s
 
 SECRET, OTHER = ("whsec_" + base64.b64encode(bytes(range(first, first + 32))).decode() for first in (1, 101))
 SOON = (0, 0.05, 0.05)
@@ -356,11 +356,13 @@ async def test_a_receiver_that_does_not_answer_in_time_is_a_failure_and_holds_no
     api: Client, settings: Settings, receiver: Receiver
 ) -> None:
     async with receiving(SILENT) as silent, delivering(settings, (0, 100), 1.5):
-        slow = [await ended(api, silent.url) for _ in range(20)]
-        await eventually(lambda: has_received(silent, 20))
+        slow = [await ended(api, silent.url) for _ in range(DELIVERIES_PER_HOST + 4)]
+        await eventually(lambda: has_received(silent, DELIVERIES_PER_HOST))
         await ended(api, receiver.url)
         await heard(receiver)
+        assert len(silent.received) == DELIVERIES_PER_HOST
         view = await settled_once(api, slow[0])
+        await eventually(lambda: has_received(silent, len(slow)))  # the others, when these have given up
     assert view["attempts"][0]["error"] == "no answer within 1.5 s"
     assert view["attempts"][0]["duration_ms"] >= 1500
     assert view["state"] == "waiting"
