@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import re
 import resource
 import signal
 import subprocess
@@ -29,6 +28,8 @@ from worker.tasks.status import FINAL_STATES
 from worker.tasks.store import Tasks
 
 PHOTO = jpeg((640, 480))
+LARGE = jpeg((5000, 4000))
+"""For workers without memory: larger than the blocks that Pillow keeps."""
 
 PAUSE_S = 0.1
 """Pause between two uploads of the load."""
@@ -57,8 +58,9 @@ class Outcome:
     refused: Counter[str] = field(default_factory=Counter)
     """What clients saw that were not answered with 202."""
     still_s: float = 0.0
-    """The longest time without a SUCCESS from the fault on."""
-    restarts_needed: int = 0
+    """The longest time without an end of a task from the fault on."""
+    slowest_s: float = 0.0
+    """The longest time from the creation of a task to its end."""
 
 
 class Rig(System):
@@ -94,6 +96,7 @@ class Rig(System):
         port = self.store_link._target_port
         command = [sys.executable, "-m", "moto.server", "-p", str(port)]
         self.store = psutil.Popen(command, stdout=self.log, stderr=self.log)
+        stack.callback(self.store.wait)
         stack.callback(self.store.kill)
         url = f"http://127.0.0.1:{port}"
         client = boto3.client(
@@ -169,7 +172,7 @@ async def squeeze_server(rig: Rig) -> None:
 async def squeeze_workers(rig: Rig) -> None:
     for name in rig.named("worker"):
         process = rig.processes[name]
-        process.rlimit(resource.RLIMIT_AS, (process.memory_info().vms + 100_000, resource.RLIM_INFINITY))
+        process.rlimit(resource.RLIMIT_AS, (process.memory_info().vms, resource.RLIM_INFINITY))
     await asyncio.sleep(4)
     for name in rig.named("worker"):
         rig.processes[name].rlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -250,15 +253,16 @@ NEEDS_S3 = {("frozen for 30 s", "store"), ("replies lost", "store"), ("connectio
 DISKS = {("disk full", "Valkey"): "valkey", ("disk full", "store"): "storage"}
 
 
-async def load(rig: Rig, stop: asyncio.Event, outcome: Outcome) -> list[str]:
+async def load(rig: Rig, stop: asyncio.Event, outcome: Outcome, *, is_heavy: bool) -> list[str]:
     """Upload until stopped, at the next API after a failure to connect, as a load balancer does; return the ids."""
     accepted: list[str] = []
+    photo, data = (LARGE, {"operation": "blur"}) if is_heavy else (PHOTO, {"operation": "resize", "width": "64"})
 
     async def upload(client: httpx2.AsyncClient) -> None:
         ports = random.sample(rig.api_ports, len(rig.api_ports))
         for number, port in enumerate(ports, start=1):
             try:
-                files, data = {"file": ("a.jpg", PHOTO)}, {"operation": "resize", "width": "64"}
+                files = {"file": ("a.jpg", photo)}
                 answer = await client.post(f"http://127.0.0.1:{port}/process-image/", files=files, data=data)
             except httpx2.ConnectError:
                 if number == len(ports):
@@ -277,7 +281,7 @@ async def load(rig: Rig, stop: asyncio.Event, outcome: Outcome) -> list[str]:
         uploads = []
         while not stop.is_set():
             uploads.append(asyncio.create_task(upload(client)))
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(10 * PAUSE_S if is_heavy else PAUSE_S)
         await asyncio.gather(*uploads)
     return accepted
 
@@ -291,7 +295,7 @@ async def run_cell(cell: tuple[str, str], directory: Path, seed: int) -> Outcome
         redis = connect(rig.settings.redis_url)
         stack.push_async_callback(redis.aclose, close_connection_pool=True)
         tasks = Tasks(redis, rig.settings)
-        loading = asyncio.create_task(load(rig, stop, outcome))
+        loading = asyncio.create_task(load(rig, stop, outcome, is_heavy=cell == ("out of memory", "worker")))
         await asyncio.sleep(BEFORE_S)
         began_ms = int((await redis.time())[0]) * 1000
         await CELLS[cell](rig, random.Random(seed))
@@ -305,7 +309,7 @@ async def run_cell(cell: tuple[str, str], directory: Path, seed: int) -> Outcome
             return False
 
         await eventually(has_drained, 120)
-        ends, times = await ends_of(redis)
+        ends, times, outcome.slowest_s = await ends_of(redis)
         outcome.accepted = len(accepted)
         for task_id in accepted:
             outcome.lost += task_id not in ends
@@ -317,16 +321,20 @@ async def run_cell(cell: tuple[str, str], directory: Path, seed: int) -> Outcome
     return outcome
 
 
-async def ends_of(redis: object) -> tuple[dict[str, list[str]], list[int]]:
-    """Return the ends of each task, and the times of all successes (Unix ms)."""
+async def ends_of(redis: object) -> tuple[dict[str, list[str]], list[int], float]:
+    """Return the ends of each task, the times of all ends (Unix ms), and how long the slowest task took in seconds."""
     ends: dict[str, list[str]] = {}
-    times = []
+    created: dict[str, int] = {}
+    times, slowest_ms = [], 0
     for entry_id, entry in await redis.xrange("tasks:events"):  # type: ignore[attr-defined]
-        status = entry.get(b"status", b"").decode()
+        status, task_id = entry.get(b"status", b"").decode(), entry[b"task_id"].decode()
+        at_ms = int(entry_id.partition(b"-")[0])
+        created.setdefault(task_id, at_ms)
         if status in FINAL_STATES:
-            ends.setdefault(entry[b"task_id"].decode(), []).append(status)
-            times.append(int(re.sub(rb"-.*", b"", entry_id)))
-    return ends, times
+            ends.setdefault(task_id, []).append(status)
+            times.append(at_ms)
+            slowest_ms = max(slowest_ms, at_ms - created[task_id])
+    return ends, times, slowest_ms / 1000
 
 
 def row(cell: tuple[str, str], outcome: Outcome) -> str:
@@ -335,4 +343,4 @@ def row(cell: tuple[str, str], outcome: Outcome) -> str:
     refused = ", ".join(f"{count} x {kind}" for kind, count in sorted(outcome.refused.items())) or "202 only"
     kept = f"{outcome.accepted - outcome.lost} of {outcome.accepted}"
     failed = "".join(f", {count} failed ({code})" for code, count in sorted(outcome.failed.items()))
-    return f"| {fault} | {part} | {refused} | {kept}{failed} | {outcome.still_s:.1f} s |"
+    return f"| {fault} | {part} | {refused} | {kept}{failed} | {outcome.still_s:.1f} s | {outcome.slowest_s:.1f} s |"

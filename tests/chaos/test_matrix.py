@@ -31,7 +31,7 @@ async def test_a_fault_loses_nothing(
     outcome = await run_cell(cell, tmp_path, seed)
     with capsys.disabled():
         print(f"\n{row(cell, outcome)} seed {seed}")  # noqa: T201
-    assert outcome.accepted > 20
+    assert outcome.accepted > 5
     assert outcome.doubled == 0
     assert outcome.lost <= MAY_LOSE.get(cell, 0)
     assert set(outcome.failed) <= MAY_FAIL.get(cell, set())
