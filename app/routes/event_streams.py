@@ -21,9 +21,14 @@ from app.tasks.event_hub import EVERYTHING, Subscriber, of_owner, of_task
 from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
 from worker.outbound.shares import NoPlace
-from worker.tasks.events import Event, following, is_later, task_with_newest_id
-from worker.tasks.events import of_owner as of_this_owner
-from worker.tasks.events import of_task as of_this_task
+from worker.tasks.events import (
+    Event,
+    events_of_owner,
+    events_of_task,
+    following,
+    is_later,
+    task_with_newest_id,
+)
 from worker.tasks.model import Task, TaskNotFound
 from worker.tasks.status import Status
 from worker.validation.fields import Problem
@@ -208,7 +213,7 @@ async def _replay(request: Request, after_id: str, task: Task | None) -> AsyncIt
     redis, caller = request.state["redis"], request.state["caller"]
     if task is not None:
         # Its record may be older than the subscription.
-        for event in await of_this_task(redis, await request.state["tasks"].get(task.id)):
+        for event in await events_of_task(redis, await request.state["tasks"].get(task.id)):
             if is_later(event.id, after_id):
                 yield event
         return
@@ -216,7 +221,7 @@ async def _replay(request: Request, after_id: str, task: Task | None) -> AsyncIt
         if caller.is_admin:
             events, last_id = await following(redis, after_id, CATCH_UP)
         else:
-            events, last_id = await of_this_owner(redis, caller.name or "", after_id, CATCH_UP)
+            events, last_id = await events_of_owner(redis, caller.name or "", after_id, CATCH_UP)
         for event in events:
             yield event
         if last_id == after_id:

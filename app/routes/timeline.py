@@ -11,7 +11,7 @@ from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.routes.event_streams import EventName, name_of
 from app.state import Request, get_own_task
-from worker.tasks.events import Event, of_task
+from worker.tasks.events import Event, events_of_task
 from worker.tasks.model import TaskNotFound
 from worker.tasks.status import Status, TaskId, Time
 from worker.telemetry.clock import rfc3339
@@ -61,7 +61,7 @@ class Timeline(msgspec.Struct, frozen=True):
 async def timeline(request: Request) -> Response:
     """List the events of a task with their times: each time it was queued, started and ended, and all steps."""
     task = await get_own_task(request)
-    events = await of_task(request.state["redis"], task)
+    events = await events_of_task(request.state["redis"], task)
     return json_response(Timeline(task.id, [entry for event in events for entry in _entries(event)]))
 
 

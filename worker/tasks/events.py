@@ -89,7 +89,7 @@ async def following(redis: Redis, after_id: str, count: int, wait_ms: int | None
     return _decoded(entries), entries[-1][0].decode() if entries else after_id
 
 
-async def of_task(redis: Redis, task: Task) -> list[Event]:
+async def events_of_task(redis: Redis, task: Task) -> list[Event]:
     """Return the events of a task that are still in the stream, oldest first, by the ids in its record."""
     created = task.created_ms
     async with redis.pipeline(transaction=False) as pipe:
@@ -102,7 +102,7 @@ async def of_task(redis: Redis, task: Task) -> list[Event]:
     return _decoded(first + [entry for entries in others for entry in entries])
 
 
-async def of_owner(redis: Redis, owner: str, after_id: str, count: int) -> tuple[list[Event], str]:
+async def events_of_owner(redis: Redis, owner: str, after_id: str, count: int) -> tuple[list[Event], str]:
     """Return the events among the next `count` of an owner, and the id of the last of these, as `following` does."""
     index = await redis.xrange(f"{STREAM}:{owner}", f"({after_id}", count=count)
     async with redis.pipeline(transaction=False) as pipe:
