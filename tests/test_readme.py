@@ -95,7 +95,7 @@ def test_the_settings_table_says_what_the_settings_say() -> None:
 
 def test_compose_passes_settings_that_exist_and_builds_one_image() -> None:
     app, worker = COMPOSE["services"]["app"], COMPOSE["services"]["worker"]
-    ours = {name.lower() for name in app["environment"] if not name.startswith("AWS_")}
+    ours = {name.lower() for name in app["environment"] if not name.startswith(("AWS_", "FORWARDED_"))}
     assert ours == set(Settings.__struct_fields__)
     assert app["image"] == worker["image"]
     assert app["environment"] == worker["environment"]
@@ -110,6 +110,13 @@ def test_compose_has_one_address_for_any_number_of_apis() -> None:
     assert services["app"]["environment"]["ALLOW_ANYONE"] == "true", "because of this:"
     assert services["balancer"]["ports"] == ["127.0.0.1:${PORT:-8000}:8000"]
     assert "ports" not in services["app"], "a second one could not have it too"
+    config = services["balancer"]["environment"]["CONFIG"]
+    assert services["app"]["environment"]["FORWARDED_ALLOW_IPS"] == "*", (
+        "because the balancer overwrites what clients send:"
+    )
+    assert {"set-header X-Forwarded-For %[src]", "set-header X-Forwarded-Proto http"} <= set(
+        re.findall(r"http-request (set-header .+)", config)
+    )
     assert [name for name, service in services.items() if "profiles" in service] == ["s3"]
     limit_s = read_settings(Settings, {}).upload_timeout_s
     for side in ("client", "server"):
