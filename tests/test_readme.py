@@ -26,8 +26,8 @@ from worker.settings import read_settings
 
 ROOT = Path(__file__).parent.parent
 FILES = [
-    ROOT / name
-    for name in ("README.md", "app/README.md", "worker/README.md", "tests/benchmarks/README.md", "CONTRIBUTING.md")
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(ROOT / folder / "README.md" for folder in ("app", "worker", "tests", "tests/benchmarks")),
 ]
 README = "\n".join(path.read_text() for path in FILES)
 """All of the documentation."""

@@ -5,9 +5,11 @@ Partially written objects are never visible: obstore renames a temporary file (l
 """
 
 import asyncio
+import logging
 import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,11 +21,13 @@ from uuid import uuid4
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store, from_url
 
 if TYPE_CHECKING:  # obstore defines these only in its stubs
     from obstore import Attributes, BytesStream, ObjectMeta
     from obstore.store import ObjectStore
+
+logger = logging.getLogger(__name__)
 
 PART_BYTES = 5 * 1024 * 1024
 """Size of the write buffer in bytes: the minimum part size of S3 multipart uploads."""
@@ -59,6 +63,7 @@ class Storage:
 
     def __init__(self, url: str, *, sync: bool = False) -> None:
         """With `sync`, writing to a local directory waits until the file is on disk; object stores always do."""
+        obstore.put(MemoryStore(), "started", b"")  # start obstore's threads now: later there may be no memory for them
         # `automatic_cleanup` deletes empty directories.
         local = {"mkdir": True, "automatic_cleanup": True} if url.startswith("file:") else {}
         try:
@@ -238,6 +243,13 @@ def _obstore_errors() -> Iterator[None]:
         raise
     except (BaseError, OSError) as exc:
         raise StorageUnavailable(str(exc).splitlines()[0]) from exc
+    except BaseException as exc:
+        if type(exc).__name__ != "PanicException":  # PyO3's, which is no Exception and cannot be imported
+            raise
+        # A panic, for want of memory or threads, leaves obstore unusable: stop this process, to be restarted.
+        logger.critical("the storage library has crashed; stopping: %s", exc)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise StorageUnavailable("the storage library has crashed") from exc
 
 
 @contextmanager

@@ -84,6 +84,8 @@ class Rig(System):
             await self._start_s3(stack)
         for name in self.commands:
             self.start_process(name)
+        supervisor = asyncio.create_task(self.supervise())
+        stack.callback(supervisor.cancel)
         await self.ready()
 
     def _mount(self, folder: Path) -> None:
@@ -117,6 +119,14 @@ class Rig(System):
         link = self.api_link if name.startswith("api") else self.worker_link
         return {**super().environ_of(name), "REDIS_URL": f"redis://127.0.0.1:{link.port}", "MIN_FREE_MB": "2"}
 
+    async def supervise(self) -> None:
+        """Start processes again that exit by themselves, as Docker's restart policy does."""
+        while True:
+            await asyncio.sleep(0.3)
+            for name, process in self.processes.items():
+                if name not in self.struck and process.poll() is not None:
+                    self.start_process(name)
+
     def named(self, part: str) -> list[str]:
         return [name for name in self.commands if name.startswith(part)]
 
@@ -137,10 +147,12 @@ Fault = Callable[[Rig, random.Random], Awaitable[None]]
 
 async def kill(rig: Rig, part: str, chance: random.Random) -> None:
     name = chance.choice(rig.named(part))
+    rig.struck.add(name)
     rig.processes[name].kill()
     rig.processes[name].wait()
     await asyncio.sleep(0.5)
     rig.start_process(name)
+    rig.struck.remove(name)
 
 
 async def kill_server(rig: Rig) -> None:
@@ -175,7 +187,8 @@ async def squeeze_workers(rig: Rig) -> None:
         process.rlimit(resource.RLIMIT_AS, (process.memory_info().vms, resource.RLIM_INFINITY))
     await asyncio.sleep(4)
     for name in rig.named("worker"):
-        rig.processes[name].rlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        with suppress(psutil.NoSuchProcess):  # it has been restarted
+            rig.processes[name].rlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 async def truncate_log(rig: Rig) -> None:
@@ -209,9 +222,11 @@ async def cut(proxy: Proxy) -> None:
 
 async def restart(rig: Rig, name: str) -> None:
     process = rig.processes[name]
+    rig.struck.add(name)
     process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(process.wait, 60)
     rig.start_process(name)
+    rig.struck.remove(name)
     await rig.ready()
 
 
@@ -277,7 +292,7 @@ async def load(rig: Rig, stop: asyncio.Event, outcome: Outcome, *, is_heavy: boo
                 outcome.refused[str(answer.status_code)] += 1
             return
 
-    async with httpx2.AsyncClient(timeout=60) as client:
+    async with httpx2.AsyncClient(timeout=60, limits=httpx2.Limits()) as client:
         uploads = []
         while not stop.is_set():
             uploads.append(asyncio.create_task(upload(client)))

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.chaos
 MAY_LOSE = {("log truncated", "Valkey"): 20}
 """Tasks that may be lost: those whose record was in the bytes that were cut off."""
 
-MAY_FAIL = {("out of memory", "worker"): {"internal"}}
+MAY_FAIL = {("out of memory", "worker"): {"internal", "timeout"}}
 """Error codes with which tasks may end, so that their clients can send them again."""
 
 NO_REFUSAL: Sequence[tuple[str, str]] = [

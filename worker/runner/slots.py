@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -30,11 +31,20 @@ class Slots:
         self._free = asyncio.Semaphore(count)
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="picture")
         self._on_exhausted = on_exhausted
+        # Start all threads now: later there may be no memory for one.
+        all_started = threading.Event()
+        for _ in range(count):
+            self._executor.submit(all_started.wait)
+        all_started.set()
 
     async def run(self, timeout_s: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Wait for a slot, then run `work` there for at most `timeout_s`; raise `Overrun` after that."""
         await self._free.acquire()
-        future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        except BaseException:
+            self._free.release()
+            raise
         future.add_done_callback(lambda _: self._free.release())
         try:
             done, _ = await asyncio.wait({future}, timeout=timeout_s)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.routes.event_streams import EventsQuery
 from app.routes.task_lists import TasksQuery
-from tests.conftest import Client, problem_fields
+from tests.conftest import Client, eventually, problem_fields
 from tests.support.pictures import drawing, encoded
 from tests.support.rendering import LIMITS, one, upload
 from worker.imaging.encoding import _avif_speed
@@ -103,3 +103,15 @@ def test_the_effort_of_a_large_avif_is_bounded(effort: int | None, speeds: list[
     """Effort 9 took 48 s of CPU time for 3 MP."""
     sizes = ((1000, 1000), (2000, 2000), (5000, 5000))
     assert [_avif_speed([Image.new("L", size)], effort) for size in sizes] == speeds
+
+
+async def test_a_task_that_is_cancelled_in_a_search_for_max_bytes_is_revoked(service: Client) -> None:
+    data = encoded(drawing((1600, 1200)), "JPEG")
+    task_id = await service.upload(data, operation="blur", format="avif", effort="9", max_bytes="10")
+    await eventually(lambda: is_started(service, task_id))
+    assert (await service.post(f"/tasks/{task_id}/cancel")).status_code == 202
+    assert (await service.ended(task_id))["status"] == "REVOKED"
+
+
+async def is_started(service: Client, task_id: str) -> bool:
+    return bool((await service.get(f"/task-status/{task_id}")).json()["status"] == "STARTED")

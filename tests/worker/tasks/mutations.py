@@ -6,6 +6,7 @@ and each logical operator. A mutant is caught if the random calls or the exhaust
 
 import asyncio
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,13 @@ EQUIVALENT = {
 """Statements that the state machine cannot see, with the reason; other tests hold them."""
 
 
+MOST_S = 120
+
+
+def give_up(number: int, frame: object) -> None:
+    raise TimeoutError
+
+
 def mutants(name: str) -> Iterator[tuple[int, str, str]]:
     """Yield the line number, what was done and the mutated text of a script."""
     text = (resources.files("worker.tasks.lua") / f"{name}.lua").read_text()
@@ -70,6 +78,7 @@ def replace_script(text: str, original: str, mutant: str) -> str:
 
 def is_caught(url: str, original: str, mutant: str) -> bool:
     """Return whether a mutant is noticed; raise `RedisTimeoutError` if it does not end."""
+    signal.alarm(MOST_S)  # a client that repeats a broken script for ever
     loop = asyncio.new_event_loop()
     redis = connect_clocked(url, partial(replace_script, original=original, mutant=mutant), TIMEOUT_S)
     try:
@@ -82,6 +91,7 @@ def is_caught(url: str, original: str, mutant: str) -> bool:
     else:
         return False
     finally:
+        signal.alarm(0)
         loop.run_until_complete(redis.aclose(close_connection_pool=True))
         loop.close()
 
@@ -114,6 +124,7 @@ def run(scripts: Sequence[str]) -> tuple[int, int, list[str]]:
 
 def main() -> None:
     began = time.monotonic()
+    signal.signal(signal.SIGALRM, give_up)
     caught, excused, survivors = run(sys.argv[1:] or SCRIPTS)
     total, took_s = caught + len(survivors), time.monotonic() - began
     print(f"{caught} of {total} mutants caught ({caught / total:.1%}), {excused} excused, {took_s:.0f} s")  # noqa: T201
