@@ -63,6 +63,15 @@ class Outcome:
     """The longest time from the creation of a task to its end."""
 
 
+def mount(folder: Path) -> None:
+    """Mount a small file system; raise `subprocess.CalledProcessError` without the right to."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "none", folder], check=True)
+
+
+def unmount(folder: Path) -> None:
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
 class Rig(System):
     """A system whose connections go through proxies, on a store of S3 if asked for."""
 
@@ -72,8 +81,8 @@ class Rig(System):
         if disk is not None:
             self.disk = self.directory / disk
             self.disk.mkdir()
-            self._mount(self.disk)
-            stack.callback(self._unmount, self.disk)
+            mount(self.disk)
+            stack.callback(unmount, self.disk)
         self.start_server()
         self.api_link, self.worker_link = Proxy(self.server_port), Proxy(self.server_port)
         self.store_link = Proxy(free_port())
@@ -87,12 +96,6 @@ class Rig(System):
         supervisor = asyncio.create_task(self.supervise())
         stack.callback(supervisor.cancel)
         await self.ready()
-
-    def _mount(self, folder: Path) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "none", folder], check=True)
-
-    def _unmount(self, folder: Path) -> None:
-        subprocess.run(["umount", "-l", folder], check=True)
 
     async def _start_s3(self, stack: AsyncExitStack) -> None:
         port = self.store_link._target_port
