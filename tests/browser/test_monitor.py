@@ -4,13 +4,13 @@ import asyncio
 import re
 
 from arq.connections import ArqRedis
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from app.api_settings import Settings
 from tests.app.routes.test_control import BROKEN
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor
-from tests.conftest import Client, eventually, working
+from tests.conftest import DEADLINE_S, Client, eventually, working
 from tests.support.pictures import jpeg
 from tests.worker.runner.test_worker import SLOW
 from worker.runner.heartbeat import BEAT_TTL_MS
@@ -263,6 +263,31 @@ async def test_workers_are_listed_with_what_they_do_and_gone_ones_marked(
         await expect(gone).to_contain_text("host:1")
         await expect(gone).to_contain_text("Gone")
         await expect(monitor.page.locator("#workers-count")).to_have_text("1 alive, 1 gone")
+
+
+async def test_a_change_while_a_page_is_under_way_is_not_undone_by_it(api: Client, monitor: Monitor) -> None:
+    """The page has the state before the change; the row showed that for ever if nothing else happened."""
+    first = await api.upload()
+    await monitor.open()
+    badge = monitor.status(first)
+    await expect(badge).to_have_text("Waiting")
+    is_held, may_pass = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        response = await route.fetch()
+        is_held.set()
+        await may_pass.wait()
+        await route.fulfill(response=response)
+
+    await monitor.page.route("**/tasks?*", hold, times=1)
+    second = await api.upload()  # the page asks for what is new
+    async with asyncio.timeout(DEADLINE_S):
+        await is_held.wait()
+    await api.post(f"/tasks/{first}/cancel")
+    await expect(badge).to_have_text("Revoked")
+    may_pass.set()
+    await expect(monitor.row(second)).to_be_visible()
+    await expect(badge).to_have_text("Revoked")
 
 
 async def test_sixty_tasks_a_second_are_all_right_at_the_end(service: Client, monitor: Monitor) -> None:

@@ -29,6 +29,8 @@ export class TaskTable {
     this.rows = new Map();
     this.changed = new Set();
     this.stale = new Set();
+    /** Ids of tasks whose state changed since the last page was requested, which may not contain the change. */
+    this.heard = new Set();
     this.fresh = new Set();
     this.isNewExpected = false;
     this.next = null;
@@ -40,6 +42,7 @@ export class TaskTable {
 
   /** Handle an event of the feed. */
   hear(event) {
+    if (event.data.status !== undefined) this.heard.add(event.data.task_id);
     const row = this.rows.get(event.data.task_id);
     if (row) {
       if (row.hear(event)) this.stale.add(row.id);
@@ -72,6 +75,7 @@ export class TaskTable {
       const page = await this.fetch();
       if (generation === this.generation) {
         this.take(page);
+        this.markHeard();
         await this.lookAtStale();
       }
     } catch (error) {
@@ -82,6 +86,7 @@ export class TaskTable {
   }
 
   fetch() {
+    this.heard = new Set();
     const query = this.filters.query();
     query.set("limit", PAGE);
     return request(`/tasks?${query}`);
@@ -105,7 +110,15 @@ export class TaskTable {
     const { generation } = this;
     this.body.setAttribute("aria-busy", "true");
     const page = await this.fetch();
-    if (generation === this.generation) this.replace(page);
+    if (generation !== this.generation) return;
+    this.replace(page);
+    this.markHeard();
+    if (this.stale.size) this.lookSoon();
+  }
+
+  /** Load the rows again whose state changed while the page was under way. */
+  markHeard() {
+    for (const id of this.heard) if (this.rows.has(id)) this.stale.add(id);
   }
 
   replace(page) {
@@ -121,7 +134,10 @@ export class TaskTable {
 
   take({ tasks, next }) {
     const unknown = tasks.filter((record) => !this.rows.has(record.task_id));
-    for (const record of tasks) if (this.rows.has(record.task_id)) this.update(this.rows.get(record.task_id), record);
+    for (const record of tasks) {
+      this.stale.delete(record.task_id);
+      this.update(this.rows.get(record.task_id), record);
+    }
     if (!unknown.length) return;
     if (this.place.isHeld()) this.count(unknown);
     else if (unknown.length === tasks.length)
@@ -154,7 +170,6 @@ export class TaskTable {
 
   update(row, record) {
     if (!row) return;
-    this.stale.delete(row.id);
     row.show(record);
     const { statuses } = this.filters;
     if (statuses.length && !statuses.includes(record.status) && !this.place.isHeld()) this.drop(row.id);
