@@ -17,7 +17,7 @@ from tests.support.callers import MADE, with_keys
 
 HERE = Path(__file__).parent
 
-EXAMPLES = 5
+EXAMPLES = 10
 """Of each operation and phase, beside what the document's bounds make it try."""
 
 SEED = 1
