@@ -48,12 +48,12 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         configure_pillow()
+        storage = Storage(settings.storage_url, sync=settings.sync_writes)  # first, because it may raise
         redis = connect(settings.redis_url, request_timeout_s=settings.redis_timeout_s)
         tasks = Tasks(redis, settings)
         reporter = Reporter(tasks.stats, redis)
         listening = connect(settings.redis_url)
         events = EventHub(listening)
-        storage = Storage(settings.storage_url, sync=settings.sync_writes)
         health = HealthChecks(redis, storage)
         try:
             yield State(
@@ -88,9 +88,8 @@ def create_app(settings: Settings) -> ASGIApp:
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
-    application.router.redirect_slashes = (
-        False  # its redirects contain the request's Host; `app.http.problems` redirects
-    )
+    # Its redirects contain the Host of the request; those of `app.http.problems` do not.
+    application.router.redirect_slashes = False
     return RequestIds(application)
 
 

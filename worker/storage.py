@@ -6,6 +6,7 @@ Partially written objects are never visible: obstore renames a temporary file (l
 
 import asyncio
 import logging
+import math
 import os
 import re
 import shutil
@@ -51,6 +52,8 @@ class StorageFull(Exception):
         super().__init__(f"the disk of the storage has less than {least_mb:,} MB left")
 
 
+SPACE_FRESH_S = 1.0
+
 PARTIAL_NAME = re.compile(r"#\d+$")
 """The end of the name of a file that obstore is writing to a local directory, and renames when it is complete."""
 
@@ -75,6 +78,8 @@ class Storage:
         """The local directory; None for an object store."""
         self._synced = self._root if sync else None
         """The directory whose files are synced."""
+        self._free_bytes, self._measured_s = math.inf, -math.inf
+        """Free space on the disk of a local directory, and when it was measured (monotonic)."""
         self.is_local = isinstance(self._store, LocalStore)
         """Whether the storage is a local directory, which `read_sync` and `put_sync` need."""
 
@@ -180,12 +185,16 @@ class Storage:
                     for path in paths:
                         await self.delete(path)
 
-    def require_space(self, least_mb: int) -> None:
-        """Raise `StorageFull` if the disk of a local directory has less than `least_mb` free."""
-        if self._root is not None and least_mb:
+    async def require_space(self, least_mb: int) -> None:
+        """Raise `StorageFull` if the disk of a local directory has less than `least_mb` free, by the last second."""
+        if self._root is None or not least_mb:
+            return
+        if time.monotonic() - self._measured_s > SPACE_FRESH_S:
+            self._measured_s = time.monotonic()
             with suppress(OSError):  # writing will report it
-                if shutil.disk_usage(self._root).free < least_mb * 1_000_000:
-                    raise StorageFull(least_mb)
+                self._free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._root)).free
+        if self._free_bytes < least_mb * 1_000_000:
+            raise StorageFull(least_mb)
 
     async def delete_partial(self) -> int:
         """Delete the files in a local directory that processes were writing when they died; return their number."""

@@ -60,7 +60,7 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
     """Receive the form and create its task, together with the record of the claimed idempotency key."""
     tasks, settings, owner = request.state["tasks"], request.state["settings"], request.state["caller"].owner
     tasks.capacity.check(owner)
-    request.state["storage"].require_space(settings.min_free_mb)
+    await request.state["storage"].require_space(settings.min_free_mb)
     task_id = new_task_id()
     logs.task_id.set(task_id)
     async with receive_form(request, task_id, reader) as form:

@@ -36,7 +36,7 @@ def simple_types(info: inspect.Type) -> Iterator[inspect.Type]:
             yield info
 
 
-def fields() -> Iterator[tuple[type[msgspec.Struct], str, inspect.Type]]:
+def typed() -> Iterator[tuple[type[msgspec.Struct], str, inspect.Type]]:
     for kind in STRUCTS:
         for field in msgspec.structs.fields(kind):
             for each in simple_types(inspect.type_info(field.type)):
@@ -45,11 +45,11 @@ def fields() -> Iterator[tuple[type[msgspec.Struct], str, inspect.Type]]:
 
 def test_every_whole_number_of_a_client_has_bounds() -> None:
     """`frame` and `max_bytes` took 4,300 digits."""
-    unbounded = [(kind, name) for kind, name, each in fields() if isinstance(each, inspect.IntType) and each.le is None]
+    unbounded = [(kind, name) for kind, name, each in typed() if isinstance(each, inspect.IntType) and each.le is None]
     assert unbounded == []
-    wish = {"operation": "grayscale", "frame": "9" * 4300, "max_bytes": "9" * 4300}
+    fields = {"operation": "grayscale", "frame": "9" * 4300, "max_bytes": "9" * 4300}
     with pytest.raises(InvalidParameters) as refused:
-        parse_plan(wish, InputFormat.JPEG, 20)
+        parse_plan(fields, InputFormat.JPEG, 20)
     assert [problem.field for problem in refused.value.problems] == ["max_bytes", "frame"]
     assert all("to 2147483647; got '99999" in problem.message for problem in refused.value.problems)
 
@@ -57,7 +57,7 @@ def test_every_whole_number_of_a_client_has_bounds() -> None:
 def test_a_newline_at_the_end_of_a_text_is_refused_where_there_is_a_pattern() -> None:
     """`$` matches before it: "16:9" and a newline was a ratio."""
     with_pattern = [
-        (kind, name) for kind, name, each in fields() if isinstance(each, inspect.StrType) and each.pattern is not None
+        (kind, name) for kind, name, each in typed() if isinstance(each, inspect.StrType) and each.pattern is not None
     ]
     assert len(with_pattern) >= 3
     for kind, name in with_pattern:
