@@ -59,11 +59,11 @@ async def test_no_lease_is_taken_for_expired_and_no_time_is_negative(
         for url in apis:
             async with Client(base_url=url) as client, asyncio.timeout(DEADLINE_S):
 
-                async def is_ready(client: Client = client) -> bool:
-                    return (await client.get("/readyz")).status_code == 200
+                async def all_have_started(client: Client = client) -> bool:
+                    ready = (await client.get("/readyz")).status_code == 200
+                    return ready and len((await client.get("/workers")).json()["workers"]) == 3
 
-                await eventually(is_ready)
-                assert len((await client.get("/workers")).json()["workers"]) == 3
+                await eventually(all_have_started)
                 ids = [await client.upload() for _ in range(12)]
                 for task_id in ids:
                     assert (await client.ended(task_id))["status"] == "SUCCESS"
