@@ -2,6 +2,8 @@
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import product
 
 Row = tuple[float, float, float]
 
@@ -97,4 +99,74 @@ def cmyk_profile(lab_of: Callable[[int, int, int, int], tuple[int, int, int]]) -
     table += b"".join(bytes(lab_of(*corner)) for corner in corners) + straight * 3
     tags = {b"desc": _text(2, "inks"), b"cprt": b"text" + bytes(4) + b"none\0"}
     tags |= {b"wtpt": b"XYZ " + bytes(4) + _fixed(*D50), b"A2B0": table}
+    return _profile(2, b"prtr", b"CMYK", b"Lab ", tags)
+
+
+# The primaries' columns adapted to D50 by Bradford's transform (Lindbloom's tables; ITU-R BT.2020 likewise).
+SRGB_D50: tuple[Row, Row, Row] = (
+    (0.4360747, 0.3850649, 0.1430804), (0.2225045, 0.7168786, 0.0606169), (0.0139322, 0.0971045, 0.7141733),
+)  # fmt: skip
+PROPHOTO: tuple[Row, Row, Row] = (
+    (0.7976749, 0.1351917, 0.0313534), (0.2880402, 0.7118741, 0.0000857), (0.0, 0.0, 0.8252100),
+)  # fmt: skip
+BT2020: tuple[Row, Row, Row] = (
+    (0.6734241, 0.1656411, 0.1251286), (0.2790177, 0.6753402, 0.0456377), (-0.0019300, 0.0299784, 0.7973330),
+)  # fmt: skip
+
+_INK_EXPONENT = 0.8
+
+
+def seen_inks(pixel: Sequence[int]) -> tuple[int, ...]:
+    """Return the color in sRGB of inks, 0 to 255, in `cmyk_profile_both_ways`; Pillow's formula has the exponent 1."""
+    *inks, black = (value / 255 for value in pixel)
+    return tuple(round(255 * ((1 - ink) * (1 - black)) ** _INK_EXPONENT) for ink in inks)
+
+
+def _lab(color: Sequence[float]) -> Row:
+    """Convert a color in sRGB, 0 to 1, to CIELAB under D50."""
+    linear = [srgb_curve(value) for value in color]
+    xyz = [sum(a * b for a, b in zip(row, linear, strict=True)) for row in SRGB_D50]
+    x, y, z = (t ** (1 / 3) if t > 216 / 24389 else (24389 / 27 * t + 16) / 116 for t in map(_ratio, xyz, D50))
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def _ratio(value: float, white: float) -> float:
+    return value / white
+
+
+def _srgb_of_lab(lab: Sequence[float]) -> Row:
+    y = (lab[0] + 16) / 116
+    cubes = (y + lab[1] / 500, y, y - lab[2] / 200)
+    xyz = [white * (t**3 if t > 6 / 29 else (116 * t - 16) * 27 / 24389) for t, white in zip(cubes, D50, strict=True)]
+    linear = [min(1.0, max(0.0, sum(a * b for a, b in zip(row, xyz, strict=True)))) for row in SRGB_FROM_XYZ]
+    encoded = (12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055 for v in linear)
+    return tuple(encoded)  # type: ignore[return-value]
+
+
+def _table(inputs: int, outputs: int, grid: int, nodes: Sequence[Sequence[int]]) -> bytes:
+    """Return a lut16Type with straight curves."""
+    straight = struct.pack(">2H", 0, 65535)
+    head = b"mft2" + bytes(4) + bytes([inputs, outputs, grid, 0]) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    values = [value for node in nodes for value in node]
+    body = struct.pack(f">{len(values)}H", *values)
+    return head + struct.pack(">2H", 2, 2) + straight * inputs + body + straight * outputs
+
+
+@cache
+def cmyk_profile_both_ways() -> bytes:
+    """Return a profile for inks that look as `seen_inks` computes, with tables to and from CIELAB."""
+    steps, lab_steps = range(0, 256, 51), range(17)
+    there = []
+    for inks in product(steps, repeat=4):
+        *colors, black = (value / 255 for value in inks)
+        lightness, a, b = _lab([((1 - ink) * (1 - black)) ** _INK_EXPONENT for ink in colors])
+        there.append([round(lightness * 652.8), round((a + 128) * 256), round((b + 128) * 256)])
+    back = []
+    for node in product(lab_steps, repeat=3):
+        lab = node[0] * 100 / 16 * 65535 / 65280, node[1] * 65535 / 16 / 256 - 128, node[2] * 65535 / 16 / 256 - 128
+        values = [1 - value ** (1 / _INK_EXPONENT) for value in _srgb_of_lab(lab)]
+        back.append([*(round(65535 * ink) for ink in values), 0])
+    tags = {b"desc": _text(2, "inks"), b"cprt": b"text" + bytes(4) + b"none\0"}
+    tags |= {b"wtpt": b"XYZ " + bytes(4) + _fixed(*D50)}
+    tags |= {b"A2B0": _table(4, 3, 6, there), b"B2A0": _table(3, 4, 17, back)}
     return _profile(2, b"prtr", b"CMYK", b"Lab ", tags)

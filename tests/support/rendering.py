@@ -7,7 +7,8 @@ from PIL import Image
 
 from worker.imaging.formats import sniff
 from worker.imaging.guards import Limits
-from worker.imaging.pipeline import Picture, Work, apply_operations
+from worker.imaging.picture import Picture
+from worker.imaging.pipeline import Work, apply_operations
 from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.render import Rendered, Upload, render
 from worker.operations.base import Assets, Operation

@@ -13,13 +13,15 @@ from typing import IO, Any
 from PIL import Image
 
 from worker.errors import PictureError
+from worker.imaging.containers.gif import COLOURS, gif_frames
+from worker.imaging.containers.tiff import with_exif
 from worker.imaging.formats import OutputFormat
-from worker.imaging.gif import COLOURS, gif_frames
-from worker.imaging.pipeline import Picture, Timing
+from worker.imaging.picture import Picture, Timing
 from worker.imaging.plan import Output
-from worker.imaging.tiff import with_exif
-from worker.pixels.colors import rgba
-from worker.pixels.modes import convert_to_modes, fits, to_srgb
+from worker.pixels import icc
+from worker.pixels.colors import in_space_of, rgba
+from worker.pixels.modes import convert_to_modes
+from worker.pixels.profiles import differs_from_srgb, fits
 
 WRITABLE_MODES = {
     OutputFormat.JPEG: ("L", "RGB", "CMYK"),
@@ -79,17 +81,15 @@ def encode(
     whatever `check_stop` raises, which is called before each attempt to reach `max_bytes`.
     """
     _check_sides(picture.frames[0], target)
-    profile, frames = picture.profile, picture.frames
-    if output.colorspace == "srgb" or not _holds(target, profile, frames[0].mode, output):
-        profile, frames = None, [to_srgb(frame, profile) for frame in frames]
-    frames = [_writable(frame, output, target) for frame in frames]
+    picture = _in_output_space(picture, output, target)
+    frames = [_writable(frame, picture.profile, output, target) for frame in picture.frames]
     for frame in frames:
-        frame.info = {}  # Pillow writes some of it by default, such as the profile of a conversion
-    is_fitting = profile is not None and fits(profile, frames[0].mode)
+        frame.info = {}  # Pillow writes some of it by default
+    profile = picture.profile if picture.profile is not None and fits(picture.profile, frames[0].mode) else None
     if target is OutputFormat.PNG and picture.timing is None:
         frames = [_compact(frames[0])]
     options = {**metadata, **_encoder_options(frames, output, target)}
-    if is_fitting:
+    if profile is not None:
         options["icc_profile"] = profile
     if picture.timing is not None:
         options |= _animation_options(picture.timing, target)
@@ -219,22 +219,29 @@ def _png_strategy(image: Image.Image) -> int:
     return zlib.Z_RLE if runs <= repeats * 1.01 else zlib.Z_FILTERED
 
 
-def _holds(target: OutputFormat, profile: bytes | None, mode: str, output: Output) -> bool:
-    """Return whether an image of this mode keeps its ICC profile in the format `target`.
+def _in_output_space(picture: Picture, output: Output, target: OutputFormat) -> Picture:
+    """Convert an image to the requested color space, or to sRGB if the format cannot hold its profile.
 
     GIF has no profiles, and a profile for gray or CMYK does not apply after a conversion to RGB.
     """
-    if profile is None or not fits(profile, mode):
-        return True  # no profile to convert with
-    return target is not OutputFormat.GIF and fits(profile, _writable(Image.new(mode, (1, 1)), output, target).mode)
+    if output.colorspace == "p3":
+        return picture.in_profile(icc.rgb_profile(icc.DISPLAY_P3, icc.SRGB_CURVE, "Display P3"))
+    if output.colorspace == "srgb":
+        return picture.in_srgb()
+    if picture.profile is None:
+        return picture
+    written = _writable(Image.new(picture.mode, (1, 1)), None, output, target)
+    is_held = target is not OutputFormat.GIF and fits(picture.profile, written.mode)
+    return picture if is_held else picture.in_srgb()
 
 
-def _writable(image: Image.Image, output: Output, target: OutputFormat) -> Image.Image:
-    """Convert an image in a working mode to the closest mode of the format `target`."""
+def _writable(image: Image.Image, profile: bytes | None, output: Output, target: OutputFormat) -> Image.Image:
+    """Convert an image in a working mode, with its profile, to the closest mode of the format `target`."""
     modes = WRITABLE_MODES[target]
     if image.mode in ("LA", "RGBA") and "RGBA" not in modes:
-        image = _flatten(image, output.background)
-    return convert_to_modes(image, modes, None)
+        differs = profile is not None and differs_from_srgb(profile, image.mode)
+        image = _flatten(image, in_space_of(profile, output.background) if profile and differs else output.background)
+    return convert_to_modes(image, modes)
 
 
 def _flatten(image: Image.Image, background: str) -> Image.Image:

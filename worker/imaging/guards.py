@@ -1,17 +1,16 @@
-"""Pillow's configuration, and checks that it does not make: pixel limits, PNG checksums, icon sizes, JPEG scans."""
+"""Pillow's configuration, and checks that it does not make: pixel limits, icon sizes, JPEG scans."""
 
 import re
-import struct
 import warnings
-import zlib
-from collections.abc import Iterator
 from io import BytesIO
 
 from msgspec import Struct
 from PIL import BmpImagePlugin, IcoImagePlugin, Image, PngImagePlugin
 
-from worker.errors import DamagedPicture, PictureError
+from worker.errors import PictureError
+from worker.imaging.containers.png import MARK
 from worker.pixels.geometry import Size
+from worker.pixels.profiles import MAX_PROFILE_BYTES
 
 BLOCKS_PER_THREAD = 4
 """Blocks of up to 16 MB that Pillow keeps for each thread: 12 MP in RGB need three, and the result one."""
@@ -27,6 +26,8 @@ def configure_pillow(threads: int = 0) -> None:
     Image.core.set_blocks_max(BLOCKS_PER_THREAD * threads)  # type: ignore[attr-defined]
     # Pillow warns at 89 megapixels and fails at twice that; `check_pixels` checks MAX_PIXELS of the settings instead.
     Image.MAX_IMAGE_PIXELS = None
+    # Also the maximum size of a color profile in a PNG; `worker.imaging.containers.png` has a lower one for texts.
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
     # Pillow warns of harmless oddities with a different text for each file, which would fill the log.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
@@ -50,47 +51,6 @@ def check_pixels(size: Size, frames: int, max_pixels: int) -> None:
         raise TooManyPixels(size, frames, max_pixels)
 
 
-PNG_MARK = b"\x89PNG\r\n\x1a\n"
-
-_PIXELS = (b"IDAT", b"fdAT")
-"""The chunks whose checksums Pillow does not verify."""
-
-
-def check_pixel_chunks(data: bytes) -> None:
-    """Raise `DamagedPicture` if the pixel data of a PNG does not match its checksums (PNG 3rd edition, 5.3).
-
-    zlib's checksum is not sufficient, because Pillow stops at the last row, before it.
-    """
-    for kind, start, end in _chunks(data):
-        if kind in _PIXELS and zlib.crc32(memoryview(data)[start - 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise DamagedPicture
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the type of each complete chunk up to IEND, and the start and end of its data."""
-    start = len(PNG_MARK) + 8
-    while start <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, start - 8)
-        if kind == b"IEND" or start + length + 4 > len(data):
-            return
-        yield kind, start, start + length
-        start += length + 12
-
-
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-"""The chunks that Pillow inflates when it opens a PNG: 64 KB of them can hold 64 MB."""
-
-
-def png_without_texts(data: bytes) -> bytes:
-    """Return a PNG, or the start of one, without its texts and color profile."""
-    kept, rest = [], 0
-    for kind, start, end in _chunks(data):
-        if kind in _TEXTS:
-            kept.append(data[rest : start - 8])
-            rest = end + 4
-    return b"".join((*kept, data[rest:]))
-
-
 def icon_picture(data: bytes) -> bytes:
     """Return the icon file from the start of its largest image: a PNG, or a BMP without its file header."""
     return data[IcoImagePlugin.IcoFile(BytesIO(data)).entry[0].offset :]
@@ -102,7 +62,7 @@ def icon_size(data: bytes) -> Size:
     The directory of the file has one byte per side and may be wrong. Raises the errors of Pillow on damaged data.
     """
     picture = icon_picture(data)
-    if picture.startswith(PNG_MARK):
+    if picture.startswith(MARK):
         return PngImagePlugin.PngImageFile(BytesIO(picture)).size
     width, height = BmpImagePlugin.DibImageFile(BytesIO(picture)).size
     return width, height // 2  # the mask follows the colors

@@ -106,7 +106,7 @@ def _as_written(value: Any) -> Any:
 
 def _description(exif: Image.Exif, output: Output) -> Image.Exif:
     chosen = _pick(exif, DESCRIPTIVE)
-    stale = {*STALE, Tag.ColorSpace} if output.colorspace == "srgb" else STALE
+    stale = {*STALE, Tag.ColorSpace} if output.colorspace != "keep" else STALE
     for directory in DIRECTORIES:
         entries = {tag: _as_written(value) for tag, value in exif.get_ifd(directory).items() if tag not in stale}
         if entries:

@@ -9,17 +9,9 @@ from PIL import Image
 
 from worker.errors import PictureError
 from worker.imaging.guards import Limits, check_pixels
+from worker.imaging.picture import Picture
 from worker.operations.base import Assets, Operation
 from worker.pixels.geometry import Size
-from worker.pixels.modes import convert_to_modes
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Durations of the frames in milliseconds, and number of loops (0 for infinite)."""
-
-    durations_ms: tuple[float, ...]
-    loops: int
 
 
 def never() -> bool:
@@ -41,21 +33,6 @@ class ImpossibleStep(PictureError):
         super().__init__(f"operation {number + 1}: {reason}" if count > 1 else str(reason))
         self.number = number
         self.reason = reason
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Frames of the same size and working mode, with their timing and profile."""
-
-    frames: Sequence[Image.Image]
-    timing: Timing | None
-    """None for a still image."""
-    profile: bytes | None
-    """The ICC profile."""
-
-    @property
-    def size(self) -> Size:
-        return self.frames[0].size
 
 
 @dataclass(frozen=True)
@@ -107,20 +84,10 @@ def apply_operations(picture: Picture, operations: Sequence[Operation], work: Wo
     return picture
 
 
-def in_modes_of(operation: Operation, picture: Picture) -> Picture:
-    """Convert an image to a mode that the operation supports."""
-    mode = picture.frames[0].mode
-    if mode in operation.modes:
-        return picture
-    frames = [convert_to_modes(frame, operation.modes, picture.profile) for frame in picture.frames]
-    # CMYK was converted with its profile.
-    return replace(picture, frames=frames, profile=None if mode == "CMYK" else picture.profile)
-
-
 def _apply_operation(picture: Picture, operation: Operation, work: Work) -> Picture:
     check_pixels(operation.output_size(picture.size), len(picture.frames), work.limits.max_output_pixels)
-    picture = in_modes_of(operation, picture)
-    change = operation.prepare(picture.frames, work.assets)
+    picture, operation, assets = picture.prepared_for(operation, work.assets)
+    change = operation.prepare(picture.frames, assets)
     return replace(picture, frames=[_change_frame(frame, change, work) for frame in picture.frames])
 
 

@@ -94,11 +94,11 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         ),
     ] = "strip"
     colorspace: Annotated[
-        Literal["keep", "srgb"],
+        Literal["keep", "srgb", "p3"],
         Meta(
             description=(
                 "keep does not change the colors and their ICC profile, if the format supports them; srgb converts "
-                "them to sRGB, which needs no profile."
+                "them to sRGB, which needs no profile; p3 converts them to Display P3, which GIF does not support."
             )
         ),
     ] = "keep"
@@ -142,6 +142,8 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         ]
         if target is OutputFormat.JPEG:  # otherwise it may apply to an operation of the same form
             problems += translucent_problems(background=self.background)
+        if target is OutputFormat.GIF and self.colorspace == "p3":
+            problems.append(Problem("colorspace", "p3 is not supported by gif; omit it or choose another format"))
         if self.lossless and self.quality is not None:
             problems.append(Problem("quality", "cannot be combined with lossless=true; set one of the two"))
         return problems

@@ -12,26 +12,28 @@ from PIL import Image
 
 from worker.errors import DamagedPicture, PictureError
 from worker.imaging import metadata
+from worker.imaging.animation import decode_animation, seek
+from worker.imaging.color_spaces import declared_space
+from worker.imaging.containers.tiff import page_count
 from worker.imaging.decoding import (
     ANIMATED,
     Decoded,
     check_checksums,
-    decode_animation,
     decode_errors_as_picture_errors,
     decode_still,
     open_image,
-    seek,
     upright_size,
 )
 from worker.imaging.encoding import encode
 from worker.imaging.formats import InputFormat
 from worker.imaging.guards import Limits
 from worker.imaging.orientation import readable_exif
-from worker.imaging.pipeline import Picture, Work, apply_operations, check_sizes, ignore_step, in_modes_of, never
+from worker.imaging.picture import Picture
+from worker.imaging.pipeline import Work, apply_operations, check_sizes, ignore_step, never
 from worker.imaging.plan import Plan, Variant
-from worker.imaging.tiff import page_count
 from worker.operations.base import Assets, Operation, Source
 from worker.pixels.modes import convert_to_modes
+from worker.pixels.profiles import to_srgb
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ def _decode_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | Non
     try:
         file = open_image(overlay.data, overlay.format, limits)
         check_checksums(overlay.data, overlay.format)
-        decoded = decode_still(file, [None])
-        return convert_to_modes(decoded.frames[0], Operation.modes, decoded.info.get("icc_profile"))
+        decoded = decode_still(file, [None], declared_space(overlay.data, overlay.format))
+        return convert_to_modes(to_srgb(decoded.frames[0], decoded.profile), Operation.modes)
     except PictureError as exc:
         raise PictureError(f"overlay: {exc}") from exc
 
@@ -103,6 +105,7 @@ class _Renderer:
         self._work = work
         self._plan = plan
         self._file = open_image(upload.data, upload.format, work.limits)
+        self._space = declared_space(upload.data, upload.format)
         self._decoded: dict[int | None, Decoded] = {}
         self._size = upright_size(self._file)
         self._last: tuple[int | None, Sequence[Operation], Picture] | None = None
@@ -150,7 +153,8 @@ class _Renderer:
         picture = apply_operations(picture, steps, self._work, len(variant.operations) - len(steps) - 1)
         size = decoded.size if last is variant.operations[0] else picture.size
         with self._work.step(last):
-            report = last.report(in_modes_of(last, picture).frames[0], size, self._source())
+            picture, last, _ = picture.prepared_for(last, self._work.assets)
+            report = last.report(picture.frames[0], size, self._source())
         data = msgspec.json.format(msgspec.json.encode(report))
         return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
 
@@ -165,7 +169,7 @@ class _Renderer:
     def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
         """Apply the first operation if it can use a reduced image and there is one; return the remaining operations."""
         steps = list(variant.operations)
-        picture = Picture(decoded.frames, decoded.timing, decoded.info.get("icc_profile"))
+        picture = Picture(decoded.frames, decoded.timing, decoded.profile)
         is_shared = len(self._plan.variants) > 1 and decoded.timing is None
         scaled = steps[0].scaled_size(decoded.size) if steps and (decoded.box is not None or is_shared) else None
         if scaled is None:
@@ -176,9 +180,10 @@ class _Renderer:
             return picture, steps
         first = steps.pop(0)
         with self._work.step(first):
-            picture = in_modes_of(first, picture)
+            picture, first, _ = picture.prepared_for(first, self._work.assets)
             result = first.apply_reduced(picture.frames[0], box, decoded.size)
-        if is_shared and first.gives_whole(decoded.size):
+        has_same_colors = result.mode == image.mode  # gray and inks may have been converted
+        if is_shared and has_same_colors and first.gives_whole(decoded.size):
             decoded.scales.keep(result)
         return replace(picture, frames=[result]), steps
 
@@ -206,7 +211,7 @@ class _Renderer:
         if self._decoded:  # the first decoding has consumed it
             self._file = open_image(self._upload.data, self._upload.format, limits)
         if frame is None:
-            return decode_animation(self._file, limits)
+            return decode_animation(self._file, limits, self._space)
         if frame:
             seek(self._file, frame, limits)
         firsts = [
@@ -215,7 +220,7 @@ class _Renderer:
             if self._frame_of(variant) == frame
         ]
         try:
-            return decode_still(self._file, firsts)
+            return decode_still(self._file, firsts, self._space)
         except DamagedPicture:
             if self._upload.format is not InputFormat.JPEG:
                 raise

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from msgspec import Struct
+from msgspec import Struct, inspect
+from msgspec.structs import fields
 from PIL import Image
 
 from worker.pixels.geometry import Box, Size
@@ -51,6 +53,9 @@ class Operation(
     modes: ClassVar[tuple[str, ...]] = ("L", "LA", "RGB", "RGBA")
     """The supported working modes; other images are converted to the closest of them: CMYK to RGB, I;16 to L."""
 
+    srgb_modes: ClassVar[tuple[str, ...]] = ()
+    """The working modes in which the operation needs sRGB; in others it handles the colors of any profile."""
+
     decode_mode: ClassVar[str | None] = None
     """The mode to which a JPEG may be decoded if this is the first operation; None for the mode of the file."""
 
@@ -59,6 +64,13 @@ class Operation(
 
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Example parameters for the documentation, if the defaults do nothing."""
+
+    @classmethod
+    @cache
+    def color_fields(cls) -> tuple[str, ...]:
+        """Return the names of the parameters that are colors."""
+        kinds = ((field.name, inspect.type_info(field.type)) for field in fields(cls))
+        return tuple(name for name, kind in kinds if _is_color(kind))
 
     @property
     def uses_overlay(self) -> bool:
@@ -109,3 +121,9 @@ class Operation(
     def report(self, image: Image.Image, size: Size, source: Source) -> dict[str, Any]:
         """Return the report on an image of `size`, of which `image` may be a reduction, as JSON types."""
         raise NotImplementedError
+
+
+def _is_color(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_is_color, kind.types))
+    return isinstance(kind, inspect.Metadata) and (kind.extra_json_schema or {}).get("format") == "color"

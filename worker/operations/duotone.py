@@ -1,15 +1,17 @@
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 from PIL import Image
 
-from worker.operations.base import Operation
+from worker.operations.base import WORKING_MODES, Operation
 from worker.pixels.colors import Color, rgba, translucent_problems
 from worker.validation.fields import Problem
 
 
 class Duotone(Operation, frozen=True, tag="duotone"):
     """Map the tones of the image to a gradient from a dark to a light color; transparency is preserved."""
+
+    srgb_modes: ClassVar[tuple[str, ...]] = WORKING_MODES
 
     dark: Annotated[Color, Meta(description="Color for black; must be opaque.")] = "midnightblue"
     light: Annotated[Color, Meta(description="Color for white; must be opaque.")] = "bisque"

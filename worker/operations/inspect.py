@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 from PIL import Image, ImageCms
 
-from worker.operations.base import Operation, Source
+from worker.operations.base import WORKING_MODES, Operation, Source
 from worker.pixels.exif import camera_facts, clean_text, has_gps
 from worker.pixels.geometry import Size, size_within
 from worker.pixels.hashes import blur_hash, perceptual_hash, thumb_hash
@@ -41,6 +41,7 @@ class Inspect(Operation, frozen=True, tag="inspect"):
     Unknown values are null; colors and hashes are null for a completely transparent image.
     """
 
+    srgb_modes: ClassVar[tuple[str, ...]] = WORKING_MODES
     is_report: ClassVar[bool] = True
 
     colors: Annotated[int, Meta(ge=1, le=16, description="Maximum number of colors of the palette.")] = DEFAULT_COLORS

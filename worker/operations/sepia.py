@@ -1,9 +1,9 @@
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 from PIL import Image
 
-from worker.operations.base import Operation
+from worker.operations.base import WORKING_MODES, Operation
 from worker.pixels.colors import apply_to_colors
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
@@ -14,6 +14,7 @@ class Sepia(Operation, frozen=True, tag="sepia"):
     """Apply a sepia tone, as sepia() in CSS; transparency is preserved."""
 
     modes = ("RGB", "RGBA")
+    srgb_modes: ClassVar[tuple[str, ...]] = WORKING_MODES
 
     amount: Annotated[
         float,

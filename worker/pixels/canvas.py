@@ -35,7 +35,7 @@ def able_to_show(image: Image.Image, background: str | None) -> Image.Image:
     if background is None:
         return image
     if image.mode == "I;16" and rgba(background)[3] < 255:
-        return convert_to_modes(image, ("LA",), None)
+        return convert_to_modes(image, ("LA",))
     return promote_mode_for(image, background)
 
 

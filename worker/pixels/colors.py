@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image, ImageColor, ImageFilter, ImageStat
 
+from worker.pixels.profiles import from_srgb
 from worker.validation.fields import Problem
 
 Rgba = tuple[int, int, int, int]
@@ -16,10 +17,16 @@ ALPHA_MODES = ("LA", "RGBA")
 _PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 
 
+_INKS = "device-cmyk"
+"""CSS Color 5's function for CMYK values, here 0 to 255; clients cannot send it, see `in_space_of`."""
+
+
 def rgba(color: str) -> Rgba:
     """Parse a `Color`, or raise `ValueError`."""
     if color == "transparent":
         return 0, 0, 0, 0
+    if color.startswith(_INKS):
+        return Image.new("CMYK", (1, 1), _inks(color)).convert("RGBA").getpixel((0, 0))  # type: ignore[return-value]
     return ImageColor.getcolor(color, "RGBA")  # type: ignore[return-value]
 
 
@@ -36,8 +43,23 @@ Color = Annotated[
 """A color as text; `rgba` parses it."""
 
 
+def _inks(color: str) -> tuple[int, ...]:
+    return tuple(int(value) for value in color.removeprefix(_INKS)[1:-1].split())
+
+
+def in_space_of(profile: bytes, color: str) -> str:
+    """Convert a `Color`, which is in sRGB, to the space of an ICC profile for RGB, gray or CMYK."""
+    red, green, blue, alpha = rgba(color)
+    pixel = from_srgb(Image.new("RGB", (1, 1), (red, green, blue)), profile)
+    if pixel.mode == "CMYK":
+        return f"{_INKS}({' '.join(map(str, pixel.getpixel((0, 0))))})"  # type: ignore[arg-type]
+    return "#" + bytes([*pixel.convert("RGB").getpixel((0, 0)), alpha]).hex()  # type: ignore[misc]
+
+
 def pixel_value(color: str, mode: str) -> float | tuple[int, ...]:
     """Convert a `Color` to a pixel of a working mode, if necessary to gray or without its alpha."""
+    if mode == "CMYK" and color.startswith(_INKS):
+        return _inks(color)
     pixel = Image.new("RGBA", (1, 1), rgba(color))
     if mode == "I;16":
         grey = pixel.convert("L").getpixel((0, 0))

@@ -1,56 +1,8 @@
-"""Convert images between modes, with ICC profiles and transparency."""
-
-from io import BytesIO
+"""Convert images between modes, with their transparency."""
 
 from PIL import Image, ImageChops, ImageCms
 
 from worker.errors import PictureError
-
-SRGB = ImageCms.createProfile("sRGB")
-
-ICC_COLOUR_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB ", "CMYK": b"CMYK"}
-"""Mode -> color space signature at byte 16 of its profiles (ICC.1:2022, 7.2.8)."""
-
-
-MAX_PROFILE_BYTES = 4 * 1024 * 1024
-"""Maximum size of a profile. Those for printing have up to 3 MB, those of screens 4 KB; JPEG allows 16 MB."""
-
-
-def fits(profile: bytes, mode: str) -> bool:
-    """Return whether the profile matches an image of this mode."""
-    return len(profile) <= MAX_PROFILE_BYTES and profile[16:20] == ICC_COLOUR_SPACES.get(mode)
-
-
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert an image in a working mode to L, LA, RGB or RGBA in sRGB.
-
-    Without a matching, readable profile its colors are treated as sRGB, and CMYK is converted by Pillow's simple
-    formula, which is inaccurate for print inks.
-    """
-    converted = None
-    if profile is not None and fits(profile, image.mode):
-        converted = _through(image, profile)
-    if converted is not None:
-        return converted
-    return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-def _through(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Return the image in sRGB, or None if littleCMS cannot use the profile."""
-    has_alpha = image.mode in ("LA", "RGBA")
-    if image.mode == "I;16":
-        image = image.point(lambda value: value * (1 / 256))  # `convert` alone would clip at 255
-    colors = image.convert("L" if image.mode == "I;16" else image.mode.removesuffix("A"))
-    try:
-        converted = ImageCms.profileToProfile(
-            colors, ImageCms.ImageCmsProfile(BytesIO(profile)), SRGB, outputMode="RGB"
-        )
-    except (ImageCms.PyCMSError, OSError):
-        return None
-    if converted is not None and has_alpha:
-        converted.putalpha(image.getchannel("A"))
-    return converted
-
 
 _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
 """Mode -> modes that can represent all its values, closest first."""
@@ -79,7 +31,9 @@ def normalize_mode(image: Image.Image) -> Image.Image:
         case "F":
             return image.convert("L")
         case "LAB":
-            lab_to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), SRGB, "LAB", "RGB")
+            lab_to_rgb = ImageCms.buildTransform(
+                ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+            )
             converted = ImageCms.applyTransform(image, lab_to_rgb)
             if converted is None:
                 raise PictureError("the LAB colors of the image cannot be converted")
@@ -93,20 +47,20 @@ def _key_out(image: Image.Image) -> Image.Image:
     floats, key = image.convert("F"), image.info["transparency"]
     over = floats.point(lambda value: value * 1 - key).convert("L")
     under = floats.point(lambda value: value * -1 + key).convert("L")
-    grey = convert_to_modes(image, ("LA",), None)
+    grey = convert_to_modes(image, ("LA",))
     grey.putalpha(ImageChops.lighter(over, under).point([0] + [255] * 255))
     return grey
 
 
-def convert_to_modes(image: Image.Image, modes: tuple[str, ...], profile: bytes | None) -> Image.Image:
+def convert_to_modes(image: Image.Image, modes: tuple[str, ...]) -> Image.Image:
     """Convert an image in a working mode to the closest of `modes`, without loss if one of them allows it.
 
-    CMYK is converted with its ICC profile `profile`, if that can be used.
+    CMYK is converted by Pillow's simple formula; `worker.pixels.profiles.to_srgb` uses a profile.
     """
     if image.mode in modes:
         return image
     if image.mode == "I;16":
-        return convert_to_modes(image.point(lambda value: value * (1 / 256)).convert("L"), modes, profile)
+        return convert_to_modes(image.point(lambda value: value * (1 / 256)).convert("L"), modes)
     if image.mode == "CMYK":
-        return convert_to_modes(to_srgb(image, profile), modes, profile)
+        return convert_to_modes(image.convert("RGB"), modes)
     return image.convert(next(mode for mode in _WIDER[image.mode] if mode in modes))

@@ -57,7 +57,7 @@ def smart_offset(image: Image.Image, size: tuple[float, float]) -> tuple[float, 
 def _small(image: Image.Image) -> Image.Image:
     factor = -(-max(image.size) // WORKING_SIDE)
     small = resample(image, (-(-image.width // factor), -(-image.height // factor)), "box")
-    return convert_to_modes(small, ("L", "LA", "RGB", "RGBA"), None)
+    return convert_to_modes(small, ("L", "LA", "RGB", "RGBA"))
 
 
 def _downscale(side: float, full: int, small: int) -> int:

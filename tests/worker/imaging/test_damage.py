@@ -11,13 +11,12 @@ import pytest
 from PIL import Image
 
 from app.api_settings import Settings
-from tests.conftest import Client, environment, problem_fields, process
+from tests.conftest import Client, environment, process
 from tests.support.animations import animated, visible
 from tests.support.hostile import chunk, good, patched, png
 from tests.support.pictures import drawing, encoded
-from tests.support.rendering import LIMITS, rendered
+from tests.support.rendering import rendered
 from worker.errors import PictureError
-from worker.imaging.decoding import check_header
 from worker.imaging.formats import InputFormat, sniff
 from worker.operations.rotate import Rotate
 
@@ -122,22 +121,6 @@ def test_orientation_of_a_png_is_applied_wherever_its_exif_chunk_stands(place: s
     assert upright == drawing((64, 48)).transpose(Image.Transpose.ROTATE_270).convert("RGBA").tobytes()
 
 
-def cgbi() -> bytes:
-    """Return a PNG as Xcode writes it: a CgBI chunk first, then IDAT without zlib's header and checksum."""
-    picture = png((8, 8))
-    raw = zlib.compressobj(wbits=-15)
-    data = raw.compress(bytes(9 * 8)) + raw.flush()
-    return picture[:8] + chunk(b"CgBI", b"\x50\0\x20\x02") + picture[8:33] + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize("is_whole", [True, False])
-def test_apples_variant_of_png_is_refused_by_name(*, is_whole: bool) -> None:
-    with pytest.raises(PictureError, match="CgBI variant"):
-        check_header(cgbi(), InputFormat.PNG, LIMITS, is_whole=is_whole)
-    with pytest.raises(PictureError, match="CgBI variant"):
-        rendered(cgbi())
-
-
 @pytest.mark.parametrize("seconds", [65, 70.001, 700.01, 16_777.215])
 def test_long_frames_of_a_webp_become_a_png(seconds: float) -> None:
     data = encoded(
@@ -157,10 +140,6 @@ async def test_a_damaged_picture_fails_its_task_and_says_why(api: Client, settin
                     "FAILURE",
                     "the image data is damaged or truncated",
                 )
-        answer = await api.post(
-            "/process-image/", files={"file": ("icon.png", cgbi())}, data={"operation": "grayscale"}
-        )
-        assert "CgBI" in problem_fields(answer)["file"]
         damaged = {"file": ("a.jpg", encoded(drawing(), "JPEG")), "overlay": ("b.png", flipped("png noise")[0])}
         answer = await api.post("/process-image/", files=damaged, data={"operation": "watermark"})
         view = await api.ended(answer.json()["task_id"])

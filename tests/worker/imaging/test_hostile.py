@@ -92,9 +92,9 @@ def test_a_text_that_swells_is_not_inflated(kind: bytes) -> None:
     for count in (1, 80):
         data = {b"zTXt": b"key\0\0", b"iTXt": b"key\0\1\0\0\0", b"iCCP": b"key\0\0"}[kind]
         file = png((1, 1), *[chunk(kind, data + swollen)] * count)
-        assert tried(file, metadata="keep") is not None
+        assert tried(file, metadata="keep") is None
     several = zlib.compress(bytes(1_000_000), 9)
-    assert tried(png((1, 1), *[chunk(b"zTXt", b"key\0\0" + several)] * 80)) is not None
+    assert tried(png((1, 1), *[chunk(b"zTXt", b"key\0\0" + several)] * 80)) is None
 
 
 @pytest.mark.parametrize("kind", [b"abCd", b"IDAT"])

@@ -47,7 +47,7 @@ def inspected(data: bytes, scale: int = 1, **parameters: int) -> Report:
     size = ImageOps.exif_transpose(picture).size
     picture = Image.open(BytesIO(data))
     picture.draft(None, (file.width // scale, file.height // scale))
-    upright = convert_to_modes(normalize_mode(ImageOps.exif_transpose(picture)), operation.modes, source.icc_profile)
+    upright = convert_to_modes(normalize_mode(ImageOps.exif_transpose(picture)), operation.modes)
     text = msgspec.json.encode(operation.report(upright, size, source))
     report: Report = msgspec.json.decode(text)
     assert set(report) == KEYS

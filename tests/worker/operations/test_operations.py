@@ -127,7 +127,7 @@ def made(operation: Operation, image: Image.Image) -> Image.Image | None:
         result = transform(normalize_mode(image), [operation], assets=Assets(drawing((20, 10), "RGBA")))
     except PictureError:
         return None
-    return convert_to_modes(result, ("L", "LA", "RGB", "RGBA", "CMYK"), None)
+    return convert_to_modes(result, ("L", "LA", "RGB", "RGBA", "CMYK"))
 
 
 @pytest.mark.parametrize("name", ALL)

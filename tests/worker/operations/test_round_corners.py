@@ -35,7 +35,7 @@ def test_corners_become_transparent_and_the_rest_stays(mode: str) -> None:
     assert (rounded.mode, rounded.size) == ("LA" if mode in ("L", "LA", "I;16") else "RGBA", (60, 40))
     assert [rounded.getchannel("A").getpixel(corner) for corner in [(0, 0), (59, 0), (0, 39), (59, 39)]] == [0] * 4
     middle = (10, 0, 50, 40)
-    assert rounded.crop(middle).tobytes() == convert_to_modes(image, (rounded.mode,), None).crop(middle).tobytes()
+    assert rounded.crop(middle).tobytes() == convert_to_modes(image, (rounded.mode,)).crop(middle).tobytes()
 
 
 @pytest.mark.parametrize("radius", [1, 2, 5, 20, 37])

@@ -1,0 +1,99 @@
+"""Decode all frames of an animation, and find a single one."""
+
+from collections.abc import Iterator
+
+from PIL import Image
+
+from worker.errors import DamagedPicture, PictureError
+from worker.imaging.color_spaces import ColorSpace
+from worker.imaging.decoding import Decoded, decode_errors_as_picture_errors, drop_invalid_metadata, with_profile
+from worker.imaging.guards import Limits, check_pixels
+from worker.imaging.orientation import orientation_of, set_upright
+from worker.imaging.picture import Timing
+from worker.pixels.modes import normalize_mode
+
+
+def decode_animation(image: Image.Image, limits: Limits, space: ColorSpace | None = None) -> Decoded:
+    """Decode all frames of an animation, each as displayed, including what remains of earlier frames.
+
+    `space` is the color space that the file declares besides a profile.
+
+    The limit of frames is checked by the header if it has their number, and during decoding for GIF.
+    """
+    if image.format != "GIF":
+        _check_frames(image, getattr(image, "n_frames", 1), limits)
+    size = image.size
+    frames: list[Image.Image] = []
+    durations: list[float] = []
+    with decode_errors_as_picture_errors():
+        orientation = orientation_of(image)
+        for frame in _each_frame(image):
+            _check_frames(image, len(frames) + 1, limits)
+            durations.append(float(frame.info.get("duration", 0)))
+            # For a GIF frame that extends beyond the screen, Pillow enlarges the screen; browsers crop, as this does.
+            upright = frame.crop((0, 0, *size))
+            set_upright(upright, orientation)
+            frames.append(normalize_mode(upright))
+        modes = {frame.mode for frame in frames}
+        if len(modes) > 1:
+            mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
+            frames = [frame.convert(mode) for frame in frames]
+        for frame in frames:
+            frame.info = {}
+        timing: Timing | None = Timing(tuple(durations), _loops(image))
+    timing = timing if len(frames) > 1 else None
+    frames, profile = with_profile(frames, image.info, space)
+    return Decoded(frames, frames[0].size, None, timing, None, profile, dict(image.info))
+
+
+def seek(image: Image.Image, frame: int, limits: Limits) -> None:
+    """Seek to a frame, or raise `PictureError` if the image does not have it."""
+    if frame >= limits.max_frames:
+        raise PictureError(f"frame must be below {limits.max_frames}, the maximum number of frames; got {frame}")
+    # Seeking in an animation decodes the frames before.
+    check_pixels(image.size, frame + 1, limits.max_pixels)
+    if image.format == "TIFF":
+        image.info.pop("icc_profile", None)  # otherwise a page without one would have that of the page before
+    try:
+        image.seek(frame)
+    except EOFError as exc:
+        raise PictureError(f"the image has no frame {frame}; the first is 0") from exc
+    except (PictureError, MemoryError):
+        raise
+    except Exception as exc:  # see `open_image`
+        raise DamagedPicture from exc
+    drop_invalid_metadata(image)
+    check_pixels(image.size, 1, limits.max_pixels)  # pages may differ in size
+
+
+def _each_frame(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield the image at each of its frames, except for a PNG's default image that is not part of the animation.
+
+    All formats but GIF declare the number of frames; a file that ends earlier is damaged.
+    """
+    first = 1 if image.info.get("default_image") else 0
+    declared = 0 if image.format == "GIF" else getattr(image, "n_frames", 1)
+    for number in range(first, 2**31):
+        try:
+            image.seek(number)
+        except EOFError:
+            if number < declared:
+                raise
+            return
+        image.load()
+        yield image
+
+
+def _check_frames(image: Image.Image, frames: int, limits: Limits) -> None:
+    if frames > limits.max_frames:
+        raise PictureError(f"more than {limits.max_frames} frames are too many")
+    check_pixels(image.size, frames, limits.max_pixels)
+
+
+def _loops(image: Image.Image) -> int:
+    """Return how often an animation is played, 0 for infinitely."""
+    if image.format == "GIF":
+        # GIF counts repetitions, as browsers and gif2webp read it; without that block it is played once.
+        repetitions: int | None = image.info.get("loop")
+        return 1 if repetitions is None else repetitions and repetitions + 1
+    return int(image.info.get("loop", 0))  # AVIF has no such field

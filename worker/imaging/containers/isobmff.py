@@ -1,0 +1,68 @@
+"""Read the properties of the primary image of an AVIF or HEIC file (ISO/IEC 14496-12 and 23008-12)."""
+
+import struct
+from collections.abc import Iterator
+
+MAX_BOXES = 10_000
+"""Maximum number of boxes and associations that are read; a phone's grid of tiles has about a hundred."""
+
+Box = tuple[bytes, bytes]
+"""Type and content."""
+
+
+def primary_properties(data: bytes) -> list[Box]:
+    """Return the properties of the primary image, such as colr, clap and irot; none if the file is damaged."""
+    try:
+        return _primary_properties(data)
+    except (struct.error, IndexError, KeyError):
+        return []
+
+
+def _primary_properties(data: bytes) -> list[Box]:
+    meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
+    wide_id = meta[b"pitm"][0] > 0
+    (primary,) = struct.unpack_from(">I" if wide_id else ">H", meta[b"pitm"], 4)
+    properties = list(_boxes(meta[b"iprp"]))
+    container = list(_boxes(dict(properties)[b"ipco"]))
+    numbers = [
+        number
+        for kind, content in properties
+        if kind == b"ipma"
+        for item, number in _associations(content)
+        if item == primary
+    ]
+    return [container[number - 1] for number in numbers if 0 < number <= len(container)]
+
+
+def _boxes(data: bytes) -> Iterator[Box]:
+    """Yield the boxes one after the other; the last may be cut off."""
+    start = 0
+    for _ in range(MAX_BOXES):
+        if start + 8 > len(data):
+            return
+        size, kind = struct.unpack_from(">I4s", data, start)
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+            head = 16
+        elif size == 0:
+            size = len(data) - start
+        if size < head:
+            return
+        yield kind, data[start + head : start + size]
+        start += size
+
+
+def _associations(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield pairs of an item and the number of one of its properties, from 1."""
+    item_layout, item_bytes = (">I", 4) if content[0] else (">H", 2)
+    layout, most = (">H", 0x7FFF) if content[3] & 1 else (">B", 0x7F)
+    (count,) = struct.unpack_from(">I", content, 4)
+    start = 8
+    for _ in range(min(count, MAX_BOXES)):
+        (item,) = struct.unpack_from(item_layout, content, start)
+        start += item_bytes + 1
+        for _ in range(content[start - 1]):
+            (number,) = struct.unpack_from(layout, content, start)
+            yield item, number & most
+            start += struct.calcsize(layout)
