@@ -16,7 +16,8 @@ from tests.benchmarks.contenders import BarePillow, Contender, Darkroom, Unavail
 from tests.benchmarks.variants import LIMITS
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import parse_plan
-from worker.imaging.render import Upload, render
+from worker.imaging.reading import Upload
+from worker.imaging.render import render
 
 logger = logging.getLogger(__name__)
 

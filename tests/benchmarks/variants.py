@@ -8,7 +8,8 @@ from worker.imaging.formats import InputFormat
 from worker.imaging.guards import Limits
 from worker.imaging.parsing import parse_plan
 from worker.imaging.plan import Plan
-from worker.imaging.render import Upload, render
+from worker.imaging.reading import Upload
+from worker.imaging.render import render
 
 WIDTHS = (1600, 800, 400, 100)
 LIMITS = Limits(max_pixels=64_000_000, max_frames=1, max_output_pixels=64_000_000)

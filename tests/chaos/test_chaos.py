@@ -18,7 +18,8 @@ from tests.support.pictures import jpeg
 from tests.support.rendering import LIMITS
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import parse_plan
-from worker.imaging.render import Upload, render
+from worker.imaging.reading import Upload
+from worker.imaging.render import render
 from worker.runner.cleanup import sweep
 from worker.storage import Storage
 from worker.tasks.connection import connect

@@ -10,7 +10,8 @@ from worker.imaging.guards import Limits
 from worker.imaging.picture import Picture
 from worker.imaging.pipeline import Work, apply_operations
 from worker.imaging.plan import Output, Plan, Variant
-from worker.imaging.render import Rendered, Upload, render
+from worker.imaging.reading import Upload
+from worker.imaging.render import Rendered, render
 from worker.operations.base import Assets, Operation
 
 LIMIT = 100_000_000

@@ -5,45 +5,55 @@ from collections.abc import Iterator
 from PIL import Image
 
 from worker.errors import DamagedPicture, PictureError
-from worker.imaging.color_spaces import ColorSpace
 from worker.imaging.decoding import Decoded, decode_errors_as_picture_errors, drop_invalid_metadata, with_profile
+from worker.imaging.formats import Timing
 from worker.imaging.guards import Limits, check_pixels
 from worker.imaging.orientation import orientation_of, set_upright
-from worker.imaging.picture import Timing
+from worker.pixels.icc import ColorSpace
 from worker.pixels.modes import normalize_mode
 
 
-def decode_animation(image: Image.Image, limits: Limits, space: ColorSpace | None = None) -> Decoded:
+def decode_animation(
+    image: Image.Image, limits: Limits, space: ColorSpace | None = None, *, keeps_damaged: bool = False
+) -> Decoded:
     """Decode all frames of an animation, each as displayed, including what remains of earlier frames.
 
-    `space` is the color space that the file declares besides a profile.
-
-    The limit of frames is checked by the header if it has their number, and during decoding for GIF.
+    `space` is the color space that the file declares besides a profile. With `keeps_damaged`, frames after the first
+    that cannot be read are left out. The limit of frames is checked by the header if it has their number, and during
+    decoding for GIF.
     """
     if image.format != "GIF":
         _check_frames(image, getattr(image, "n_frames", 1), limits)
-    size = image.size
+    warnings: tuple[str, ...] = ()
     frames: list[Image.Image] = []
     durations: list[float] = []
-    with decode_errors_as_picture_errors():
-        orientation = orientation_of(image)
-        for frame in _each_frame(image):
-            _check_frames(image, len(frames) + 1, limits)
-            durations.append(float(frame.info.get("duration", 0)))
-            # For a GIF frame that extends beyond the screen, Pillow enlarges the screen; browsers crop, as this does.
-            upright = frame.crop((0, 0, *size))
-            set_upright(upright, orientation)
-            frames.append(normalize_mode(upright))
-        modes = {frame.mode for frame in frames}
-        if len(modes) > 1:
-            mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
-            frames = [frame.convert(mode) for frame in frames]
-        for frame in frames:
-            frame.info = {}
-        timing: Timing | None = Timing(tuple(durations), _loops(image))
-    timing = timing if len(frames) > 1 else None
-    frames, profile = with_profile(frames, image.info, space)
-    return Decoded(frames, frames[0].size, None, timing, None, profile, dict(image.info))
+    try:
+        with decode_errors_as_picture_errors():
+            orientation, size = orientation_of(image), image.size
+            for frame in _each_frame(image):
+                _check_frames(image, len(frames) + 1, limits)
+                # For a GIF frame beyond the screen, Pillow enlarges the screen; browsers crop, as this does.
+                upright = frame.crop((0, 0, *size))
+                set_upright(upright, orientation)
+                frames.append(normalize_mode(upright))
+                durations.append(float(frame.info.get("duration", 0)))
+    except DamagedPicture:
+        if not keeps_damaged or not frames:
+            raise
+        warnings = (f"the animation is damaged or truncated; the result ends after frame {len(frames)}",)
+    frames, profile = with_profile(_in_one_mode(frames), image.info, space)
+    timing = Timing(tuple(durations[: len(frames)]), _loops(image)) if len(frames) > 1 else None
+    return Decoded(frames, frames[0].size, None, timing, None, profile, dict(image.info), warnings)
+
+
+def _in_one_mode(frames: list[Image.Image]) -> list[Image.Image]:
+    modes = {frame.mode for frame in frames}
+    if len(modes) > 1:
+        mode = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
+        frames = [frame.convert(mode) for frame in frames]
+    for frame in frames:
+        frame.info = {}
+    return frames
 
 
 def seek(image: Image.Image, frame: int, limits: Limits) -> None:

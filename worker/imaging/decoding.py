@@ -11,23 +11,21 @@ from typing import Any
 from PIL import Image
 
 from worker.errors import DamagedPicture, PictureError
-from worker.imaging.color_spaces import ColorSpace
 from worker.imaging.containers import png
 from worker.imaging.containers.gif import BoundedGif
+from worker.imaging.containers.ico import icon_picture, icon_size
 from worker.imaging.containers.tiff import check_directories
-from worker.imaging.formats import InputFormat
+from worker.imaging.formats import InputFormat, Timing
 from worker.imaging.guards import (
     Limits,
     TooManyPixels,
     check_pixels,
     check_scans,
-    icon_picture,
-    icon_size,
 )
 from worker.imaging.orientation import orientation_of, rotate_box, rotate_size, set_upright
-from worker.imaging.picture import Timing
 from worker.operations.base import Operation
 from worker.pixels.geometry import DECODER_GAP, Box, Size, minimum_gap
+from worker.pixels.icc import ColorSpace
 from worker.pixels.modes import normalize_mode
 from worker.pixels.profiles import differs_from_srgb, fits
 from worker.pixels.resampling import Scales
@@ -66,6 +64,8 @@ class Decoded:
     """The ICC profile, if it matches the mode."""
     info: dict[Any, Any]
     """The `info` of Pillow's image. It is removed from the frames, because Pillow writes some of it by default."""
+    warnings: tuple[str, ...] = ()
+    """What a client should know about the result, in sentences."""
 
     @cached_property
     def scales(self) -> Scales:
@@ -81,12 +81,15 @@ def _register_heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-def open_image(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
-    """Open an image by its header, without decoding pixels, or raise `PictureError`."""
+def open_image(data: bytes, source: InputFormat, limits: Limits, *, keeps_damaged: bool = False) -> Image.Image:
+    """Open an image by its header, without decoding pixels, or raise `PictureError`.
+
+    With `keeps_damaged`, faulty chunks of a PNG are left out even if its picture needs them.
+    """
     if source is InputFormat.HEIC:
         _register_heif()
     try:
-        image = _open(data, source, limits)
+        image = _open(data, source, limits, keeps_damaged=keeps_damaged)
     except (PictureError, MemoryError):
         raise
     except Exception as exc:  # damaged data may raise any error: OSError, SyntaxError, struct.error, ...
@@ -105,7 +108,7 @@ def drop_invalid_metadata(image: Image.Image) -> None:
             del image.info[name]
 
 
-def _open(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
+def _open(data: bytes, source: InputFormat, limits: Limits, *, keeps_damaged: bool) -> Image.Image:
     """Open a file with Pillow, after checks that Pillow does not make."""
     match source:
         case InputFormat.GIF:
@@ -117,7 +120,7 @@ def _open(data: bytes, source: InputFormat, limits: Limits) -> Image.Image:
         case InputFormat.PNG:
             if png.is_cgbi(data):
                 data = png.from_cgbi(data, lambda size: check_pixels(size, 1, limits.max_pixels))
-            data = png.without_faulty_chunks(data)
+            data = png.without_faulty_chunks(data, keeps_damaged=keeps_damaged)
         case InputFormat.TIFF:
             check_pixels(check_directories(data, limits.max_frames), 1, limits.max_pixels)
     return Image.open(BytesIO(data), formats=[source.pillow_name])
@@ -171,12 +174,29 @@ def upright_size(image: Image.Image) -> Size:
         return rotate_size(image.size, orientation_of(image))
 
 
+def load_readable(image: Image.Image) -> bool:
+    """Decode as much of the current frame as can be read; return whether it is damaged.
+
+    Raises the errors of Pillow if nothing can be read.
+    """
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception:  # see `open_image`
+        image.tile = []  # type: ignore[attr-defined] # Pillow then takes it for complete
+        image.load()
+        return True
+    return False
+
+
 def decode_still(
     image: Image.Image, first_operations: Iterable[Operation | None], space: ColorSpace | None = None
 ) -> Decoded:
     """Decode the current frame of an image; a JPEG only at the scale that all of `first_operations` need.
 
-    `space` is the color space that the file declares besides a profile.
+    `space` is the color space that the file declares besides a profile. An image that has been loaded, such as by
+    `load_readable`, stays as it is.
     """
     with decode_errors_as_picture_errors():
         orientation = orientation_of(image)

@@ -15,8 +15,8 @@ from PIL import Image
 from worker.errors import PictureError
 from worker.imaging.containers.gif import COLOURS, gif_frames
 from worker.imaging.containers.tiff import with_exif
-from worker.imaging.formats import OutputFormat
-from worker.imaging.picture import Picture, Timing
+from worker.imaging.formats import OutputFormat, Timing
+from worker.imaging.picture import Picture
 from worker.imaging.plan import Output
 from worker.pixels import icc
 from worker.pixels.colors import in_space_of, rgba

@@ -1,7 +1,8 @@
-"""The input and output formats: names, signatures and limits."""
+"""The input and output formats: names, signatures and limits, and the timing of animations."""
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -82,3 +83,11 @@ class InputFormat(Enum):
 def sniff(head: bytes, allowed: Collection[InputFormat] = tuple(InputFormat)) -> InputFormat | None:
     """Detect the format by the first bytes of a file; return None if it is not one of `allowed`."""
     return next((known for known in InputFormat if known in allowed and known.mark.match(head)), None)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Durations of the frames in milliseconds, and number of loops (0 for infinite)."""
+
+    durations_ms: tuple[float, ...]
+    loops: int

@@ -1,14 +1,12 @@
-"""Pillow's configuration, and checks that it does not make: pixel limits, icon sizes, JPEG scans."""
+"""Pillow's configuration, and checks that it does not make: pixel limits and JPEG scans."""
 
 import re
 import warnings
-from io import BytesIO
 
 from msgspec import Struct
-from PIL import BmpImagePlugin, IcoImagePlugin, Image, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from worker.errors import PictureError
-from worker.imaging.containers.png import MARK
 from worker.pixels.geometry import Size
 from worker.pixels.profiles import MAX_PROFILE_BYTES
 
@@ -49,23 +47,6 @@ class TooManyPixels(PictureError):
 def check_pixels(size: Size, frames: int, max_pixels: int) -> None:
     if size[0] * size[1] * frames > max_pixels:
         raise TooManyPixels(size, frames, max_pixels)
-
-
-def icon_picture(data: bytes) -> bytes:
-    """Return the icon file from the start of its largest image: a PNG, or a BMP without its file header."""
-    return data[IcoImagePlugin.IcoFile(BytesIO(data)).entry[0].offset :]
-
-
-def icon_size(data: bytes) -> Size:
-    """Return the size of the image that Pillow decodes from an icon, by the header of that image.
-
-    The directory of the file has one byte per side and may be wrong. Raises the errors of Pillow on damaged data.
-    """
-    picture = icon_picture(data)
-    if picture.startswith(MARK):
-        return PngImagePlugin.PngImageFile(BytesIO(picture)).size
-    width, height = BmpImagePlugin.DibImageFile(BytesIO(picture)).size
-    return width, height // 2  # the mask follows the colors
 
 
 MAX_SCANS = 200

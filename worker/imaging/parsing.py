@@ -138,7 +138,7 @@ class _Parser:
         variant = Variant(operations, output)
         if variant.is_report:
             for name in _OUTPUT:
-                if name != "frame" and getattr(output, name) != getattr(Output(), name):
+                if name not in ("frame", "on_damage") and getattr(output, name) != getattr(Output(), name):
                     self._add(f"{prefix}{name}", "does not apply to a JSON result; omit it")
         self.problems += [Problem(prefix + each.field, each.message) for each in variant.problems(self._source)]
         return variant

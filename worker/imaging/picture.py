@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 from PIL import Image
 
+from worker.imaging.formats import Timing
 from worker.operations.base import Assets, Operation
 from worker.pixels.colors import in_space_of, rgba
 from worker.pixels.geometry import Size
@@ -18,14 +19,6 @@ from worker.pixels.modes import convert_to_modes
 from worker.pixels.profiles import differs_from_srgb, from_srgb, to_rgb, to_srgb
 
 _GRAY_MODES = ("L", "LA", "I;16")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Durations of the frames in milliseconds, and number of loops (0 for infinite)."""
-
-    durations_ms: tuple[float, ...]
-    loops: int
 
 
 @dataclass(frozen=True)

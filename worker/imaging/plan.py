@@ -106,6 +106,16 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Color,
         Meta(description=("Background color of a transparent image in a format without transparency; must be opaque.")),
     ] = "white"
+    on_damage: Annotated[
+        Literal["refuse", "keep"],
+        Meta(
+            description=(
+                "What to do with an image that is damaged or truncated: refuse fails the task; keep uses what can be "
+                "read, and adds an entry to the warnings of the output. The rest is black, gray or transparent. An "
+                "animation ends before its first damaged frame."
+            )
+        ),
+    ] = "refuse"
     frame: (
         Annotated[
             int,

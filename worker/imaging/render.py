@@ -10,38 +10,24 @@ from typing import Any
 import msgspec
 from PIL import Image
 
-from worker.errors import DamagedPicture, PictureError
+from worker.errors import PictureError
 from worker.imaging import metadata
-from worker.imaging.animation import decode_animation, seek
-from worker.imaging.color_spaces import declared_space
-from worker.imaging.containers.tiff import page_count
+from worker.imaging.containers.color_spaces import declared_space
 from worker.imaging.decoding import (
-    ANIMATED,
     Decoded,
     check_checksums,
-    decode_errors_as_picture_errors,
     decode_still,
     open_image,
-    upright_size,
 )
 from worker.imaging.encoding import encode
-from worker.imaging.formats import InputFormat
 from worker.imaging.guards import Limits
-from worker.imaging.orientation import readable_exif
 from worker.imaging.picture import Picture
 from worker.imaging.pipeline import Work, apply_operations, check_sizes, ignore_step, never
 from worker.imaging.plan import Plan, Variant
-from worker.operations.base import Assets, Operation, Source
+from worker.imaging.reading import Reader, Upload
+from worker.operations.base import Assets, Operation
 from worker.pixels.modes import convert_to_modes
 from worker.pixels.profiles import to_srgb
-
-
-@dataclass(frozen=True)
-class Upload:
-    """An uploaded file."""
-
-    data: bytes
-    format: InputFormat
 
 
 @dataclass(frozen=True)
@@ -54,6 +40,8 @@ class Rendered:
     width: int | None = None
     height: int | None = None
     frames: int | None = None
+    warnings: tuple[str, ...] = ()
+    """What a client should know about the result, in sentences."""
 
 
 def render(  # noqa: PLR0913 - the plan, its inputs and its limits
@@ -73,7 +61,7 @@ def render(  # noqa: PLR0913 - the plan, its inputs and its limits
     """
     work = Work(limits, Assets(_decode_overlay(overlay, limits), font_path), should_stop, on_step)
     work.check_stop()
-    renderer = _Renderer(upload, plan, work)
+    renderer = _Renderer(Reader(upload, plan, limits), plan, work)
     rendered_by_name = {name: _render_variant(name, renderer) for name in renderer.largest_first()}
     return {name: rendered_by_name[name] for name in plan.variants}
 
@@ -100,17 +88,13 @@ def _render_variant(name: str, renderer: "_Renderer") -> Rendered:
 class _Renderer:
     """Renders the variants of one upload."""
 
-    def __init__(self, upload: Upload, plan: Plan, work: Work) -> None:
-        self._upload = upload
+    def __init__(self, reader: Reader, plan: Plan, work: Work) -> None:
+        self._reader = reader
         self._work = work
         self._plan = plan
-        self._file = open_image(upload.data, upload.format, work.limits)
-        self._space = declared_space(upload.data, upload.format)
-        self._decoded: dict[int | None, Decoded] = {}
-        self._size = upright_size(self._file)
         self._last: tuple[int | None, Sequence[Operation], Picture] | None = None
         for variant in self._plan.variants.values():
-            check_sizes(variant.operations, self._size, 1, work.limits)
+            check_sizes(variant.operations, reader.size, 1, work.limits)
 
     def largest_first(self) -> list[str]:
         """Return the names of the variants: those with the same operations together, larger results before smaller."""
@@ -118,7 +102,7 @@ class _Renderer:
 
         def rank(name: str) -> tuple[float, int]:
             operations = self._plan.variants[name].operations
-            scaled = operations[0].scaled_size(self._size) if operations else None
+            scaled = operations[0].scaled_size(self._reader.size) if operations else None
             pixels = math.inf if scaled is None else scaled[0] * scaled[1]
             return -pixels, pipelines.index(operations)
 
@@ -126,17 +110,17 @@ class _Renderer:
 
     def rendered(self, name: str) -> Rendered:
         self._work, variant = replace(self._work, variant=name), self._plan.variants[name]
-        decoded = self._frames_for(variant)
+        decoded = self._reader.frames_for(variant)
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
         if variant.is_report:
             return self._report(variant, decoded)
-        target = variant.output.target(self._upload.format)
+        target = variant.output.target(self._reader.upload.format)
         options = metadata.metadata_options(decoded.exif, decoded.info, variant.output, target)
         return self._encode(self._changed(variant, decoded), variant, options)
 
     def _changed(self, variant: Variant, decoded: Decoded) -> Picture:
         """Apply the operations, unless the variant before had the same."""
-        frame, operations = self._frame_of(variant), variant.operations
+        frame, operations = self._reader.frame_of(variant), variant.operations
         if self._last is not None and self._last[:2] == (frame, operations):
             for operation in operations:
                 with self._work.step(operation):
@@ -154,17 +138,18 @@ class _Renderer:
         size = decoded.size if last is variant.operations[0] else picture.size
         with self._work.step(last):
             picture, last, _ = picture.prepared_for(last, self._work.assets)
-            report = last.report(picture.frames[0], size, self._source())
+            report = last.report(picture.frames[0], size, self._reader.source())
         data = msgspec.json.format(msgspec.json.encode(report))
-        return Rendered(data, hashlib.sha256(data).hexdigest(), "json")
+        return Rendered(data, hashlib.sha256(data).hexdigest(), "json", warnings=tuple(self._reader.warnings))
 
     def _encode(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
         self._work.check_stop()
-        target = variant.output.target(self._upload.format)
+        target = variant.output.target(self._reader.upload.format)
         data = encode(picture, variant.output, target, metadata_options, self._work.check_stop)
         # An encoder may merge equal frames.
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
-        return Rendered(data, hashlib.sha256(data).hexdigest(), target.value, *picture.size, frames)
+        digest = hashlib.sha256(data).hexdigest()
+        return Rendered(data, digest, target.value, *picture.size, frames, tuple(self._reader.warnings))
 
     def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
         """Apply the first operation if it can use a reduced image and there is one; return the remaining operations."""
@@ -186,60 +171,3 @@ class _Renderer:
         if is_shared and has_same_colors and first.gives_whole(decoded.size):
             decoded.scales.keep(result)
         return replace(picture, frames=[result]), steps
-
-    def _frames_for(self, variant: Variant) -> Decoded:
-        """Return the frames for a variant, decoded once for all variants that need the same."""
-        frame = self._frame_of(variant)
-        if frame not in self._decoded:
-            decoded = self._decode(frame)
-            if not self._decoded:
-                check_checksums(self._upload.data, self._upload.format)
-            self._decoded[frame] = decoded
-        return self._decoded[frame]
-
-    def _frame_of(self, variant: Variant) -> int | None:
-        """Return the number of the frame that a variant uses, or None for a whole animation."""
-        if self._upload.format in ANIMATED and variant.takes_all_frames(self._upload.format):
-            with decode_errors_as_picture_errors():
-                # Pillow decodes all frames of a GIF to count them.
-                if self._upload.format is InputFormat.GIF or getattr(self._file, "n_frames", 1) > 1:
-                    return None
-        return variant.output.frame or 0
-
-    def _decode(self, frame: int | None) -> Decoded:
-        limits = self._work.limits
-        if self._decoded:  # the first decoding has consumed it
-            self._file = open_image(self._upload.data, self._upload.format, limits)
-        if frame is None:
-            return decode_animation(self._file, limits, self._space)
-        if frame:
-            seek(self._file, frame, limits)
-        firsts = [
-            next(iter(variant.operations), None)
-            for variant in self._plan.variants.values()
-            if self._frame_of(variant) == frame
-        ]
-        try:
-            return decode_still(self._file, firsts, self._space)
-        except DamagedPicture:
-            if self._upload.format is not InputFormat.JPEG:
-                raise
-            # Lossless JPEGs can only be decoded in full.
-            return decode_still(open_image(self._upload.data, self._upload.format, limits), [None])
-
-    def _source(self) -> Source:
-        file = open_image(self._upload.data, self._upload.format, self._work.limits)
-        with decode_errors_as_picture_errors():
-            return Source(
-                data=self._upload.data,
-                format=self._upload.format.value,
-                mode=file.mode,
-                size=upright_size(file),
-                frames=self._frame_count(file),
-                has_alpha=file.has_transparency_data,
-                exif=readable_exif(file),
-                icc_profile=file.info.get("icc_profile"),
-            )
-
-    def _frame_count(self, file: Image.Image) -> int:
-        return page_count(self._upload.data) if file.format == "TIFF" else getattr(file, "n_frames", 1)

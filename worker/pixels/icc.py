@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 Row = tuple[float, float, float]
@@ -58,6 +58,28 @@ def rgb_profile(primaries: Primaries, exponent: float | None, name: str) -> byte
 def gray_profile(exponent: float | None, name: str) -> bytes:
     """Return a profile for gray with the curve of `rgb_profile`."""
     return _profile(b"GRAY", name, {b"kTRC": _curve_tag(exponent)})
+
+
+@dataclass(frozen=True)
+class ColorSpace:
+    """What the numbers of an image mean."""
+
+    primaries: Primaries
+    exponent: float | None
+    """As in `rgb_profile`; without meaning for HDR."""
+    hdr: Transfer | None = None
+    precedes_icc: bool = False
+    """Whether it counts more than an ICC profile (PNG, third edition, 4.3, table 1)."""
+
+    def profile_for(self, mode: str) -> bytes | None:
+        """Return an ICC profile for an image of this mode; None for sRGB, for HDR, and for CMYK."""
+        is_gray = mode in ("L", "LA", "I;16")
+        if mode == "CMYK" or self.hdr is not None:
+            return None
+        if self.exponent is SRGB_CURVE and (is_gray or self.primaries == BT709):
+            return None
+        make = gray_profile if is_gray else partial(rgb_profile, self.primaries)
+        return make(self.exponent, "Declared by the file")
 
 
 def xyz_of_rgb(primaries: Primaries) -> Matrix:

@@ -2,8 +2,6 @@
 
 from PIL import Image, ImageChops, ImageCms
 
-from worker.errors import PictureError
-
 _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
 """Mode -> modes that can represent all its values, closest first."""
 
@@ -36,7 +34,7 @@ def normalize_mode(image: Image.Image) -> Image.Image:
             )
             converted = ImageCms.applyTransform(image, lab_to_rgb)
             if converted is None:
-                raise PictureError("the LAB colors of the image cannot be converted")
+                raise ValueError("the LAB colors of the image cannot be converted")
             return converted
     return image.convert("RGBA" if has_alpha else "RGB")
 

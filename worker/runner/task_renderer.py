@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from worker.errors import ErrorCode, PictureError, StorageAway, TaskFailed, TaskStopped
 from worker.imaging.pipeline import Stopped
-from worker.imaging.render import Rendered, Upload, render
+from worker.imaging.reading import Upload
+from worker.imaging.render import Rendered, render
 from worker.runner.slots import Overrun, Slots
 from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
@@ -111,4 +112,4 @@ class TaskRenderer:
 
 def _record(path: str, rendered: Rendered) -> OutputRecord:
     size = rendered.width, rendered.height, rendered.frames
-    return OutputRecord(path, rendered.format, len(rendered.data), rendered.sha256, *size)
+    return OutputRecord(path, rendered.format, len(rendered.data), rendered.sha256, *size, list(rendered.warnings))

@@ -1,7 +1,7 @@
 """The task: its record, states, the table of transitions, and its keys in Redis."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -85,6 +85,7 @@ class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     width: int | None = None
     height: int | None = None
     frames: int | None = None
+    warnings: Annotated[list[str], msgspec.Meta(description="What to know about it, such as damage.")] = []
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

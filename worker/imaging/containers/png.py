@@ -61,17 +61,19 @@ def check_pixel_chunks(data: bytes) -> None:
         raise DamagedPicture
 
 
-def without_faulty_chunks(data: bytes) -> bytes:
+def without_faulty_chunks(data: bytes, *, keeps_damaged: bool = False) -> bytes:
     """Return a PNG, or the start of one, without ancillary chunks that Pillow would fail on.
 
     These are chunks with a wrong checksum or length, and texts and color profiles that are damaged or too large when
     they are inflated. Texts without Exif or XMP data are left out as well. Raises `DamagedPicture` if a chunk is faulty
-    that the picture needs.
+    that the picture needs, unless `keeps_damaged`.
     """
     kept, rest = [], 0
     seen: set[bytes] = set()
     for kind, start, end in chunks(data):
         if kind[0] & 0x20 and not _is_usable(data, kind, start, end, seen):
+            if kind in _OF_THE_PICTURE and not keeps_damaged:
+                raise DamagedPicture
             kept.append(data[rest : start - 8])
             rest = end + 4
     return b"".join((*kept, data[rest:])) if kept else data
@@ -81,10 +83,6 @@ def _is_usable(data: bytes, kind: bytes, start: int, end: int, seen: set[bytes])
     if kind == b"fdAT":  # its checksum is verified after decoding
         return True
     is_valid = end - start == _LENGTHS.get(kind, end - start) and _is_intact(data, start, end)
-    if kind in _OF_THE_PICTURE:
-        if not is_valid:
-            raise DamagedPicture
-        return True
     if not is_valid:
         return False
     if kind == b"iCCP":

@@ -1,14 +1,11 @@
 """The color space that a file declares without an ICC profile: by CICP (nclx, cICP), or by sRGB, gAMA and cHRM."""
 
 import struct
-from dataclasses import dataclass
-from functools import partial
 
 from worker.imaging.containers.isobmff import primary_properties
 from worker.imaging.containers.png import chunks_before_pixels
 from worker.imaging.formats import InputFormat
-from worker.pixels.icc import BT709, BT2020, DISPLAY_P3, SRGB_CURVE, Primaries, Transfer, gray_profile, rgb_profile
-from worker.pixels.profiles import ICC_COLOUR_SPACES
+from worker.pixels.icc import BT709, BT2020, DISPLAY_P3, SRGB_CURVE, ColorSpace, Primaries, Transfer
 
 _C, _DCI = (0.310, 0.316), (0.314, 0.351)
 
@@ -35,28 +32,6 @@ _ENCODED_SRGB = 1 / 2.2
 
 _NEARLY = 0.05
 """Relative difference of gamma that libpng, and so browsers, do not correct."""
-
-
-@dataclass(frozen=True)
-class ColorSpace:
-    """What the numbers of an image mean."""
-
-    primaries: Primaries
-    exponent: float | None
-    """As in `worker.pixels.icc.rgb_profile`; without meaning for HDR."""
-    hdr: Transfer | None = None
-    precedes_icc: bool = False
-    """Whether it counts more than an ICC profile (PNG, third edition, 4.3, table 1)."""
-
-    def profile_for(self, mode: str) -> bytes | None:
-        """Return an ICC profile for an image of this mode; None for sRGB, for HDR, and for CMYK."""
-        is_gray = ICC_COLOUR_SPACES[mode] == b"GRAY"
-        if mode == "CMYK" or self.hdr is not None:
-            return None
-        if self.exponent is SRGB_CURVE and (is_gray or self.primaries == BT709):
-            return None
-        make = gray_profile if is_gray else partial(rgb_profile, self.primaries)
-        return make(self.exponent, "Declared by the file")
 
 
 def declared_space(data: bytes, source: InputFormat) -> ColorSpace | None:
