@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from PIL import Image
 
 from worker.errors import DamagedPicture, PictureError
-from worker.imaging.decoding import Decoded, decode_errors_as_picture_errors, drop_invalid_metadata, with_profile
+from worker.imaging.containers.gif import GifReader
+from worker.imaging.decoding import (
+    Decoded,
+    decode_errors_as_picture_errors,
+    drop_invalid_metadata,
+    visible_part,
+    with_profile,
+)
 from worker.imaging.formats import Timing
 from worker.imaging.guards import Limits, check_pixels
 from worker.imaging.orientation import orientation_of, set_upright
@@ -33,9 +40,12 @@ def decode_animation(
             for frame in _each_frame(image):
                 _check_frames(image, len(frames) + 1, limits)
                 # For a GIF frame beyond the screen, Pillow enlarges the screen; browsers crop, as this does.
-                upright = frame.crop((0, 0, *size))
+                upright = visible_part(frame.crop((0, 0, *size)))
                 set_upright(upright, orientation)
-                frames.append(normalize_mode(upright))
+                upright = normalize_mode(upright)
+                if isinstance(image, GifReader):
+                    upright = image.with_unpainted_transparent(upright)
+                frames.append(upright)
                 durations.append(float(frame.info.get("duration", 0)))
     except DamagedPicture:
         if not keeps_damaged or not frames:

@@ -1,7 +1,7 @@
 """Decode a file to upright frames, after checking limits, and at a reduced scale where that is sufficient."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -11,10 +11,10 @@ from typing import Any
 from PIL import Image
 
 from worker.errors import DamagedPicture, PictureError
-from worker.imaging.containers import png
-from worker.imaging.containers.gif import BoundedGif
-from worker.imaging.containers.ico import icon_picture, icon_size
-from worker.imaging.containers.tiff import check_directories
+from worker.imaging.containers import bmp, isobmff, png
+from worker.imaging.containers.gif import GifReader
+from worker.imaging.containers.ico import icon_of_best_image, icon_picture, icon_size
+from worker.imaging.containers.tiff import check_directories, scaled_samples
 from worker.imaging.formats import InputFormat, Timing
 from worker.imaging.guards import (
     Limits,
@@ -110,20 +110,51 @@ def drop_invalid_metadata(image: Image.Image) -> None:
 
 def _open(data: bytes, source: InputFormat, limits: Limits, *, keeps_damaged: bool) -> Image.Image:
     """Open a file with Pillow, after checks that Pillow does not make."""
+
+    def check(size: Size) -> None:
+        check_pixels(size, 1, limits.max_pixels)
+
     match source:
         case InputFormat.GIF:
-            return BoundedGif(data, lambda size: check_pixels(size, 1, limits.max_pixels))
+            return GifReader(data, check)
         case InputFormat.ICO:
-            check_pixels(icon_size(data), 1, limits.max_pixels)
+            data = icon_of_best_image(data)
+            check(icon_size(data))
         case InputFormat.JPEG:
             check_scans(data)
         case InputFormat.PNG:
             if png.is_cgbi(data):
-                data = png.from_cgbi(data, lambda size: check_pixels(size, 1, limits.max_pixels))
-            data = png.without_faulty_chunks(data, keeps_damaged=keeps_damaged)
+                data = png.from_cgbi(data, check)
+            data = png.with_key_in_8_bits(png.without_faulty_chunks(data, keeps_damaged=keeps_damaged), check)
         case InputFormat.TIFF:
-            check_pixels(check_directories(data, limits.max_frames), 1, limits.max_pixels)
-    return Image.open(BytesIO(data), formats=[source.pillow_name])
+            check(check_directories(data, limits.max_frames))
+        case InputFormat.BMP:
+            return _open_bitmap(data, check)
+    image = Image.open(BytesIO(data), formats=[source.pillow_name])
+    if source is InputFormat.AVIF:
+        image.info[_CLEAN_APERTURE] = isobmff.clean_aperture(isobmff.primary_properties(data), image.size)
+    return image
+
+
+def _open_bitmap(data: bytes, check: Callable[[Size], None]) -> Image.Image:
+    try:
+        image = Image.open(BytesIO(bmp.with_usual_masks(data, check)), formats=["BMP"])
+    except (OSError, ValueError) as exc:
+        raise _UnsupportedVariant("this kind of BMP is not supported; convert it") from exc
+    profile = bmp.embedded_profile(data)
+    if profile is not None:
+        image.info["icc_profile"] = profile
+    return image
+
+
+_CLEAN_APERTURE = "clean_aperture"
+"""Key of `info`: the box in pixels to which Pillow's image must be cropped, or None."""
+
+
+def visible_part(image: Image.Image) -> Image.Image:
+    """Return a decoded image without what its clean aperture leaves out."""
+    box = image.info.get(_CLEAN_APERTURE)
+    return image if box is None else image.crop(box)
 
 
 def check_checksums(data: bytes, source: InputFormat) -> None:
@@ -171,7 +202,8 @@ def _icon_size(data: bytes) -> Size:
 
 def upright_size(image: Image.Image) -> Size:
     with decode_errors_as_picture_errors():
-        return rotate_size(image.size, orientation_of(image))
+        left, upper, right, lower = image.info.get(_CLEAN_APERTURE) or (0, 0, *image.size)
+        return rotate_size((right - left, lower - upper), orientation_of(image))
 
 
 def load_readable(image: Image.Image) -> bool:
@@ -203,14 +235,17 @@ def decode_still(
         size = rotate_size(image.size, orientation)
         draft = _draft(image, size, orientation, tuple(first_operations))
         image.load()
-        reach, info = image.size, dict(image.info)
+        reach, info, file = image.size, dict(image.info), image
+        image = visible_part(image)
         set_upright(image, orientation)
         box = None if draft is None or image.size == size else rotate_box(draft, reach, orientation)
-        frame = normalize_mode(image)
-        if getattr(image, "is_animated", False) or image.format == "TIFF":
+        frame = normalize_mode(scaled_samples(image))
+        if isinstance(file, GifReader):
+            frame = file.with_unpainted_transparent(frame)
+        if getattr(file, "is_animated", False) or file.format == "TIFF":
             frame = frame.copy()  # saving the file object would start at its first frame, or write all its tags
         frame.info = {}
-        exif = image.getexif() if image.format == "TIFF" else None
+        exif = image.getexif() if file.format == "TIFF" else None
         size = image.size if box is None else size
         (frame,), profile = with_profile([frame], info, space)
         return Decoded((frame,), size, box, None, exif, profile, info)

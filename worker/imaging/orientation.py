@@ -1,5 +1,7 @@
 """Read the Exif orientation and rotate images upright."""
 
+from typing import Any
+
 from PIL import ExifTags, Image, ImageOps
 
 from worker.pixels.geometry import Box, Size
@@ -9,7 +11,9 @@ SWAPPED, MIRRORED_X, MIRRORED_Y = {5, 6, 7, 8}, {2, 3, 6, 7}, {3, 4, 7, 8}
 
 TURNED = SWAPPED | MIRRORED_X | MIRRORED_Y
 
-METADATA = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+XMP = ("xmp", "XML:com.adobe.xmp")
+
+METADATA = ("exif", "Raw profile type exif", *XMP)
 """Keys of `Image.info` with data that may contain the orientation."""
 
 
@@ -21,10 +25,14 @@ def readable_exif(image: Image.Image) -> Image.Exif:
     """
     if image.format == "PNG" and "exif" not in image.info:
         image.load()
+    # Pillow takes the orientation of XMP data if there is none in the Exif data, which browsers do not.
+    xmp: dict[str | tuple[int, int], Any] = {name: image.info.pop(name) for name in XMP if name in image.info}
     try:
         return image.getexif()
     except Exception:  # damaged data may raise any error in Pillow; a second call returns what was read before it
         return image.getexif()
+    finally:
+        image.info |= xmp
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -9,7 +9,7 @@ _WIDER = {"L": ("LA", "RGB", "RGBA"), "LA": ("RGBA",), "RGB": ("RGBA",)}
 def normalize_mode(image: Image.Image) -> Image.Image:
     """Convert an image of any Pillow mode to one of `WORKING_MODES`, with its transparency in any form.
 
-    32-bit samples are clipped: I to 0 to 65,535, F to 0 to 255.
+    32-bit integers are clipped to 0 to 65,535, and floating-point numbers to 0 to 255.
     """
     # A palette or a color key (tRNS of PNG) stores transparency outside of the mode.
     has_alpha = image.has_transparency_data
@@ -20,7 +20,7 @@ def normalize_mode(image: Image.Image) -> Image.Image:
             return image
         case "L" | "RGB" if not has_alpha:
             return image
-        case "1" | "L":
+        case "1" | "L" | "La":
             return image.convert("LA" if has_alpha else "L")
         case "I":
             return image.convert("I;16")
@@ -29,14 +29,16 @@ def normalize_mode(image: Image.Image) -> Image.Image:
         case "F":
             return image.convert("L")
         case "LAB":
-            lab_to_rgb = ImageCms.buildTransform(
-                ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
-            )
-            converted = ImageCms.applyTransform(image, lab_to_rgb)
-            if converted is None:
-                raise ValueError("the LAB colors of the image cannot be converted")
-            return converted
+            return _lab_to_rgb(image)
     return image.convert("RGBA" if has_alpha else "RGB")
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
+    if converted is None:
+        raise ValueError("the LAB colors of the image cannot be converted")
+    return converted
 
 
 def _key_out(image: Image.Image) -> Image.Image:

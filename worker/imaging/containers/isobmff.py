@@ -2,6 +2,9 @@
 
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
+
+from worker.pixels.geometry import Size
 
 MAX_BOXES = 10_000
 """Maximum number of boxes and associations that are read; a phone's grid of tiles has about a hundred."""
@@ -16,6 +19,27 @@ def primary_properties(data: bytes) -> list[Box]:
         return _primary_properties(data)
     except (struct.error, IndexError, KeyError):
         return []
+
+
+def clean_aperture(properties: list[Box], size: Size) -> tuple[int, int, int, int] | None:
+    """Return the box in pixels to which an image of `size` is cropped before it is rotated (clap; 14496-12, 12.1.4).
+
+    Returns None if there is none, or if it is not a box of whole pixels within the image.
+    """
+    content = next((content for kind, content in properties if kind == b"clap"), b"")
+    if len(content) < 32:
+        return None
+    numbers = struct.unpack_from(">IIIIiIiI", content)
+    if 0 in numbers[1::2]:
+        return None
+    width, height, x, y = (Fraction(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
+    left, upper = (size[0] - width) / 2 + x, (size[1] - height) / 2 + y
+    box = left, upper, left + width, upper + height
+    if any(edge.denominator > 1 for edge in box) or not (
+        0 <= left < box[2] <= size[0] and 0 <= upper < box[3] <= size[1]
+    ):
+        return None
+    return int(left), int(upper), int(box[2]), int(box[3])
 
 
 def _primary_properties(data: bytes) -> list[Box]:

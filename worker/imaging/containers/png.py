@@ -3,15 +3,18 @@
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from functools import reduce
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from worker.errors import DamagedPicture
 from worker.pixels.geometry import Size
 from worker.pixels.profiles import MAX_PROFILE_BYTES
 
 MARK = b"\x89PNG\r\n\x1a\n"
+
+_HEADER_END = len(MARK) + 25
 
 _PIXELS = (b"IDAT", b"fdAT")
 """The chunks whose checksums Pillow does not verify."""
@@ -135,37 +138,79 @@ def from_cgbi(data: bytes, check: Callable[[Size], None]) -> bytes:
 
     The size is passed to `check`, which may raise, before pixels are inflated. Raises `DamagedPicture`.
     """
-    header, ancillary, packed = b"", b"", []
-    for kind, start, end in chunks(data):
-        if kind == b"IHDR" and end - start == 13:
-            header = data[start:end]
-        elif kind == b"IDAT":
-            packed.append(data[start:end])
-        elif kind != b"CgBI" and not packed:
-            ancillary += data[start - 8 : end + 4]
-    if not header:
+    header = next((data[start:end] for kind, start, end in chunks(data) if kind == b"IHDR" and end - start == 13), None)
+    if header is None:
         raise DamagedPicture
     width, height = struct.unpack_from(">II", header)
     check((width, height))
-    samples = 8 * width * height + height + 64  # 16-bit RGBA; Adam7 has seven times the filter bytes, at most
+    packed = b"".join(data[start:end] for kind, start, end in chunks(data) if kind == b"IDAT")
+    most = 8 * width * height + 8 * height + 64  # 16-bit RGBA, and a byte for the filter of each row of Adam7
     try:
-        rows = zlib.decompressobj(-15).decompress(b"".join(packed), samples + 7 * height)
+        rows = zlib.decompressobj(-15).decompress(packed, most)
     except zlib.error as exc:
         raise DamagedPicture from exc
-    plain = MARK + _chunk(b"IHDR", header) + ancillary + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
-    picture = Image.open(BytesIO(plain), formats=["PNG"])
-    try:
-        picture.load()
-    except (OSError, SyntaxError) as exc:
-        raise DamagedPicture from exc
+    others = b"".join(
+        data[start - 8 : end + 4]
+        for kind, start, end in chunks(data[: data.index(b"IDAT")] if packed else b"")
+        if kind not in (b"CgBI", b"IHDR")
+    )
+    plain = MARK + _chunk(b"IHDR", header) + others + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+    picture = _decoded(plain)
     if picture.mode not in ("RGB", "RGBA"):
         return plain
     blue, green, red, *alpha = picture.split()
     swapped = Image.merge("RGBa" if alpha else "RGB", [red, green, blue, *alpha])
+    return _with_pixels(plain, swapped.convert("RGBA") if alpha else swapped)
+
+
+def with_key_in_8_bits(data: bytes, check: Callable[[Size], None]) -> bytes:
+    """Return a PNG whose transparent color (tRNS) Pillow can use: at the depth to which it decodes the pixels.
+
+    Gray of 2 or 4 bits is scaled. RGB of 16 bits, which Pillow decodes to 8, is compared here and gets an alpha
+    channel. The size is passed to `check` before. Raises `DamagedPicture`.
+    """
+    if len(data) < _HEADER_END:
+        return data
+    width, height, bits, color = struct.unpack_from(">IIBB", data, len(MARK) + 8)
+    key = next(((start, end) for kind, start, end in chunks(data) if kind == b"tRNS"), None)
+    if key is None or (bits, color) not in ((2, 0), (4, 0), (16, 2)):
+        return data
+    start, end = key
+    if end - start != (2 if color == 0 else 6):
+        raise DamagedPicture
+    if color == 0:
+        gray = struct.unpack_from(">H", data, start)[0] * 255 // (2**bits - 1)
+        return data[: start - 8] + _chunk(b"tRNS", struct.pack(">H", gray & 0xFFFF)) + data[end + 4 :]
+    check((width, height))
+    opaque = data[: start - 8] + data[end + 4 :]
+    high, low = _decoded(opaque), _decoded(opaque, "RGB;16L")  # of big-endian samples, that is their low byte
+    differences = (
+        ImageChops.difference(image, Image.new("RGB", image.size, tuple(data[start + first : end : 2])))
+        for image, first in ((high, 0), (low, 1))
+    )
+    others = (band for difference in differences for band in difference.split())
+    high.putalpha(reduce(ImageChops.lighter, others).point([0] + [255] * 255))
+    return _with_pixels(opaque, high)
+
+
+def _decoded(data: bytes, raw_mode: str | None = None) -> Image.Image:
+    picture = Image.open(BytesIO(data), formats=["PNG"])
+    if raw_mode is not None:
+        picture.tile = [tile._replace(args=raw_mode) for tile in picture.tile]
+    try:
+        picture.load()
+    except (OSError, SyntaxError) as exc:
+        raise DamagedPicture from exc
+    return picture
+
+
+def _with_pixels(data: bytes, picture: Image.Image) -> bytes:
+    """Return a PNG with other pixels and the chunks before those of `data`."""
     file = BytesIO()
-    (swapped.convert("RGBA") if alpha else swapped).save(file, "PNG", compress_level=1)
-    saved, header_end = file.getvalue(), len(MARK) + 25
-    return saved[:header_end] + ancillary + saved[header_end:]
+    picture.info = {}
+    picture.save(file, "PNG", compress_level=1)
+    saved = file.getvalue()
+    return saved[:_HEADER_END] + data[_HEADER_END : data.index(b"IDAT") - 4] + saved[_HEADER_END:]
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

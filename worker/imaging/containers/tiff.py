@@ -4,8 +4,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from worker.errors import PictureError
 from worker.pixels.geometry import Size
@@ -91,6 +92,50 @@ def _check_tile(data: bytes, layout: _Layout, start: int, count: int) -> Size:
         if tag in sides and kind in _NUMBERS and struct.calcsize(f"<{_NUMBERS[kind]}") <= len(field):
             sides[tag] = max(sides[tag], *struct.unpack_from(layout.order + _NUMBERS[kind], field))
     return sides[322], sides[323]
+
+
+# Kinds of pixels that Pillow reads in the other byte order only: 16 bits with 0 for white, and 32 bits.
+TiffImagePlugin.OPEN_INFO[(b"MM", 0, (1,), 1, (16,), ())] = ("I;16B", "I;16B")
+TiffImagePlugin.OPEN_INFO[(b"MM", 1, (1,), 1, (32,), ())] = ("I", "I;32B")
+
+_PHOTOMETRIC, _LOWEST, _HIGHEST = 262, 340, 341
+_WHITE_IS_ZERO = 0
+
+
+def scaled_samples(image: Image.Image) -> Image.Image:
+    """Return a decoded page with black as 0, and floating-point samples as 16 bits; other images stay as they are.
+
+    Floating-point samples go from SMinSampleValue to SMaxSampleValue, or else from 0 to 1 (TIFF 6.0, section 20).
+    Raises `PictureError` if they do not.
+    """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image
+    if image.mode == "F":
+        return _float_samples(image)
+    if image.mode.startswith("I;16") and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        # Pillow cannot compute with big-endian samples.
+        return image.convert("I").point(lambda value: value * -1 + 65_535).convert("I;16")
+    return image
+
+
+def _float_samples(image: TiffImagePlugin.TiffImageFile) -> Image.Image:
+    low, high = (_number(image.tag_v2.get(tag)) for tag in (_LOWEST, _HIGHEST))
+    if low is None or high is None or not low < high:
+        lowest, highest = image.getextrema()
+        if not (lowest >= 0 and highest <= 1):  # type: ignore[operator] # also if they are no numbers
+            raise PictureError(
+                f"the samples of the TIFF are floating-point numbers from {lowest:g} to {highest:g}; "
+                "they must be from 0 to 1, or the file must have SMinSampleValue and SMaxSampleValue"
+            )
+        low, high = 0.0, 1.0
+    scale, offset = 65_535 / (high - low), 0.5 - low * 65_535 / (high - low)
+    return image.point(lambda value: value * scale + offset).convert("I").convert("I;16")
+
+
+def _number(value: Any) -> float | None:
+    """Return the value of a tag, or the first of several."""
+    value = value[0] if isinstance(value, tuple) and value else value
+    return float(value) if isinstance(value, int | float) else None
 
 
 _ENTRY_BYTES = 12
