@@ -5,7 +5,6 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import partial
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -52,6 +51,9 @@ become 3 % smaller at most, in up to four times the time of 4."""
 AVIF_LEAST_SPEEDS = ((2_000_000, 6), (24_000_000, 7))
 """Lowest speed above a number of pixels, so that an image of MAX_PIXELS stays within TASK_TIMEOUT_S."""
 
+FULL_COLOR_QUALITY = 90
+"""Lowest quality at which JPEG and AVIF keep the resolution of colors by default."""
+
 PROGRESSIVE_PIXELS = 640 * 480
 """Pixels up to which a JPEG is progressive by default: 5 % smaller, but 3 ms slower at 512 x 384, 200 ms at 12 MP."""
 
@@ -97,7 +99,10 @@ def encode(
         frames, gif_options = gif_frames(frames)
         options |= gif_options
     exif = options.pop("exif", None) if target is OutputFormat.TIFF else None
-    save = partial(_save, frames, target, options, check_stop)
+
+    def save(**quality: int) -> bytes:
+        return _save(frames, target, {**options, **_subsampling(target, output, **quality)}, check_stop, **quality)
+
     return _within(output, target, save if exif is None else lambda: with_exif(save(), exif))
 
 
@@ -136,6 +141,15 @@ def _encoder_options(frames: Sequence[Image.Image], output: Output, target: Outp
         case OutputFormat.TIFF:
             options["compression"] = "tiff_adobe_deflate"
     return options
+
+
+def _subsampling(target: OutputFormat, output: Output, quality: int = 0) -> dict[str, str]:
+    if target not in (OutputFormat.JPEG, OutputFormat.AVIF):
+        return {}
+    choice = output.subsampling
+    if choice == "auto":
+        choice = "444" if quality >= FULL_COLOR_QUALITY else "420"
+    return {"subsampling": ":".join(choice)}
 
 
 def _avif_speed(frames: Sequence[Image.Image], effort: int | None) -> int:

@@ -12,11 +12,11 @@ class OutputFormat(Enum):
     `options` are the fields of `worker.imaging.plan.Output` that not all formats have.
     """
 
-    JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "metadata"}
+    JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "subsampling", "metadata"}
     PNG = "png", "png", 2**31 - 1, None, True, {"effort", "metadata"}
     WEBP = "webp", "webp", 16_383, 80, True, {"quality", "lossless", "effort", "metadata"}
     # libavif writes longer sides, but cannot read more than 32,768.
-    AVIF = "avif", "avif", 32_768, 65, True, {"quality", "effort", "metadata"}
+    AVIF = "avif", "avif", 32_768, 65, True, {"quality", "effort", "subsampling", "metadata"}
     GIF = "gif", "gif", 65_535, None, True, set[str]()
     TIFF = "tiff", "tif", 2**31 - 1, None, False, {"metadata"}
 

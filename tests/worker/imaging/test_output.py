@@ -5,12 +5,13 @@ from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from itertools import pairwise
+from math import log10
 from pathlib import Path
 from typing import Any
 
 import pillow_heif
 import pytest
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageChops, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from tests.support.animations import animated
@@ -436,3 +437,39 @@ def test_an_option_that_a_variants_format_does_not_have_is_named_with_the_varian
         "variants.small.effort": "is not supported by gif; omit it or choose another format",
         "variants.large.quality": "cannot be combined with lossless=true; set one of the two",
     }
+
+
+def red_text() -> Image.Image:
+    """Return thin red strokes on white, whose colors subsampling smears."""
+    image = Image.new("RGB", (96, 96), "white")
+    for x in range(0, 96, 3):
+        image.paste((220, 0, 0), (x, 0, x + 1, 96))
+    return image
+
+
+@pytest.mark.parametrize(("target", "least"), [("jpeg", 45), ("avif", 45)])
+def test_colors_keep_their_resolution_from_quality_90(target: str, least: int) -> None:
+    data = encoded(red_text(), "PNG")
+
+    def psnr(**options: Any) -> float:
+        found = decoded(rendered(data, format=target, **options)).convert("RGB")
+        squares = ImageChops.difference(found, red_text()).histogram()
+        error = sum(count * (value % 256) ** 2 for value, count in enumerate(squares)) / sum(squares)
+        return 10 * log10(255**2 / max(error, 1e-9))
+
+    assert psnr(quality=100) > least
+    assert psnr(quality=90) > psnr(quality=89) + 6
+    assert psnr(quality=100, subsampling="420") < 25
+    assert psnr(quality=60, subsampling="444") > psnr(quality=60) + 6
+    assert psnr(quality=60, subsampling="420") == psnr(quality=60)
+
+
+@pytest.mark.parametrize("subsampling", ["444", "422", "420"])
+def test_the_file_has_the_subsampling_that_was_chosen(subsampling: str) -> None:
+    data = encoded(red_text(), "PNG")
+    made = rendered(data, format="jpeg", subsampling=subsampling)
+    frame = made.index(b"\xff\xc2" if b"\xff\xc2" in made else b"\xff\xc0")
+    assert made[frame + 11] == {"444": 0x11, "422": 0x21, "420": 0x22}[subsampling]  # ITU-T T.81, B.2.2
+    made = rendered(data, format="avif", subsampling=subsampling)
+    flags = made[made.index(b"av1C") + 6]
+    assert (flags >> 3 & 1, flags >> 2 & 1) == {"444": (0, 0), "422": (1, 0), "420": (1, 1)}[subsampling]
