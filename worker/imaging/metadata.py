@@ -1,6 +1,6 @@
-"""Select the Exif and XMP data of a result."""
+"""Select the Exif, XMP and IPTC data of a result."""
 
-import re
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +8,9 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from worker.errors import PictureError
-from worker.imaging.formats import OutputFormat
+from worker.imaging.containers import xmp as xmp_packets
+from worker.imaging.containers.c2pa import has_manifest
+from worker.imaging.formats import InputFormat, OutputFormat
 from worker.imaging.plan import Output
 
 Tag = ExifTags.Base
@@ -33,46 +35,105 @@ DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote, ExifTags.IFD.Interop)
 """Tags of the Exif directory about the old file; a maker note has offsets into it, and often a preview."""
 
-STALE_XMP = re.compile(
-    rb"""tiff:Orientation=["']\d["']|<tiff:Orientation>\d</tiff:Orientation>"""
-    rb"|<(xmp|xap):Thumbnails\b.*?(?:</\1:Thumbnails>|\Z)",  # `|\Z`, or a file of opening tags takes hours
-    re.DOTALL,
-)
-"""XMP properties about the old file: its orientation and thumbnails."""
-
 
 def metadata_options(
     exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat
 ) -> dict[str, Any]:
-    """Return options of `Image.save` with the Exif and XMP data to keep in the format `target`.
+    """Return options of `Image.save` with the Exif, XMP and IPTC data to keep in the format `target`.
 
     The data are those of `exif`, for a TIFF, or else of `info`. Thumbnails are removed, because they show the original
     image. Raises `PictureError` if the data cannot be written.
     """
-    if output.metadata == "strip":
+    if output.metadata == "none" or target is OutputFormat.GIF:
         return {}
+    uri = xmp_packets.digital_source_type(xmp_packets.packet_of(info))
+    if output.metadata == "strip":
+        # That an image was made by an AI must stay visible, by law in some countries.
+        return _options(Image.Exif(), xmp_packets.packet_of_source_type(uri), target) if uri is not None else {}
     if len(info.get("exif") or b"") > MAX_EXIF_BYTES:
         raise PictureError(f"the Exif data has more than {MAX_EXIF_BYTES:,} bytes and cannot be kept")
     try:
         exif = _read(info) if exif is None else exif
-        is_whole = output.metadata == "keep"
-        chosen, xmp = (_description(exif, output), _xmp(info)) if is_whole else (_pick(exif, COPYRIGHT), b"")
-        if xmp and target is OutputFormat.TIFF:
-            chosen[Tag.XMLPacket] = xmp
-        written = chosen.tobytes() if len(chosen) else b""
+        if output.metadata == "keep":
+            options = _options(
+                _description(exif, output), xmp_packets.without_stale(xmp_packets.packet_of(info)), target
+            )
+        else:
+            options = _options(
+                _pick(exif, COPYRIGHT),
+                xmp_packets.packet_of_rights(xmp_packets.packet_of(info), _iptc(exif, info)),
+                target,
+            )
     except Exception as exc:  # a damaged directory may raise any error in Pillow
         raise PictureError("the Exif data is damaged and cannot be kept; leave metadata at strip") from exc
+    if target is OutputFormat.JPEG:
+        _check_jpeg(options)
+        if output.metadata == "keep":
+            options |= _iptc_segment(info)
+    return options
+
+
+def provenance_warnings(data: bytes, source: InputFormat, info: Mapping[Any, Any], target: OutputFormat) -> list[str]:
+    """Return a warning for each statement on how an image was made that its result cannot keep."""
+    warnings = []
+    if has_manifest(data, source):
+        warnings.append("the C2PA manifest (Content Credentials) is removed; it would not be valid for the result")
+    if target is OutputFormat.GIF and xmp_packets.digital_source_type(xmp_packets.packet_of(info)) is not None:
+        warnings.append("DigitalSourceType, which says how the image was made, is removed; gif has no XMP data")
+    return warnings
+
+
+def _options(exif: Image.Exif, xmp: bytes, target: OutputFormat) -> dict[str, Any]:
     if target is OutputFormat.TIFF:
-        return {"exif": chosen} if written else {}
-    options: dict[str, Any] = {"exif": written} if written else {}
+        if xmp:
+            exif[Tag.XMLPacket] = xmp
+        return {"exif": exif} if len(exif) and exif.tobytes() else {}
+    options: dict[str, Any] = {"exif": exif.tobytes()} if len(exif) else {}
     if xmp and target is OutputFormat.PNG:
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
     elif xmp:
         options["xmp"] = xmp
-    if target is OutputFormat.JPEG:
-        _check_jpeg(options)
     return options
+
+
+_IPTC_RESOURCE = 0x0404
+"""Photoshop's image resource that contains IPTC data."""
+
+_IPTC_TAG = 33723
+
+
+def _iptc(exif: Image.Exif, info: Mapping[Any, Any]) -> dict[tuple[int, int], Any]:
+    """Return the IPTC datasets of a JPEG or TIFF (IPTC-IIM 4.2, chapter 3)."""
+    data = exif.get(_IPTC_TAG) or _resources(info).get(_IPTC_RESOURCE)
+    return _datasets(data) if isinstance(data, bytes) else {}
+
+
+def _resources(info: Mapping[Any, Any]) -> Mapping[int, Any]:
+    resources = info.get("photoshop")
+    return resources if isinstance(resources, dict) else {}
+
+
+def _datasets(data: bytes) -> dict[tuple[int, int], Any]:
+    found: dict[tuple[int, int], list[bytes]] = {}
+    place = 0
+    while place + 5 <= len(data) and data[place] == 0x1C:
+        record, dataset, length = struct.unpack_from(">BBH", data, place + 1)
+        if length >= 0x8000:  # extended datasets are not texts
+            break
+        found.setdefault((record, dataset), []).append(data[place + 5 : place + 5 + length])
+        place += 5 + length
+    return found
+
+
+def _iptc_segment(info: Mapping[Any, Any]) -> dict[str, bytes]:
+    """Return the option of `Image.save` that writes the IPTC data of a JPEG again."""
+    data = _resources(info).get(_IPTC_RESOURCE)
+    if not isinstance(data, bytes) or len(data) > MAX_JPEG_BYTES["exif"] - 64:
+        return {}
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(data)) + data + bytes(len(data) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    return {"extra": b"\xff\xed" + struct.pack(">H", len(content) + 2) + content}
 
 
 def _check_jpeg(options: Mapping[str, Any]) -> None:
@@ -112,8 +173,3 @@ def _description(exif: Image.Exif, output: Output) -> Image.Exif:
         if entries:
             chosen[directory] = entries
     return chosen
-
-
-def _xmp(info: Mapping[Any, Any]) -> bytes:
-    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
-    return STALE_XMP.sub(b"", xmp.encode() if isinstance(xmp, str) else xmp)

@@ -93,12 +93,12 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         | None
     ) = None
     metadata: Annotated[
-        Literal["strip", "keep", "copyright"],
+        Literal["strip", "keep", "copyright", "none"],
         Meta(
             description=(
-                "strip removes Exif and XMP, which contain camera, place and author; keep keeps them, except for "
-                "thumbnails, maker notes and the orientation, which is applied; copyright keeps the Exif fields "
-                "Artist and Copyright."
+                "strip removes Exif, XMP and IPTC data, which contain camera, place and author, except for the marking "
+                "of images made by AI (DigitalSourceType); none removes that too; copyright keeps authors and rights; "
+                "keep keeps all but thumbnails, maker notes and the orientation, which is applied."
             )
         ),
     ] = "strip"

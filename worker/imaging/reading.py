@@ -6,7 +6,8 @@ from PIL import Image
 
 from worker.errors import DamagedPicture
 from worker.imaging.animation import decode_animation, seek
-from worker.imaging.containers import jpeg
+from worker.imaging.containers import jpeg, xmp
+from worker.imaging.containers.c2pa import has_manifest
 from worker.imaging.containers.color_spaces import declared_space
 from worker.imaging.containers.tiff import page_count
 from worker.imaging.decoding import (
@@ -84,6 +85,9 @@ class Reader:
                 has_alpha=file.has_transparency_data,
                 exif=readable_exif(file),
                 icc_profile=file.info.get("icc_profile"),
+                has_gps_in_xmp=xmp.has_gps(xmp.packet_of(file.info)),
+                digital_source_type=xmp.digital_source_type(xmp.packet_of(file.info)),
+                has_c2pa=has_manifest(self.upload.data, self.upload.format),
             )
 
     def _open(self) -> Image.Image:

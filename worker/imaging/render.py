@@ -116,7 +116,10 @@ class _Renderer:
             return self._report(variant, decoded)
         target = variant.output.target(self._reader.upload.format)
         options = metadata.metadata_options(decoded.exif, decoded.info, variant.output, target)
-        return self._encode(self._changed(variant, decoded), variant, options)
+        rendered = self._encode(self._changed(variant, decoded), variant, options)
+        upload = self._reader.upload
+        warnings = metadata.provenance_warnings(upload.data, upload.format, decoded.info, target)
+        return replace(rendered, warnings=(*rendered.warnings, *warnings))
 
     def _changed(self, variant: Variant, decoded: Decoded) -> Picture:
         """Apply the operations, unless the variant before had the same."""

@@ -40,6 +40,9 @@ class Source:
     has_alpha: bool
     exif: Image.Exif
     icc_profile: bytes | None
+    has_gps_in_xmp: bool = False
+    digital_source_type: str | None = None
+    has_c2pa: bool = False
 
 
 class Operation(

@@ -29,9 +29,10 @@ class Inspect(Operation, frozen=True, tag="inspect"):
     """Return a JSON document about the image instead of an image.
 
     Of the upload: format, mode (Pillow's), frames, has_alpha, bytes, sha256, icc_profile (the name of its color
-    profile), has_gps (whether its Exif data have a GPS part, which is not shown), and exif with those of make, model,
-    lens, software, orientation (as stored), datetime_original, exposure_time (in seconds), f_number, iso, focal_length
-    (in millimeters), artist and copyright that exist.
+    profile), has_gps (whether its Exif or XMP data have a position, which is not shown), digital_source_type (a URI
+    that says how it was made, such as by an AI), has_c2pa (whether it has Content Credentials, which are not verified),
+    and exif with those of make, model, lens, software, orientation (as stored), datetime_original, exposure_time (in
+    seconds), f_number, iso, focal_length (in millimeters), artist and copyright that exist.
 
     Of the image, upright and after the previous operations: width, height, average_color, dominant_color (#rrggbb; the
     most frequent of five, independent of colors), palette (a list of color and share, 0 to 1, the largest first),
@@ -60,7 +61,9 @@ class Inspect(Operation, frozen=True, tag="inspect"):
             "bytes": len(source.data),
             "sha256": hashlib.sha256(source.data).hexdigest(),
             "icc_profile": _profile_name(source.icc_profile),
-            "has_gps": has_gps(source.exif),
+            "has_gps": has_gps(source.exif) or source.has_gps_in_xmp,
+            "digital_source_type": source.digital_source_type and clean_text(source.digital_source_type),
+            "has_c2pa": source.has_c2pa,
             "exif": camera_facts(source.exif),
             **_looks(thumbnail(image, SIDE).convert("RGBA"), self.colors),
         }

@@ -24,7 +24,8 @@ Tag = ExifTags.Base
 Report = dict[str, Any]
 
 KEYS = {
-    "format", "width", "height", "mode", "frames", "has_alpha", "bytes", "sha256", "icc_profile", "has_gps", "exif",
+    "format", "width", "height", "mode", "frames", "has_alpha", "bytes", "sha256", "icc_profile", "has_gps",
+    "digital_source_type", "has_c2pa", "exif",
     "average_color", "dominant_color", "palette", "blurhash", "thumbhash", "phash",
 }  # fmt: skip
 

@@ -43,11 +43,11 @@ def clean_aperture(properties: list[Box], size: Size) -> tuple[int, int, int, in
 
 
 def _primary_properties(data: bytes) -> list[Box]:
-    meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
+    meta = dict(boxes(dict(boxes(data))[b"meta"][4:]))
     wide_id = meta[b"pitm"][0] > 0
     (primary,) = struct.unpack_from(">I" if wide_id else ">H", meta[b"pitm"], 4)
-    properties = list(_boxes(meta[b"iprp"]))
-    container = list(_boxes(dict(properties)[b"ipco"]))
+    properties = list(boxes(meta[b"iprp"]))
+    container = list(boxes(dict(properties)[b"ipco"]))
     numbers = [
         number
         for kind, content in properties
@@ -58,7 +58,7 @@ def _primary_properties(data: bytes) -> list[Box]:
     return [container[number - 1] for number in numbers if 0 < number <= len(container)]
 
 
-def _boxes(data: bytes) -> Iterator[Box]:
+def boxes(data: bytes) -> Iterator[Box]:
     """Yield the boxes one after the other; the last may be cut off."""
     start = 0
     for _ in range(MAX_BOXES):

@@ -1,6 +1,8 @@
-"""Read JPEG files whose end is missing."""
+"""Read the segments of JPEG files, and files whose end is missing."""
 
 import hashlib
+import struct
+from collections.abc import Iterator
 from io import BytesIO
 
 from PIL import Image
@@ -10,6 +12,25 @@ END = b"\xff\xd9"
 
 _JUNK = (b"", b"\xa5\x5a" * 32, b"\x5a\xa5" * 32)
 """Entropy-coded data that decoders ignore after the last block, but use in place of blocks that are missing."""
+
+
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
+_START_OF_SCAN = 0xDA
+
+
+def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the marker and the content of each segment before the first scan (ITU-T T.81, B.1.1)."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF or marker in _WITHOUT_LENGTH:  # a fill byte, or a marker alone
+            place += 1 if marker == 0xFF else 2
+            continue
+        if marker == _START_OF_SCAN:
+            return
+        (length,) = struct.unpack_from(">H", data, place + 2)
+        yield marker, data[place + 4 : place + 2 + length]
+        place += 2 + length
 
 
 def with_end(data: bytes) -> bytes:

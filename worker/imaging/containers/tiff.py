@@ -65,6 +65,15 @@ def page_count(data: bytes) -> int:
     return sum(1 for _ in _directories(data, _LAYOUTS[data[:4]]))
 
 
+def tags(data: bytes) -> set[int]:
+    """Return the tags of the first page. Raises `KeyError` for an unknown kind of TIFF."""
+    layout = _LAYOUTS[data[:4]]
+    start, count = next(_directories(data, layout), (0, 0))
+    size = struct.calcsize(f"<{layout.entry}")
+    table = data[start : start + count * size]
+    return {entry[0] for entry in struct.iter_unpack(layout.order + layout.entry, table[: len(table) // size * size])}
+
+
 def _directories(data: bytes, layout: _Layout) -> Iterator[tuple[int, int]]:
     """Yield the offset and the number of the entries of each directory, up to one that is missing or repeated."""
     visited = {0}
