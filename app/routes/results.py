@@ -29,6 +29,7 @@ from app.http.parameters import read_body
 from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.state import Request, get_own_task
+from worker.imaging.formats import media_type_of
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
 from worker.tasks.model import Task, TaskNotFound
@@ -132,7 +133,7 @@ def require_success(task: Task) -> Task:
 def prefers_picture(request: Request, task: Task) -> bool:
     """Return whether the client prefers the result of the task to JSON."""
     variant, source = next(iter(task.spec.plan.variants.values())), task.spec.source
-    media_type = "image/*" if source is None else variant.media_type(source)  # None: the upload could not be fetched
+    media_type = variant.media_type(source)
     return prefers(bounded_header(request.headers, "accept", "*/*"), media_type, "application/json")
 
 
@@ -152,7 +153,7 @@ async def send_output(request: Request, task: Task, name: str) -> Response:
         url = await request.state["storage"].signed_url(task.result_paths[name], SIGNED_URL_LIFE_S)
         # A cached redirect would be followed after the URL has expired. Clients repeat range and condition headers.
         return RedirectResponse(url, 307, headers={"Cache-Control": "no-store", "Vary": "Accept"})
-    media_type = task.spec.plan.variants[name].media_type(task.spec.source)
+    media_type = media_type_of(task.outputs[name].format)
     return await _send_bytes(request, task.result_paths[name], media_type)
 
 

@@ -1,6 +1,9 @@
-"""Decode all frames of an animation, and find a single one."""
+"""Animations: decode all frames, find a single one, and write their timing."""
 
+import math
 from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
 
 from PIL import Image
 
@@ -13,11 +16,17 @@ from worker.imaging.decoding import (
     visible_part,
     with_profile,
 )
-from worker.imaging.formats import Timing
+from worker.imaging.formats import OutputFormat, Timing
 from worker.imaging.guards import Limits, check_pixels
 from worker.imaging.orientation import orientation_of, set_upright
 from worker.pixels.icc import ColorSpace
 from worker.pixels.modes import normalize_mode
+
+LONGEST_FRAMES_MS = {OutputFormat.GIF: 655_350, OutputFormat.WEBP: 2**24 - 1, OutputFormat.PNG: 65_535_000}
+"""Maximum duration of a frame in ms."""
+
+MOST_LOOPS = 65_535
+"""Maximum number of loops of GIF and WebP."""
 
 
 def decode_animation(
@@ -117,3 +126,26 @@ def _loops(image: Image.Image) -> int:
         repetitions: int | None = image.info.get("loop")
         return 1 if repetitions is None else repetitions and repetitions + 1
     return int(image.info.get("loop", 0))  # AVIF has no such field
+
+
+def animation_options(timing: Timing, target: OutputFormat) -> dict[str, Any]:
+    """Return the options for durations and loops, within the limits of the format; AVIF has no number of loops."""
+    longest_ms = LONGEST_FRAMES_MS.get(target, math.inf)
+    durations = [round(min(duration, longest_ms)) for duration in timing.durations_ms]
+    match target:
+        case OutputFormat.GIF:
+            # GIF has hundredths of a second, and counts repetitions: without them the animation is played once.
+            options: dict[str, Any] = {"duration": [round(duration, -1) for duration in durations]}
+            repetitions = min(timing.loops - 1, MOST_LOOPS) if timing.loops else 0
+            return options if timing.loops == 1 else {**options, "loop": repetitions}
+        case OutputFormat.AVIF:
+            return {"duration": durations}
+        case OutputFormat.PNG:
+            durations = [_png_duration_ms(duration) for duration in durations]
+    return {"duration": durations, "loop": min(timing.loops, MOST_LOOPS)}
+
+
+def _png_duration_ms(duration_ms: int) -> int:
+    """Return the closest duration that PNG can express: a fraction of a second of two 16-bit numbers."""
+    rounded = (round(duration_ms / unit) * unit for unit in (1, 10, 100, 1000))
+    return next(each for each in rounded if Fraction(each, 1000).numerator < 2**16)

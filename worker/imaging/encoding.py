@@ -1,10 +1,8 @@
 """Encode images: color modes, profiles and encoder settings."""
 
-import math
 import os
 import zlib
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -12,9 +10,10 @@ from typing import IO, Any
 from PIL import Image
 
 from worker.errors import PictureError
+from worker.imaging.animation import animation_options
 from worker.imaging.containers.gif import COLOURS, gif_frames
 from worker.imaging.containers.tiff import with_exif
-from worker.imaging.formats import OutputFormat, Timing
+from worker.imaging.formats import OutputFormat
 from worker.imaging.picture import Picture
 from worker.imaging.plan import Output
 from worker.pixels import icc
@@ -57,17 +56,25 @@ FULL_COLOR_QUALITY = 90
 PROGRESSIVE_PIXELS = 640 * 480
 """Pixels up to which a JPEG is progressive by default: 5 % smaller, but 3 ms slower at 512 x 384, 200 ms at 12 MP."""
 
-LONGEST_FRAMES_MS = {OutputFormat.GIF: 655_350, OutputFormat.WEBP: 2**24 - 1, OutputFormat.PNG: 65_535_000}
-"""Maximum duration of a frame in ms."""
-
-MOST_LOOPS = 65_535
-"""Maximum number of loops of GIF and WebP."""
-
 SAMPLE_SHARE = 16
 """Fraction (1 in N rows) of a PNG that is compressed to choose the strategy for the whole image."""
 
 SMALL_PIXELS = 256 * 256
 """Pixels up to which a PNG takes a few milliseconds in any case, and a sample is not representative."""
+
+
+def suitable_formats(picture: Picture, targets: Sequence[OutputFormat]) -> Sequence[OutputFormat]:
+    """Return those formats that can hold an image with its size, animation and transparency; all if none can."""
+    is_translucent = any(
+        frame.mode in ("LA", "RGBA") and frame.getextrema()[-1] != (255, 255) for frame in picture.frames
+    )
+    return [
+        target
+        for target in targets
+        if max(picture.size) <= target.max_side
+        and (target.is_animated or picture.timing is None)
+        and ("RGBA" in WRITABLE_MODES[target] or not is_translucent)
+    ] or targets
 
 
 def encode(
@@ -94,7 +101,7 @@ def encode(
     if profile is not None:
         options["icc_profile"] = profile
     if picture.timing is not None:
-        options |= _animation_options(picture.timing, target)
+        options |= animation_options(picture.timing, target)
     if target is OutputFormat.GIF:
         frames, gif_options = gif_frames(frames)
         options |= gif_options
@@ -156,29 +163,6 @@ def _avif_speed(frames: Sequence[Image.Image], effort: int | None) -> int:
     pixels = sum(frame.width * frame.height for frame in frames)
     floors = [speed for above, speed in AVIF_LEAST_SPEEDS if pixels > above]
     return max(AVIF_SPEEDS[effort or AVIF_DEFAULT_EFFORT], *floors, 0)
-
-
-def _animation_options(timing: Timing, target: OutputFormat) -> dict[str, Any]:
-    """Return the options for durations and loops, within the limits of the format; AVIF has no number of loops."""
-    longest_ms = LONGEST_FRAMES_MS.get(target, math.inf)
-    durations = [round(min(duration, longest_ms)) for duration in timing.durations_ms]
-    match target:
-        case OutputFormat.GIF:
-            # GIF has hundredths of a second, and counts repetitions: without them the animation is played once.
-            options: dict[str, Any] = {"duration": [round(duration, -1) for duration in durations]}
-            repetitions = min(timing.loops - 1, MOST_LOOPS) if timing.loops else 0
-            return options if timing.loops == 1 else {**options, "loop": repetitions}
-        case OutputFormat.AVIF:
-            return {"duration": durations}
-        case OutputFormat.PNG:
-            durations = [_png_duration_ms(duration) for duration in durations]
-    return {"duration": durations, "loop": min(timing.loops, MOST_LOOPS)}
-
-
-def _png_duration_ms(duration_ms: int) -> int:
-    """Return the closest duration that PNG can express: a fraction of a second of two 16-bit numbers."""
-    rounded = (round(duration_ms / unit) * unit for unit in (1, 10, 100, 1000))
-    return next(each for each in rounded if Fraction(each, 1000).numerator < 2**16)
 
 
 def _save(

@@ -43,11 +43,16 @@ class OutputFormat(Enum):
 
     @property
     def media_type(self) -> str:
-        return f"image/{self.value}"
+        return media_type_of(self.value)
 
     @property
     def pillow_name(self) -> str:
         return str(self.value).upper()
+
+
+def media_type_of(format_name: str) -> str:
+    """Return the media type of a result in an output format, or in JSON."""
+    return "application/json" if format_name == "json" else f"image/{format_name}"
 
 
 class InputFormat(Enum):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from worker.imaging.formats import InputFormat, OutputFormat
 from worker.operations import AnyOperation
@@ -12,7 +12,7 @@ from worker.validation.fields import Problem
 if TYPE_CHECKING:
     FormatName = str
 else:
-    FormatName = Literal[("keep", *(choice.value for choice in OutputFormat))]
+    FormatName = Literal[("keep", "auto", *(choice.value for choice in OutputFormat))]
 
 _DEFAULT_QUALITIES = ", ".join(
     f"{choice.default_quality} for {choice.value}" for choice in OutputFormat if choice.default_quality is not None
@@ -25,12 +25,40 @@ _KEPT_AS = ", ".join(
 )
 
 
+AUTO_FORMATS = (OutputFormat.AVIF, OutputFormat.WEBP, OutputFormat.JPEG, OutputFormat.PNG)
+"""The formats that `format=auto` may choose, which all browsers show."""
+
+_ALL_OF_AUTO = ", ".join(choice.value for choice in AUTO_FORMATS)
+_ONE_OF_AUTO = "|".join(choice.value for choice in AUTO_FORMATS)
+
+AUTO_EXTENSION = "img"
+"""File extension of a result whose format is not known when its task is created."""
+
+
 class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The output parameters of a result."""
 
     format: Annotated[
-        FormatName, Meta(description=f"Format of the result; keep is the format of the upload ({_KEPT_AS}).")
+        FormatName,
+        Meta(
+            description=(
+                f"Format of the result; keep is the format of the upload ({_KEPT_AS}); auto is the one of accept "
+                "with the smallest file at about the same quality that can hold transparency and animation."
+            )
+        ),
     ] = "keep"
+    accept: (
+        Annotated[
+            str,
+            Meta(
+                pattern=rf"^(?:{_ONE_OF_AUTO})(?:,(?:{_ONE_OF_AUTO})){{0,{len(AUTO_FORMATS) - 1}}}$",
+                description=f"Formats that auto chooses from, comma-separated. Default: {_ALL_OF_AUTO}.",
+                examples=["webp,jpeg"],
+                extra={"allowed": f"one or more of {_ALL_OF_AUTO}, comma-separated"},
+            ),
+        ]
+        | None
+    ) = None
     quality: (
         Annotated[
             int,
@@ -140,35 +168,59 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         | None
     ) = None
 
-    def target(self, source: InputFormat | None) -> OutputFormat:
-        """Return the format of the result; raise `TypeError` if it depends on an unknown source."""
+    @property
+    def is_auto(self) -> bool:
+        return self.format == "auto"
+
+    def targets(self, source: InputFormat | None) -> tuple[OutputFormat, ...]:
+        """Return the possible formats of the result; raise `TypeError` if they depend on an unknown source."""
+        if self.is_auto:
+            names = (self.accept or _ALL_OF_AUTO.replace(" ", "")).split(",")
+            return tuple(_OUTPUT_FORMATS[name] for name in dict.fromkeys(names))
         if self.format != "keep":
-            return _OUTPUT_FORMATS[self.format]
+            return (_OUTPUT_FORMATS[self.format],)
         if source is None:
             raise TypeError("the upload's format is not known")
-        return source.default_output
+        return (source.default_output,)
+
+    def for_format(self, target: OutputFormat) -> "Output":
+        """Return the options for one of the possible formats, at about the same quality as for the others."""
+        if not self.is_auto:
+            return self
+        unsupported = {name: _DEFAULTS[name] for name in _SPECIFIC - target.options}
+        output = structs.replace(self, **unsupported, format=target.value, accept=None)
+        if self.quality is None or target.default_quality is None:
+            return output
+        usual = OutputFormat.JPEG.default_quality or 0
+        return structs.replace(output, quality=max(1, round(self.quality * target.default_quality / usual)))
 
     def problems(self, source: InputFormat | None) -> list[Problem]:
         """Return a problem for each option that is set but not supported by the format, if that is known."""
-        if source is None and self.format == "keep":
-            return []
-        target = self.target(source)
-        specific = frozenset[str]().union(*(choice.options for choice in OutputFormat))
-        problems = [
-            Problem(name, f"is not supported by {target.value}; omit it or choose another format")
-            for name in self.__struct_fields__
-            if name in specific - target.options and getattr(self, name) != _DEFAULTS[name]
-        ]
-        if target is OutputFormat.JPEG:  # otherwise it may apply to an operation of the same form
-            problems += translucent_problems(background=self.background)
-        if target is OutputFormat.GIF and self.colorspace == "p3":
-            problems.append(Problem("colorspace", "p3 is not supported by gif; omit it or choose another format"))
+        problems = []
+        if self.accept is not None and not self.is_auto:
+            problems.append(Problem("accept", "needs format=auto"))
         if self.lossless and self.quality is not None:
             problems.append(Problem("quality", "cannot be combined with lossless=true; set one of the two"))
+        if source is None and self.format == "keep":
+            return problems
+        targets = self.targets(source)
+        supported = frozenset[str]().union(*(target.options for target in targets))
+        problems += [
+            Problem(name, f"is not supported by {targets[0].value}; omit it or choose another format")
+            for name in self.__struct_fields__
+            if name in _SPECIFIC - supported and getattr(self, name) != _DEFAULTS[name]
+        ]
+        if targets == (OutputFormat.JPEG,):  # otherwise it may apply to an operation of the same form
+            problems += translucent_problems(background=self.background)
+        if targets == (OutputFormat.GIF,) and self.colorspace == "p3":
+            problems.append(Problem("colorspace", "p3 is not supported by gif; omit it or choose another format"))
         return problems
 
 
 _OUTPUT_FORMATS = {choice.value: choice for choice in OutputFormat}
+
+_SPECIFIC = frozenset[str]().union(*(choice.options for choice in OutputFormat))
+"""Names of the options that not all formats have."""
 
 _DEFAULTS = {name: getattr(Output(), name) for name in Output.__struct_fields__}
 
@@ -189,14 +241,21 @@ class Variant(Struct, frozen=True):
         return [] if self.is_report else self.output.problems(source)
 
     def extension(self, source: InputFormat) -> str:
-        return "json" if self.is_report else self.output.target(source).extension
+        if self.is_report:
+            return "json"
+        return AUTO_EXTENSION if self.output.is_auto else self.output.targets(source)[0].extension
 
     def media_type(self, source: InputFormat | None) -> str:
-        return "application/json" if self.is_report else self.output.target(source).media_type
+        """Return the media type of the result, or image/* if it is not known before."""
+        if self.is_report:
+            return "application/json"
+        return "image/*" if self.output.is_auto or source is None else self.output.targets(source)[0].media_type
 
     def takes_all_frames(self, source: InputFormat) -> bool:
         """Whether an animation stays an animation."""
-        return self.output.frame is None and not self.is_report and self.output.target(source).is_animated
+        if self.output.frame is not None or self.is_report:
+            return False
+        return any(target.is_animated for target in self.output.targets(source))
 
 
 class Plan(Struct, frozen=True):

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import Any
 
 import msgspec
 from PIL import Image
@@ -19,11 +18,12 @@ from worker.imaging.decoding import (
     decode_still,
     open_image,
 )
-from worker.imaging.encoding import encode
+from worker.imaging.encoding import encode, suitable_formats
+from worker.imaging.formats import OutputFormat
 from worker.imaging.guards import Limits
 from worker.imaging.picture import Picture
 from worker.imaging.pipeline import Work, apply_operations, check_sizes, ignore_step, never
-from worker.imaging.plan import Plan, Variant
+from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.reading import Reader, Upload
 from worker.operations.base import Assets, Operation
 from worker.pixels.modes import convert_to_modes
@@ -114,12 +114,25 @@ class _Renderer:
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
         if variant.is_report:
             return self._report(variant, decoded)
-        target = variant.output.target(self._reader.upload.format)
-        options = metadata.metadata_options(decoded.exif, decoded.info, variant.output, target)
-        rendered = self._encode(self._changed(variant, decoded), variant, options)
-        upload = self._reader.upload
-        warnings = metadata.provenance_warnings(upload.data, upload.format, decoded.info, target)
-        return replace(rendered, warnings=(*rendered.warnings, *warnings))
+        picture = self._changed(variant, decoded)
+        output, targets = variant.output, variant.output.targets(self._reader.upload.format)
+        if not output.is_auto:
+            return self._encode(picture, output, targets[0], decoded)
+        return self._smallest(picture, output, suitable_formats(picture, targets), decoded)
+
+    def _smallest(
+        self, picture: Picture, output: Output, targets: Sequence[OutputFormat], decoded: Decoded
+    ) -> Rendered:
+        """Encode in each format, and return the smallest file; raise the last error if all fail."""
+        rendered, error = [], None
+        for target in targets:
+            try:
+                rendered.append(self._encode(picture, output.for_format(target), target, decoded))
+            except PictureError as exc:  # such as max_bytes, which another format may reach
+                error = exc
+        if not rendered and error is not None:
+            raise error
+        return min(rendered, key=lambda each: len(each.data))
 
     def _changed(self, variant: Variant, decoded: Decoded) -> Picture:
         """Apply the operations, unless the variant before had the same."""
@@ -145,14 +158,15 @@ class _Renderer:
         data = msgspec.json.format(msgspec.json.encode(report))
         return Rendered(data, hashlib.sha256(data).hexdigest(), "json", warnings=tuple(self._reader.warnings))
 
-    def _encode(self, picture: Picture, variant: Variant, metadata_options: dict[str, Any]) -> Rendered:
+    def _encode(self, picture: Picture, output: Output, target: OutputFormat, decoded: Decoded) -> Rendered:
         self._work.check_stop()
-        target = variant.output.target(self._reader.upload.format)
-        data = encode(picture, variant.output, target, metadata_options, self._work.check_stop)
+        options = metadata.metadata_options(decoded.exif, decoded.info, output, target)
+        data = encode(picture, output, target, options, self._work.check_stop)
         # An encoder may merge equal frames.
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
-        digest = hashlib.sha256(data).hexdigest()
-        return Rendered(data, digest, target.value, *picture.size, frames, tuple(self._reader.warnings))
+        upload, digest = self._reader.upload, hashlib.sha256(data).hexdigest()
+        lost = metadata.provenance_warnings(upload.data, upload.format, decoded.info, target)
+        return Rendered(data, digest, target.value, *picture.size, frames, (*self._reader.warnings, *lost))
 
     def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
         """Apply the first operation if it can use a reduced image and there is one; return the remaining operations."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from worker.errors import ErrorCode, PictureError, StorageAway, TaskFailed, TaskStopped
+from worker.imaging.formats import media_type_of
 from worker.imaging.pipeline import Stopped
 from worker.imaging.reading import Upload
 from worker.imaging.render import Rendered, render
@@ -63,7 +64,7 @@ class TaskRenderer:
 
         async def store(name: str, each: Rendered) -> None:
             with _storage_errors():
-                await self._storage.put_bytes(paths[name], each.data, spec.plan.variants[name].media_type(spec.source))
+                await self._storage.put_bytes(paths[name], each.data, media_type_of(each.format))
             run.progress.output_done(name, paths[name])
 
         stored = await asyncio.gather(*(store(name, each) for name, each in rendered.items()), return_exceptions=True)

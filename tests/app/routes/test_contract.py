@@ -231,7 +231,7 @@ async def test_the_catalog_names_every_operation_with_its_bounds(api: Client) ->
     modules = Path(worker.operations.__file__).parent.glob("*.py")
     names = {module.stem for module in modules} - {"__init__", "base"}
     assert {entry["operation"] for entry in catalog["operations"]} == names
-    assert set(catalog["output"]["format"]["enum"]) == {"keep", "jpeg", "png", "webp", "avif", "gif", "tiff"}
+    assert set(catalog["output"]["format"]["enum"]) == {"auto", "keep", "jpeg", "png", "webp", "avif", "gif", "tiff"}
     assert catalog["input"] == ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "ico"]
     assert {entry["operation"] for entry in catalog["operations"] if entry["takes_overlay"]} == {"watermark"}
 

@@ -137,7 +137,7 @@ def test_only_presets_without_a_file_is_refused_by_name() -> None:
             "[a] operations[0].sigma: must be a number from 0.1 to 1000; got -1",
         ),
         ("[a]\noperations = 'blur'", "[a] operations: is not valid JSON"),
-        ("[a.variants.x]\nformat = 'jpg'", "[a] variants.x.format: must be one of avif"),
+        ("[a.variants.x]\nformat = 'jpg'", "[a] variants.x.format: must be one of auto, avif"),
         ("[a.variants.x]\nsize = 5", "[a] variants.x.size: is not allowed here; allowed: operations, format"),
         ("[a]\nvariants = {}", "[a] variants: must have 1 to 20 entries; got 0"),
         (
