@@ -12,13 +12,13 @@ class OutputFormat(Enum):
     `options` are the fields of `worker.imaging.plan.Output` that not all formats have.
     """
 
-    JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "subsampling", "metadata"}
-    PNG = "png", "png", 2**31 - 1, None, True, {"effort", "metadata"}
+    JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "subsampling", "metadata", "dpi"}
+    PNG = "png", "png", 2**31 - 1, None, True, {"effort", "metadata", "dpi"}
     WEBP = "webp", "webp", 16_383, 80, True, {"quality", "lossless", "effort", "metadata"}
     # libavif writes longer sides, but cannot read more than 32,768.
     AVIF = "avif", "avif", 32_768, 65, True, {"quality", "effort", "subsampling", "metadata"}
     GIF = "gif", "gif", 65_535, None, True, set[str]()
-    TIFF = "tiff", "tif", 2**31 - 1, None, False, {"metadata"}
+    TIFF = "tiff", "tif", 2**31 - 1, None, False, {"metadata", "dpi"}
 
     extension: str
     max_side: int

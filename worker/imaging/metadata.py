@@ -29,6 +29,9 @@ MAX_EXIF_BYTES = 1024 * 1024
 MAX_JPEG_BYTES = {"exif": 65_533, "xmp": 65_504}
 """Maximum size in a JPEG segment (ITU-T T.81, B.1.1.4; for XMP without its signature)."""
 
+MAX_DPI = 65_535
+"""Maximum resolution in a JPEG (JFIF 1.02)."""
+
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 """The directories that are kept besides the main one."""
 
@@ -39,11 +42,28 @@ STALE = (Tag.ExifImageWidth, Tag.ExifImageHeight, Tag.MakerNote, ExifTags.IFD.In
 def metadata_options(
     exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat
 ) -> dict[str, Any]:
-    """Return options of `Image.save` with the Exif, XMP and IPTC data to keep in the format `target`.
+    """Return options of `Image.save` with the Exif, XMP and IPTC data and the resolution in the format `target`.
 
     The data are those of `exif`, for a TIFF, or else of `info`. Thumbnails are removed, because they show the original
     image. Raises `PictureError` if the data cannot be written.
     """
+    return _resolution(info, output, target) | _kept(exif, info, output, target)
+
+
+def _resolution(info: Mapping[Any, Any], output: Output, target: OutputFormat) -> dict[str, Any]:
+    if "dpi" not in target.options:
+        return {}
+    if output.dpi is not None:
+        return {"dpi": (output.dpi, output.dpi)}
+    try:
+        x, y = map(float, info["dpi"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    is_kept = output.metadata == "keep" and 1 <= x <= MAX_DPI and 1 <= y <= MAX_DPI
+    return {"dpi": (x, y)} if is_kept else {}
+
+
+def _kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat) -> dict[str, Any]:
     if output.metadata == "none" or target is OutputFormat.GIF:
         return {}
     uri = xmp_packets.digital_source_type(xmp_packets.packet_of(info))

@@ -78,7 +78,7 @@ def _in_modes(picture: Picture, modes: tuple[str, ...]) -> Picture:
 
 def _needs_srgb(mode: str, operation: Operation, assets: Assets) -> bool:
     """Return whether an image of this mode, whose profile is not sRGB, must be converted for an operation."""
-    if mode in operation.srgb_modes:
+    if mode in operation.srgb_modes or operation.needs_srgb:
         return True
     colors = [rgba(color) for name in operation.color_fields() if (color := getattr(operation, name)) is not None]
     if mode == "CMYK":

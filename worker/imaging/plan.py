@@ -130,6 +130,20 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             )
         ),
     ] = "strip"
+    dpi: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=65_535,
+                description=(
+                    "Resolution for printing in pixels per inch, which JPEG, PNG and TIFF can state. Default: that of "
+                    "the upload with metadata=keep, otherwise none."
+                ),
+            ),
+        ]
+        | None
+    ) = None
     colorspace: Annotated[
         Literal["keep", "srgb", "p3"],
         Meta(

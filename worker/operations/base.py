@@ -76,6 +76,11 @@ class Operation(
         return tuple(name for name, kind in kinds if _is_color(kind))
 
     @property
+    def needs_srgb(self) -> bool:
+        """Whether these parameters need sRGB in every mode."""
+        return False
+
+    @property
     def uses_overlay(self) -> bool:
         """Whether the operation needs the overlay image."""
         return False

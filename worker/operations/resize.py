@@ -8,6 +8,7 @@ from worker.operations.base import WORKING_MODES, Assets, Operation
 from worker.pixels.canvas import place_on_canvas
 from worker.pixels.colors import Color
 from worker.pixels.geometry import MAX_SIDE, Box, CropPosition, Size, anchor_offset
+from worker.pixels.linear import resample_in_linear_light
 from worker.pixels.resampling import Filter, resample
 from worker.pixels.smart import smart_offset
 from worker.validation.fields import Problem
@@ -73,8 +74,24 @@ class Resize(Operation, frozen=True, tag="resize"):
         Meta(description="Resampling filter, from the sharpest to the simplest; nearest does not blend pixels."),
     ] = "lanczos"
 
+    linear: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Whether pixels are mixed in linear light, which keeps the brightness of fine patterns; slower. "
+                "CMYK and other color spaces are converted to sRGB for it; 16-bit images are resized as they are."
+            )
+        ),
+    ] = False
+
+    @property
+    def needs_srgb(self) -> bool:
+        return self.linear
+
     def problems(self) -> list[Problem]:
         problems = []
+        if self.linear and self.resample == "nearest":
+            problems.append(Problem("linear", "cannot be combined with resample=nearest, which does not mix pixels"))
         if self.scale is not None:
             problems += [
                 Problem(field, "cannot be combined with scale; set one of the two")
@@ -97,7 +114,7 @@ class Resize(Operation, frozen=True, tag="resize"):
         return self._scaled_size(size) if self.fit in ("inside", "outside") else self._box_size(size)
 
     def scaled_size(self, size: Size) -> Size | None:
-        return self._scaled_size(size) if self.resample in REDUCING else None
+        return self._scaled_size(size) if self.resample in REDUCING and not self.linear else None
 
     def gives_whole(self, size: Size) -> bool:
         return self.resample == "lanczos" and self.output_size(size) == self._scaled_size(size)
@@ -133,8 +150,14 @@ class Resize(Operation, frozen=True, tag="resize"):
     def _resize_part(self, image: Image.Image, part: Box, size: Size) -> Image.Image:
         target = self.output_size(size)
         if self.fit == "contain":
-            return self._pad(resample(image, self._scaled_size(size), self.resample, part), target)
-        return resample(image, target, self.resample, part)
+            return self._pad(self._resample(image, self._scaled_size(size), part), target)
+        return self._resample(image, target, part)
+
+    def _resample(self, image: Image.Image, size: Size, part: Box) -> Image.Image:
+        if not self.linear or image.mode == "I;16":
+            return resample(image, size, self.resample, part)
+        rgb = image.convert("RGB") if image.mode == "CMYK" else image
+        return resample_in_linear_light(rgb, size, self.resample, part)
 
     def _pad(self, image: Image.Image, size: Size) -> Image.Image:
         left, upper = anchor_offset(image.size, size, "center" if self.position == "smart" else self.position)

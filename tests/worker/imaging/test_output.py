@@ -473,3 +473,22 @@ def test_the_file_has_the_subsampling_that_was_chosen(subsampling: str) -> None:
     made = rendered(data, format="avif", subsampling=subsampling)
     flags = made[made.index(b"av1C") + 6]
     assert (flags >> 3 & 1, flags >> 2 & 1) == {"444": (0, 0), "422": (1, 0), "420": (1, 1)}[subsampling]
+
+
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("target", ["jpeg", "png", "tiff"])
+def test_the_resolution_is_kept_with_the_metadata_or_set(source: str, target: str) -> None:
+    data = encoded(drawing((60, 40)), source, dpi=(300, 300))
+
+    def dpi(**options: Any) -> tuple[int, ...] | None:
+        found = decoded(rendered(data, Resize(width=30), format=target, **options)).info.get("dpi")
+        return found and tuple(round(each) for each in found)
+
+    assert dpi(metadata="keep") == (300, 300)
+    assert dpi(dpi=72) == dpi(dpi=72, metadata="keep") == (72, 72)
+    assert dpi() in (None, (1, 1))
+
+
+def test_formats_without_a_resolution_refuse_it() -> None:
+    with pytest.raises(InvalidParameters, match="dpi: is not supported by webp"):
+        parse_plan({"operation": "flip", "format": "webp", "dpi": "300"}, None, 20)
