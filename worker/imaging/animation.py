@@ -62,7 +62,8 @@ def decode_animation(
         warnings = (f"the animation is damaged or truncated; the result ends after frame {len(frames)}",)
     frames, profile = with_profile(_in_one_mode(frames), image.info, space)
     timing = Timing(tuple(durations[: len(frames)]), _loops(image)) if len(frames) > 1 else None
-    return Decoded(frames, frames[0].size, None, timing, None, profile, dict(image.info), warnings)
+    palette = image.shared_palette if isinstance(image, GifReader) else None
+    return Decoded(frames, frames[0].size, None, timing, None, profile, dict(image.info), palette, warnings)
 
 
 def _in_one_mode(frames: list[Image.Image]) -> list[Image.Image]:

@@ -64,6 +64,8 @@ class Decoded:
     """The ICC profile, if it matches the mode."""
     info: dict[Any, Any]
     """The `info` of Pillow's image. It is removed from the frames, because Pillow writes some of it by default."""
+    palette: bytes | None = None
+    """The palette of a GIF, three bytes for each color."""
     warnings: tuple[str, ...] = ()
     """What a client should know about the result, in sentences."""
 
@@ -248,7 +250,8 @@ def decode_still(
         exif = image.getexif() if file.format == "TIFF" else None
         size = image.size if box is None else size
         (frame,), profile = with_profile([frame], info, space)
-        return Decoded((frame,), size, box, None, exif, profile, info)
+        palette = file.shared_palette if isinstance(file, GifReader) else None
+        return Decoded((frame,), size, box, None, exif, profile, info, palette)
 
 
 def _draft(image: Image.Image, size: Size, orientation: int, firsts: Sequence[Operation | None]) -> Box | None:

@@ -103,12 +103,18 @@ def encode(
     if picture.timing is not None:
         options |= animation_options(picture.timing, target)
     if target is OutputFormat.GIF:
-        frames, gif_options = gif_frames(frames)
+        frames, gif_options = gif_frames(frames, picture.palette)
         options |= gif_options
     exif = options.pop("exif", None) if target is OutputFormat.TIFF else None
 
     def save(**quality: int) -> bytes:
-        return _save(frames, target, {**options, **_subsampling(target, output, **quality)}, check_stop, **quality)
+        return _save(
+            frames,
+            target,
+            {**options, **_subsampling(frames[0].mode, target, output, **quality)},
+            check_stop,
+            **quality,
+        )
 
     return _within(output, target, save if exif is None else lambda: with_exif(save(), exif))
 
@@ -150,8 +156,8 @@ def _encoder_options(frames: Sequence[Image.Image], output: Output, target: Outp
     return options
 
 
-def _subsampling(target: OutputFormat, output: Output, quality: int = 0) -> dict[str, str]:
-    if target not in (OutputFormat.JPEG, OutputFormat.AVIF):
+def _subsampling(mode: str, target: OutputFormat, output: Output, quality: int = 0) -> dict[str, str]:
+    if target not in (OutputFormat.JPEG, OutputFormat.AVIF) or mode == "L":
         return {}
     choice = output.subsampling
     if choice == "auto":

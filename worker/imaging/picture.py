@@ -30,6 +30,8 @@ class Picture:
     """None for a still image."""
     profile: bytes | None
     """The ICC profile; the image is sRGB if it is None, does not match the mode, or cannot be read."""
+    palette: bytes | None = None
+    """The palette of the GIF from which the frames come, three bytes for each color."""
 
     @property
     def size(self) -> Size:

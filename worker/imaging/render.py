@@ -171,7 +171,7 @@ class _Renderer:
     def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:
         """Apply the first operation if it can use a reduced image and there is one; return the remaining operations."""
         steps = list(variant.operations)
-        picture = Picture(decoded.frames, decoded.timing, decoded.profile)
+        picture = Picture(decoded.frames, decoded.timing, decoded.profile, decoded.palette)
         is_shared = len(self._plan.variants) > 1 and decoded.timing is None
         scaled = steps[0].scaled_size(decoded.size) if steps and (decoded.box is not None or is_shared) else None
         if scaled is None:

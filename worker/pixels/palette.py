@@ -1,9 +1,9 @@
-"""The dominant colors of an image."""
+"""The dominant colors of an image, and samples for palettes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import dist
+from math import dist, sqrt
 
 from PIL import Image
 
@@ -88,3 +88,18 @@ def _join_closest(joined: list[Cluster], apart: Callable[[Cluster, Cluster], flo
     joined.remove(one)
     joined.remove(other)
     joined.append(one.joined(other))
+
+
+SAMPLED_PIXELS = 65_536
+"""Pixels from which the palette is computed: four times as many gain at most 0.2 dB in four times the time."""
+
+
+def sample(frames: Sequence[Image.Image], pixels: int = SAMPLED_PIXELS) -> Image.Image:
+    """Return one image with a sample of about so many pixels of all frames, one below the other."""
+    width, height = frames[0].size
+    scale = min(1, sqrt(pixels / len(frames) / (width * height)))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    sheet = Image.new(frames[0].mode, (size[0], size[1] * len(frames)))
+    for number, frame in enumerate(frames):
+        sheet.paste(frame.resize(size, Image.Resampling.NEAREST), (0, size[1] * number))
+    return sheet
