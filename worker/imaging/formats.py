@@ -12,7 +12,7 @@ class OutputFormat(Enum):
     `options` are the fields of `worker.imaging.plan.Output` that not all formats have.
     """
 
-    JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "subsampling", "metadata", "dpi"}
+    JPEG = "jpeg", "jpg", 65_500, 80, False, {"quality", "progressive", "subsampling", "metadata", "dpi", "hdr"}
     PNG = "png", "png", 2**31 - 1, None, True, {"effort", "metadata", "dpi"}
     WEBP = "webp", "webp", 16_383, 80, True, {"quality", "lossless", "effort", "metadata"}
     # libavif writes longer sides, but cannot read more than 32,768.

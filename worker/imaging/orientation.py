@@ -56,6 +56,13 @@ def set_upright(image: Image.Image, orientation: int) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
+def upright_as(orientation: int, image: Image.Image) -> Image.Image:
+    """Return another image, without metadata, rotated as one with this orientation would be."""
+    image = image.copy()
+    set_upright(image, orientation)
+    return image
+
+
 def rotate_size(size: Size, orientation: int) -> Size:
     return (size[1], size[0]) if orientation in SWAPPED else size
 

@@ -18,21 +18,18 @@ _DEFAULT_QUALITIES = ", ".join(
     f"{choice.default_quality} for {choice.value}" for choice in OutputFormat if choice.default_quality is not None
 )
 
-_KEPT_AS = ", ".join(
-    f"{source.value} becomes {source.default_output.value}"
-    for source in InputFormat
-    if source.value != source.default_output.value
-)
+_CONVERTED = [source for source in InputFormat if source.value != source.default_output.value]
+_KEPT_AS = ", ".join(f"{source.value} becomes {source.default_output.value}" for source in _CONVERTED)
 
 
 AUTO_FORMATS = (OutputFormat.AVIF, OutputFormat.WEBP, OutputFormat.JPEG, OutputFormat.PNG)
-"""The formats that `format=auto` may choose, which all browsers show."""
+"""The formats that `format=auto` may choose."""
 
 _ALL_OF_AUTO = ", ".join(choice.value for choice in AUTO_FORMATS)
 _ONE_OF_AUTO = "|".join(choice.value for choice in AUTO_FORMATS)
 
 AUTO_EXTENSION = "img"
-"""File extension of a result whose format is not known when its task is created."""
+"""File extension of a result whose format is not yet known."""
 
 
 class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -130,6 +127,15 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             )
         ),
     ] = "strip"
+    hdr: Annotated[
+        Literal["drop", "keep"],
+        Meta(
+            description=(
+                "keep keeps the gain map of an Ultra HDR JPEG in a JPEG, through resize, crop, flip and rotate by "
+                "multiples of 90 degrees, or gives a warning."
+            )
+        ),
+    ] = "drop"
     dpi: (
         Annotated[
             int,

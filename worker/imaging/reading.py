@@ -22,7 +22,7 @@ from worker.imaging.decoding import (
 )
 from worker.imaging.formats import InputFormat
 from worker.imaging.guards import Limits
-from worker.imaging.orientation import readable_exif
+from worker.imaging.orientation import orientation_of, readable_exif
 from worker.imaging.plan import Plan, Variant
 from worker.operations.base import Source
 
@@ -51,6 +51,9 @@ class Reader:
         self._file = self._open()
         self.size = upright_size(self._file)
         """Size of the first frame in pixels, upright."""
+        self.is_hdr = self._space is not None and self._space.hdr is not None
+        with decode_errors_as_picture_errors():
+            self.orientation = orientation_of(self._file)
 
     def frames_for(self, variant: Variant) -> Decoded:
         """Return the frames for a variant, decoded once for all variants that need the same."""

@@ -12,6 +12,7 @@ from PIL import Image
 from worker.errors import PictureError
 from worker.imaging import metadata
 from worker.imaging.containers.color_spaces import declared_space
+from worker.imaging.containers.gain_map import read_gain_map, with_gain_map
 from worker.imaging.decoding import (
     Decoded,
     check_checksums,
@@ -19,15 +20,18 @@ from worker.imaging.decoding import (
     open_image,
 )
 from worker.imaging.encoding import encode, suitable_formats
-from worker.imaging.formats import OutputFormat
+from worker.imaging.formats import InputFormat, OutputFormat
 from worker.imaging.guards import Limits
+from worker.imaging.orientation import upright_as
 from worker.imaging.picture import Picture
 from worker.imaging.pipeline import Work, apply_operations, check_sizes, ignore_step, never
 from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.reading import Reader, Upload
 from worker.operations.base import Assets, Operation
+from worker.pixels.geometry import Size
 from worker.pixels.modes import convert_to_modes
 from worker.pixels.profiles import to_srgb
+from worker.pixels.resampling import resample
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,38 @@ class _Renderer:
         picture = self._changed(variant, decoded)
         output, targets = variant.output, variant.output.targets(self._reader.upload.format)
         if not output.is_auto:
-            return self._encode(picture, output, targets[0], decoded)
-        return self._smallest(picture, output, suitable_formats(picture, targets), decoded)
+            rendered = self._encode(picture, output, targets[0], decoded)
+        else:
+            rendered = self._smallest(picture, output, suitable_formats(picture, targets), decoded)
+        return self._in_hdr(rendered, variant) if output.hdr == "keep" else rendered
+
+    def _in_hdr(self, rendered: Rendered, variant: Variant) -> Rendered:
+        """Add the gain map of the upload to a result, or a warning if the upload is HDR and the result cannot be."""
+        upload, output = self._reader.upload, variant.output
+        is_jpeg = upload.format is InputFormat.JPEG
+        gain_map = read_gain_map(upload.data, self._reader.size) if is_jpeg else None
+        if gain_map is None:
+            lost = ("the image is HDR, and the result is not",) if self._reader.is_hdr else ()
+            return replace(rendered, warnings=(*rendered.warnings, *lost))
+        only_moves = all(operation.only_moves_pixels for operation in variant.operations)
+        if rendered.format != "jpeg" or not only_moves or output.colorspace != "keep" or output.max_bytes is not None:
+            lost = (
+                "the gain map is left out; it needs a JPEG with colorspace=keep, without max_bytes, and only resize "
+                "(not contain or smart), crop (not smart), flip and rotations by multiples of 90 degrees",
+            )
+            return replace(rendered, warnings=(*rendered.warnings, *lost))
+        moved = self._moved(gain_map.image, variant.operations, self._reader.size)
+        data = with_gain_map(rendered.data, replace(gain_map, image=moved))
+        return replace(rendered, data=data, sha256=hashlib.sha256(data).hexdigest())
+
+    def _moved(self, image: Image.Image, operations: Sequence[Operation], size: Size) -> Image.Image:
+        """Apply operations to a gain map, at the size of the picture, and scale the result back."""
+        image = upright_as(self._reader.orientation, image)
+        scale = image.width / size[0]
+        picture = Picture([resample(image, size, "bilinear")], None, None)
+        moved = apply_operations(picture, operations, Work(self._work.limits, Assets())).frames[0]
+        target = max(1, round(moved.width * scale)), max(1, round(moved.height * scale))
+        return resample(moved, target, "box")
 
     def _smallest(
         self, picture: Picture, output: Output, targets: Sequence[OutputFormat], decoded: Decoded

@@ -81,6 +81,14 @@ class Operation(
         return False
 
     @property
+    def only_moves_pixels(self) -> bool:
+        """Whether the operation only moves and mixes pixels, in a way that depends on nothing but the size.
+
+        It then applies to a gain map as well.
+        """
+        return False
+
+    @property
     def uses_overlay(self) -> bool:
         """Whether the operation needs the overlay image."""
         return False

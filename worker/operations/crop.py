@@ -57,6 +57,10 @@ class Crop(Operation, frozen=True, tag="crop"):
         ),
     ] = "center"
 
+    @property
+    def only_moves_pixels(self) -> bool:
+        return self.position != "smart"
+
     def problems(self) -> list[Problem]:
         box_fields = [name for name in ("left", "top", "width", "height") if getattr(self, name) is not None]
         if not box_fields and self.aspect_ratio is None:

@@ -24,5 +24,9 @@ class Flip(Operation, frozen=True, tag="flip"):
         ),
     ] = "horizontal"
 
+    @property
+    def only_moves_pixels(self) -> bool:
+        return True
+
     def apply(self, image: Image.Image) -> Image.Image:
         return image.transpose(_TRANSPOSES[self.direction])

@@ -85,6 +85,10 @@ class Resize(Operation, frozen=True, tag="resize"):
     ] = False
 
     @property
+    def only_moves_pixels(self) -> bool:
+        return self.fit != "contain" and self.position != "smart"
+
+    @property
     def needs_srgb(self) -> bool:
         return self.linear
 

@@ -38,6 +38,10 @@ class Rotate(Operation, frozen=True, tag="rotate"):
     ] = True
     background: Background | None = None
 
+    @property
+    def only_moves_pixels(self) -> bool:
+        return self.angle % 180 == 0 or (self.angle % 90 == 0 and self.expand)
+
     def output_size(self, size: Size) -> Size:
         return _rotated_size(size, self.angle) if self.expand else size
 

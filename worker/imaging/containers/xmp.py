@@ -60,6 +60,14 @@ def packet_of_source_type(uri: str) -> bytes:
     return _packet(f"<Iptc4xmpExt:DigitalSourceType>{escape(uri)}</Iptc4xmpExt:DigitalSourceType>")
 
 
+def with_description(xmp: bytes, description: str) -> bytes:
+    """Return a packet with a further rdf:Description; a new one if `xmp` has no place for it."""
+    before, end, after = xmp.rpartition(b"</rdf:RDF>")
+    if not end:
+        before, end, after = _packet("").rpartition(b"</rdf:RDF>")
+    return before + description.encode() + end + after
+
+
 def packet_of_rights(xmp: bytes, iptc: Mapping[tuple[int, int], Any]) -> bytes:
     """Return a packet with the rights of a packet and of IPTC data, and how the image was made; b"" if there are none.
 
