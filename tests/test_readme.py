@@ -27,7 +27,7 @@ from worker.settings import read_settings
 ROOT = Path(__file__).parent.parent
 FILES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
-    *(ROOT / folder / "README.md" for folder in ("app", "worker", "tests", "tests/benchmarks")),
+    *(ROOT / folder / "README.md" for folder in ("app", "worker", "worker/imaging", "tests", "tests/benchmarks")),
 ]
 README = "\n".join(path.read_text() for path in FILES)
 """All of the documentation."""
@@ -219,3 +219,10 @@ def test_its_pictures_are_those_that_the_script_takes_and_open_at_once() -> None
     }
     assert shown == {PICTURES / f"{name}-{scheme}.webp" for name in SHOTS for scheme in SCHEMES}
     assert all(0 < path.stat().st_size < MAX_BYTES for path in shown)
+
+
+def test_the_kinds_of_images_are_held_by_tests_that_exist() -> None:
+    rows = re.findall(r"\| ([a-z_, ]+) \|$", (ROOT / "worker/imaging/README.md").read_text(), re.MULTILINE)
+    names = {name for row in rows for name in row.split(", ") if name.startswith("test_")}
+    assert len(names) > 10
+    assert names <= {path.stem for path in (ROOT / "tests" / "worker").rglob("test_*.py")}

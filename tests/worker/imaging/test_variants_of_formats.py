@@ -56,6 +56,8 @@ def test_a_scan_in_16_bits_may_have_0_for_white(order: str) -> None:
     data = struct.pack(f"{order}4H", *SAMPLES)
     assert values_of(scan(order, 16, data)) == SAMPLES
     assert values_of(scan(order, 16, data, photometric=0)) == [65_535 - each for each in SAMPLES]
+    image = decoded(rendered(scan(order, 8, bytes([0, 10, 200, 255]), photometric=0), UNCHANGED, format="png"))
+    assert [image.convert("L").getpixel((x, 0)) for x in range(4)] == [255, 245, 55, 0]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
