@@ -153,7 +153,9 @@ async def send_output(request: Request, task: Task, name: str) -> Response:
         url = await request.state["storage"].signed_url(task.result_paths[name], SIGNED_URL_LIFE_S)
         # A cached redirect would be followed after the URL has expired. Clients repeat range and condition headers.
         return RedirectResponse(url, 307, headers={"Cache-Control": "no-store", "Vary": "Accept"})
-    media_type = media_type_of(task.outputs[name].format)
+    variant = task.spec.plan.variants[name]
+    is_known = variant.is_report or not variant.output.is_auto
+    media_type = variant.media_type(task.spec.source) if is_known else media_type_of(task.outputs[name].format)
     return await _send_bytes(request, task.result_paths[name], media_type)
 
 

@@ -31,9 +31,6 @@ from worker.pixels.profiles import differs_from_srgb, fits
 from worker.pixels.resampling import Scales
 from worker.pixels.tone_mapping import tone_mapped
 
-ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
-"""Formats whose frames are an animation; those of TIFF and of multi-picture JPEGs are separate images."""
-
 HEAD_BYTES = 64 * 1024
 """Size of the head of a file that is checked before storing it: header, color profile and Exif data."""
 
@@ -202,10 +199,15 @@ def _icon_size(data: bytes) -> Size:
         raise _UnreadableHeader(InputFormat.ICO) from exc
 
 
+def visible_size(image: Image.Image) -> Size:
+    """Return the size of `visible_part`, before the image is rotated upright."""
+    left, upper, right, lower = image.info.get(_CLEAN_APERTURE) or (0, 0, *image.size)
+    return right - left, lower - upper
+
+
 def upright_size(image: Image.Image) -> Size:
     with decode_errors_as_picture_errors():
-        left, upper, right, lower = image.info.get(_CLEAN_APERTURE) or (0, 0, *image.size)
-        return rotate_size((right - left, lower - upper), orientation_of(image))
+        return rotate_size(visible_size(image), orientation_of(image))
 
 
 def load_readable(image: Image.Image) -> bool:

@@ -85,6 +85,10 @@ class InputFormat(Enum):
         return member
 
 
+ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
+"""Formats whose frames are an animation; those of TIFF and of multi-picture JPEGs are separate images."""
+
+
 def sniff(head: bytes, allowed: Collection[InputFormat] = tuple(InputFormat)) -> InputFormat | None:
     """Detect the format by the first bytes of a file; return None if it is not one of `allowed`."""
     return next((known for known in InputFormat if known in allowed and known.mark.match(head)), None)

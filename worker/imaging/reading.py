@@ -11,7 +11,6 @@ from worker.imaging.containers.c2pa import has_manifest
 from worker.imaging.containers.color_spaces import declared_space
 from worker.imaging.containers.tiff import page_count
 from worker.imaging.decoding import (
-    ANIMATED,
     Decoded,
     check_checksums,
     decode_errors_as_picture_errors,
@@ -19,10 +18,11 @@ from worker.imaging.decoding import (
     load_readable,
     open_image,
     upright_size,
+    visible_size,
 )
-from worker.imaging.formats import InputFormat
+from worker.imaging.formats import ANIMATED, InputFormat
 from worker.imaging.guards import Limits
-from worker.imaging.orientation import orientation_of, readable_exif
+from worker.imaging.orientation import orientation_of, readable_exif, rotate_size
 from worker.imaging.plan import Plan, Variant
 from worker.operations.base import Source
 
@@ -49,11 +49,11 @@ class Reader:
         self._space = declared_space(upload.data, upload.format)
         self._decoded: dict[int | None, Decoded] = {}
         self._file = self._open()
-        self.size = upright_size(self._file)
-        """Size of the first frame in pixels, upright."""
-        self.is_hdr = self._space is not None and self._space.hdr is not None
         with decode_errors_as_picture_errors():
             self.orientation = orientation_of(self._file)
+        self.size = rotate_size(visible_size(self._file), self.orientation)
+        """Size of the first frame in pixels, upright."""
+        self.is_hdr = self._space is not None and self._space.hdr is not None
 
     def frames_for(self, variant: Variant) -> Decoded:
         """Return the frames for a variant, decoded once for all variants that need the same."""

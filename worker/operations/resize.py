@@ -79,7 +79,7 @@ class Resize(Operation, frozen=True, tag="resize"):
         Meta(
             description=(
                 "Whether pixels are mixed in linear light, which keeps the brightness of fine patterns; slower. "
-                "CMYK and other color spaces are converted to sRGB for it; 16-bit images are resized as they are."
+                "CMYK and other color spaces are converted to sRGB for it."
             )
         ),
     ] = False
@@ -158,7 +158,7 @@ class Resize(Operation, frozen=True, tag="resize"):
         return self._resample(image, target, part)
 
     def _resample(self, image: Image.Image, size: Size, part: Box) -> Image.Image:
-        if not self.linear or image.mode == "I;16":
+        if not self.linear:
             return resample(image, size, self.resample, part)
         rgb = image.convert("RGB") if image.mode == "CMYK" else image
         return resample_in_linear_light(rgb, size, self.resample, part)

@@ -1,5 +1,6 @@
 """Resample in linear light, as a projector at a distance would mix the pixels: fine patterns keep their brightness."""
 
+from functools import lru_cache
 from typing import Any
 
 from PIL import Image, ImageMath
@@ -19,32 +20,53 @@ def _value(light: float) -> float:
     return 12.92 * light if light <= 0.0031308 else float(1.055 * light ** (1 / 2.4) - 0.055)
 
 
-_LIGHT_OF_BYTE = [round(_MOST * _light(value / 255)) for value in range(256)]
-_LOW_BYTE, _HIGH_BYTE = [light & 0xFF for light in _LIGHT_OF_BYTE], [light >> 8 for light in _LIGHT_OF_BYTE]
-_BYTE_OF_LIGHT = [round(255 * _value(light / _MOST)) for light in range(_MOST + 1)]
+@lru_cache(maxsize=4)
+def _light_tables(most: int) -> tuple[list[int], list[int]]:
+    """Return the low and the high byte of the light, 0 to 65,535, of each value from 0 to `most`."""
+    lights = [round(_MOST * _light(value / most)) for value in range(most + 1)]
+    return [light & 0xFF for light in lights], [light >> 8 for light in lights]
+
+
+@lru_cache(maxsize=4)
+def _value_tables(most: int) -> tuple[list[int], list[int]]:
+    """Return the low and the high byte of the value, 0 to `most`, of each light from 0 to 65,535."""
+    values = [round(most * _value(light / _MOST)) for light in range(_MOST + 1)]
+    return [value & 0xFF for value in values], [value >> 8 for value in values]
 
 
 def resample_in_linear_light(image: Image.Image, size: Size, by: Filter, box: Box | None = None) -> Image.Image:
-    """Do the same as `worker.pixels.resampling.resample` for an image in L, LA, RGB or RGBA whose colors are sRGB."""
-    bands = image.split()
-    lights = [_to_light(band) for band in bands[: len(image.mode.removesuffix("A"))]]
-    if len(lights) == len(bands):
-        return Image.merge(image.mode, [_to_bytes(resample(light, size, by, box)) for light in lights])
+    """Do the same as `worker.pixels.resampling.resample` for an image in L, LA, RGB, RGBA or I;16 in sRGB."""
+    most = _MOST if image.mode == "I;16" else 255
+    bands = (image,) if image.mode == "I;16" else image.split()
+    has_alpha = image.mode in ("LA", "RGBA")
+    lights = [_to_light(band) for band in (bands[:-1] if has_alpha else bands)]
+    if not has_alpha:
+        values = [_to_values(resample(light, size, by, box), most) for light in lights]
+        return values[0] if len(values) == 1 else Image.merge(image.mode, values)
     cover = bands[-1].convert("F")
     resized_cover = resample(cover, size, by, box)
     resized = [resample(_math(_premultiplied, light, cover), size, by, box) for light in lights]
-    colors = [_to_bytes(_math(_divided, light, resized_cover)) for light in resized]
+    colors = [_to_values(_math(_divided, light, resized_cover), most) for light in resized]
     return Image.merge(image.mode, [*colors, _rounded(resized_cover).convert("L")])
 
 
 def _to_light(band: Image.Image) -> Image.Image:
-    """Return the light of each pixel in F, 0 to 65,535."""
-    pairs = Image.merge("LA", [band.point(_LOW_BYTE), band.point(_HIGH_BYTE)])  # little-endian numbers of 16 bits
-    return Image.frombytes("I;16", band.size, pairs.tobytes()).convert("F")
+    """Return the light of each pixel in L or I;16 as F, 0 to 65,535."""
+    if band.mode == "L":
+        return _pairs(*(band.point(table) for table in _light_tables(255))).convert("F")
+    numbers = band.convert("I")
+    return _pairs(*(numbers.point(table, "L") for table in _light_tables(_MOST))).convert("F")
 
 
-def _to_bytes(light: Image.Image) -> Image.Image:
-    return _rounded(light).convert("I").point(_BYTE_OF_LIGHT, "L")  # which clips
+def _to_values(light: Image.Image, most: int) -> Image.Image:
+    numbers = _rounded(light).convert("I")
+    low, high = (numbers.point(table, "L") for table in _value_tables(most))  # which clips
+    return low if most == 255 else _pairs(low, high)
+
+
+def _pairs(low: Image.Image, high: Image.Image) -> Image.Image:
+    """Return numbers of 16 bits by their bytes."""
+    return Image.frombytes("I;16", low.size, Image.merge("LA", [low, high]).tobytes())
 
 
 def _rounded(image: Image.Image) -> Image.Image:

@@ -230,7 +230,7 @@ def test_a_pattern_takes_no_long_time_on_any_text(place: str) -> None:
 
 def test_there_are_patterns_of_every_kind() -> None:
     assert len(PATTERNS) > 40
-    assert {"worker.imaging.metadata.STALE_XMP", "app.http.middleware._SAFE_ID", "Watermark.text"} <= set(PATTERNS)
+    assert {"worker.imaging.containers.xmp._STALE", "app.http.middleware._SAFE_ID", "Watermark.text"} <= set(PATTERNS)
 
 
 SETTINGS = Settings(webhook_secrets=("whsec_" + "A" * 32,), allowed_hosts=("images.example.org",))
