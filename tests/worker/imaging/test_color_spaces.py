@@ -28,6 +28,7 @@ from tests.support.profiles import (
     srgb_curve,
 )
 from tests.support.rendering import LIMITS, result, upload
+from tests.worker.imaging.test_formats import heic
 from worker.imaging.plan import Output, Plan, Variant
 from worker.imaging.render import render
 from worker.operations import OPERATIONS
@@ -345,3 +346,30 @@ def test_chromaticities_of_a_png_count() -> None:
     p3 = struct.pack(">8I", 31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
     found = decoded(result(data[:33] + chunk(b"cHRM", p3) + data[33:], format="png").data)
     assert apart(look(found, (9, 9)), in_srgb(pixel, P3, srgb_curve)) <= 2
+
+
+def heic_by_nclx(primaries: int, transfer: int, image: Image.Image) -> bytes:
+    data = heic(image)
+    place = data.index(b"colrnclx") + 8
+    return data[:place] + struct.pack(">HH", primaries, transfer) + data[place + 4 :]
+
+
+@pytest.mark.parametrize("make", [avif_by_nclx, heic_by_nclx, png_by_cicp])
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "matrix", "curve"),
+    [(12, 13, P3, srgb_curve), (9, 13, BT2020, srgb_curve), (9, 1, BT2020, srgb_curve), (9, 8, BT2020, linear)],
+)
+def test_code_points_count_in_every_format_that_has_them(
+    make: Callable[[int, int, Image.Image], bytes],
+    primaries: int,
+    transfer: int,
+    matrix: Any,
+    curve: Callable[[float], float],
+) -> None:
+    pixel = (150, 120, 90)
+    data = make(primaries, transfer, Image.new("RGB", (SIDE, SIDE), pixel))
+    for output in ("png", "jpeg", "gif"):
+        options: dict[str, Any] = {"quality": 100} if output == "jpeg" else {}
+        found = decoded(result(data, format=output, **options).data)
+        # HEIC is not lossless here: its colors may be off by one before.
+        assert apart(look(found, (9, 9)), in_srgb(pixel, matrix, curve)) <= 4
