@@ -47,6 +47,9 @@ class Rendered:
     warnings: tuple[str, ...] = ()
     """What a client should know about the result, in sentences."""
 
+    def with_warning(self, warning: str) -> "Rendered":
+        return replace(self, warnings=(*self.warnings, warning))
+
 
 def render(  # noqa: PLR0913 - the plan, its inputs and its limits
     upload: Upload,
@@ -132,17 +135,18 @@ class _Renderer:
         is_jpeg = upload.format is InputFormat.JPEG
         gain_map = read_gain_map(upload.data, self._reader.size) if is_jpeg else None
         if gain_map is None:
-            lost = ("the image is HDR, and the result is not",) if self._reader.is_hdr else ()
-            return replace(rendered, warnings=(*rendered.warnings, *lost))
+            return rendered.with_warning("the image is HDR, and the result is not") if self._reader.is_hdr else rendered
         only_moves = all(operation.only_moves_pixels for operation in variant.operations)
         if rendered.format != "jpeg" or not only_moves or output.colorspace != "keep" or output.max_bytes is not None:
-            lost = (
+            return rendered.with_warning(
                 "the gain map is left out; it needs a JPEG with colorspace=keep, without max_bytes, and only resize "
-                "(not contain or smart), crop (not smart), flip and rotations by multiples of 90 degrees",
+                "(not contain or smart), crop (not smart), flip and rotations by multiples of 90 degrees"
             )
-            return replace(rendered, warnings=(*rendered.warnings, *lost))
         moved = self._moved(gain_map.image, variant.operations, self._reader.size)
-        data = with_gain_map(rendered.data, replace(gain_map, image=moved))
+        try:
+            data = with_gain_map(rendered.data, replace(gain_map, image=moved))
+        except ValueError:
+            return rendered.with_warning("the gain map is left out; the XMP data leave no room for it")
         return replace(rendered, data=data, sha256=hashlib.sha256(data).hexdigest())
 
     def _moved(self, image: Image.Image, operations: Sequence[Operation], size: Size) -> Image.Image:

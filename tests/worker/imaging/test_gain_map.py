@@ -37,7 +37,7 @@ def gain() -> Image.Image:
     return drawing(SMALL).convert("L")
 
 
-def ultra_hdr(orientation: int = 1, *, kind: str = "xmp") -> bytes:
+def ultra_hdr(orientation: int = 1, *, kind: str = "xmp", packet: bytes = PARAMETERS) -> bytes:
     """Return an Ultra HDR JPEG, with the Multi-Picture index in big-endian numbers as cameras write it."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
@@ -45,7 +45,7 @@ def ultra_hdr(orientation: int = 1, *, kind: str = "xmp") -> bytes:
     second = encoded(gain(), "JPEG", quality=95)
     meaning = segment(0xE1, XMP + PARAMETERS) if kind == "xmp" else segment(0xE2, ISO + b"\0\0\0\0" + bytes(20))
     second = second[:2] + meaning + second[2:]
-    own = segment(0xE1, XMP + PARAMETERS) if kind == "xmp" else segment(0xE2, ISO + bytes(4))
+    own = segment(0xE1, XMP + packet) if kind == "xmp" else segment(0xE2, ISO + bytes(4))
     before = first[:2] + own
     index_start = len(before) + 8
     total = index_start + 82 + len(first) - 2
@@ -148,6 +148,20 @@ def test_where_it_cannot_be_kept_there_is_a_warning(operations: list[Operation],
     assert len(made.warnings) == 1
     assert made.warnings[0].startswith("the gain map is left out; it needs a JPEG with colorspace=keep")
     assert b"MPF\0" not in made.data
+
+
+def test_xmp_data_may_leave_no_room_for_it() -> None:
+    large = PARAMETERS.replace(b"</rdf:RDF>", b"<!-- " + b"x" * 65_000 + b" --></rdf:RDF>")
+    made = result(ultra_hdr(packet=large), hdr="keep", metadata="keep")
+    assert made.warnings == ("the gain map is left out; the XMP data leave no room for it",)
+    assert b"MPF\0" not in made.data
+    assert result(ultra_hdr(packet=large), hdr="keep").warnings == ()
+
+
+def test_parameters_of_iso_21496_promise_no_xmp() -> None:
+    made = result(ultra_hdr(kind="iso"), Resize(width=200), hdr="keep").data
+    assert XMP not in made
+    assert made.count(ISO) == 2
 
 
 def test_a_picture_without_a_gain_map_stays_as_it_is() -> None:

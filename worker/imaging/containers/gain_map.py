@@ -16,6 +16,9 @@ from worker.pixels.geometry import Size
 _APP1, _APP2 = 0xE1, 0xE2
 _XMP, _MPF, _ISO = b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 
+_MOST_BYTES = 65_533
+"""Maximum size of the content of a segment (ITU-T T.81, B.1.1.4)."""
+
 _MP_ENTRY_TAG = 0xB002
 
 QUALITY = 90
@@ -88,15 +91,21 @@ def _second_image(data: bytes) -> bytes:
 
 
 def with_gain_map(picture: bytes, gain_map: GainMap) -> bytes:
-    """Return an Ultra HDR JPEG of a plain JPEG and a gain map of the same part of the scene."""
+    """Return an Ultra HDR JPEG of a plain JPEG and a gain map of the same part of the scene.
+
+    Raises `ValueError` if the XMP data of the picture leave no room in their segment.
+    """
     file = BytesIO()
     gain_map.image.save(file, "JPEG", quality=QUALITY)
     parts = [_segment(_APP1 if part.startswith(_XMP) else _APP2, part) for part in gain_map.segments]
     second = file.getvalue()[:2] + b"".join(parts) + file.getvalue()[2:]
     end, old_xmp = _application_segments(picture)
-    packet = xmp.with_description(old_xmp, _DIRECTORY.format(length=len(second)))
-    added = _segment(_APP1, _XMP + packet) + b"".join(_segment(_APP2, part) for part in gain_map.of_picture)
-    kept = _without_xmp(picture[2:end])
+    added = b"".join(_segment(_APP2, part) for part in gain_map.of_picture)
+    kept = picture[2:end]
+    if any(part.startswith(_XMP) for part in gain_map.segments):
+        packet = xmp.with_description(old_xmp, _DIRECTORY.format(length=len(second)))
+        added = _segment(_APP1, _XMP + packet) + added
+        kept = _without_xmp(kept)
     mpf_start = 2 + len(kept) + len(added) + 8  # after the marker, the length and the name
     index_bytes = 8 + 2 + 3 * 12 + 4 + 2 * 16
     size = mpf_start + index_bytes + len(picture) - end
@@ -132,4 +141,6 @@ def _without_xmp(segments: bytes) -> bytes:
 
 
 def _segment(marker: int, content: bytes) -> bytes:
+    if len(content) > _MOST_BYTES:
+        raise ValueError("a segment is too large")
     return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
