@@ -183,9 +183,6 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
         if is_whole:
             raise
         return None
-    # Pillow decodes a PNG to look for Exif data that are not in its header.
-    if source is InputFormat.PNG and "exif" not in image.info:
-        return image.size
     try:
         return upright_size(image)
     except PictureError:

@@ -1,5 +1,6 @@
 """Read the Exif orientation and rotate images upright."""
 
+from functools import partial
 from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
@@ -18,19 +19,15 @@ METADATA = ("exif", "Raw profile type exif", *XMP)
 
 
 def readable_exif(image: Image.Image) -> Image.Exif:
-    """Return the readable Exif data of an image; raise the errors of its decoder.
-
-    In a PNG they may follow the pixels. Pillow then decodes the pixels first, here outside of the `try`, because after
-    an error it would treat the partially decoded image as complete.
-    """
-    if image.format == "PNG" and "exif" not in image.info:
-        image.load()
+    """Return the readable Exif data of an image, without decoding it."""
+    # Pillow decodes a PNG first, in case they follow the pixels; `worker.imaging.containers.png` has moved them before.
+    read = partial(Image.Image.getexif, image) if image.format == "PNG" else image.getexif
     # Pillow takes the orientation of XMP data if there is none in the Exif data, which browsers do not.
     xmp: dict[str | tuple[int, int], Any] = {name: image.info.pop(name) for name in XMP if name in image.info}
     try:
-        return image.getexif()
+        return read()
     except Exception:  # damaged data may raise any error in Pillow; a second call returns what was read before it
-        return image.getexif()
+        return read()
     finally:
         image.info |= xmp
 

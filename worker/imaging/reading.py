@@ -94,19 +94,15 @@ class Reader:
             )
 
     def _open(self) -> Image.Image:
-        """Open the upload; with `on_damage=keep`, decode of a damaged PNG what can be read."""
+        """Open the upload; with `on_damage=keep`, without faulty chunks that a PNG needs."""
         data, source, limits = self.upload.data, self.upload.format, self._limits
         if not self._keeps_damaged:
             return open_image(data, source, limits)
         try:
-            file = open_image(data, source, limits)
+            return open_image(data, source, limits)
         except DamagedPicture:
             self._warn_of_damage()
-            file = open_image(data, source, limits, keeps_damaged=True)
-        with decode_errors_as_picture_errors():
-            if source is InputFormat.PNG and load_readable(file):  # its Exif data may follow the pixels
-                self._warn_of_damage()
-        return file
+            return open_image(data, source, limits, keeps_damaged=True)
 
     def _decode(self, frame: int | None) -> Decoded:
         limits = self._limits

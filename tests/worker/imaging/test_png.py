@@ -6,7 +6,7 @@ from collections.abc import Callable
 from io import BytesIO
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.support.hostile import chunk, png
 from tests.support.pictures import decoded, drawing, encoded
@@ -14,7 +14,7 @@ from tests.support.profiles import DISPLAY_P3
 from tests.support.rendering import LIMITS, rendered
 from worker.errors import PictureError
 from worker.imaging.containers.png import MARK, chunks
-from worker.imaging.decoding import check_header
+from worker.imaging.decoding import check_header, open_image, upright_size
 from worker.imaging.formats import InputFormat
 from worker.operations.rotate import Rotate
 
@@ -167,3 +167,16 @@ def test_files_are_those_that_pillow_refuses() -> None:
         except Exception:
             refused += 1
     assert refused >= 12
+
+
+def test_exif_and_xmp_after_the_pixels_are_read_without_decoding_them() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    late = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")), chunk(b"iTXt", XMP)
+    data = with_chunks(encoded(drawing((64, 48)), "PNG"), *late, before=b"IEND")
+    image = open_image(data, InputFormat.PNG, LIMITS)
+    assert upright_size(image) == (48, 64)
+    assert image.info["xmp"] == b"<x/>"
+    assert image.tile  # type: ignore[attr-defined] # what is left to decode
+    assert check_header(data, InputFormat.PNG, LIMITS, is_whole=True) == (48, 64)
+    assert decoded(rendered(data, UNCHANGED)).size == (48, 64)

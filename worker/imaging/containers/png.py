@@ -29,6 +29,8 @@ _LENGTHS = {
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
+_METADATA = (b"eXIf", *_TEXTS)
+
 _USED_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp")
 """Keywords of texts that contain Exif or XMP data; the others are ignored."""
 
@@ -68,18 +70,30 @@ def without_faulty_chunks(data: bytes, *, keeps_damaged: bool = False) -> bytes:
     """Return a PNG, or the start of one, without ancillary chunks that Pillow would fail on.
 
     These are chunks with a wrong checksum or length, and texts and color profiles that are damaged or too large when
-    they are inflated. Texts without Exif or XMP data are left out as well. Raises `DamagedPicture` if a chunk is faulty
-    that the picture needs, unless `keeps_damaged`.
+    they are inflated. Texts without Exif or XMP data are left out as well. Exif and XMP data are moved before the
+    pixels, so that reading them does not decode. Raises `DamagedPicture` if a chunk is faulty that the picture needs,
+    unless `keeps_damaged`.
     """
-    kept, rest = [], 0
+    before: list[bytes] = []
+    after: list[bytes] = []
+    late: list[bytes] = []
     seen: set[bytes] = set()
+    kept, rest = before, 0
     for kind, start, end in chunks(data):
-        if kind[0] & 0x20 and not _is_usable(data, kind, start, end, seen):
-            if kind in _OF_THE_PICTURE and not keeps_damaged:
-                raise DamagedPicture
-            kept.append(data[rest : start - 8])
-            rest = end + 4
-    return b"".join((*kept, data[rest:])) if kept else data
+        if kind == b"IDAT" and kept is before:
+            before.append(data[rest : start - 8])
+            kept, rest = after, start - 8
+        if not kind[0] & 0x20:
+            continue
+        if _is_usable(data, kind, start, end, seen):
+            if kept is before or kind not in _METADATA:
+                continue
+            late.append(data[start - 8 : end + 4])
+        elif kind in _OF_THE_PICTURE and not keeps_damaged:
+            raise DamagedPicture
+        kept.append(data[rest : start - 8])
+        rest = end + 4
+    return b"".join((*before, *late, *after, data[rest:]))
 
 
 def _is_usable(data: bytes, kind: bytes, start: int, end: int, seen: set[bytes]) -> bool:
