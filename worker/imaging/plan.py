@@ -44,18 +44,6 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             )
         ),
     ] = "keep"
-    accept: (
-        Annotated[
-            str,
-            Meta(
-                pattern=rf"^(?:{_ONE_OF_AUTO})(?:,(?:{_ONE_OF_AUTO})){{0,{len(AUTO_FORMATS) - 1}}}$",
-                description=f"Formats that auto chooses from, comma-separated. Default: {_ALL_OF_AUTO}.",
-                examples=["webp,jpeg"],
-                extra={"allowed": f"one or more of {_ALL_OF_AUTO}, comma-separated"},
-            ),
-        ]
-        | None
-    ) = None
     quality: (
         Annotated[
             int,
@@ -113,6 +101,18 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
                     "Maximum size of the file in bytes: the best quality that fits is chosen, at most `quality` if "
                     "that is set; the task fails if none fits."
                 ),
+            ),
+        ]
+        | None
+    ) = None
+    accept: (
+        Annotated[
+            str,
+            Meta(
+                pattern=rf"^(?:{_ONE_OF_AUTO})(?:,(?:{_ONE_OF_AUTO})){{0,{len(AUTO_FORMATS) - 1}}}$",
+                description=f"Formats that auto chooses from, comma-separated. Default: {_ALL_OF_AUTO}.",
+                examples=["webp,jpeg"],
+                extra={"allowed": f"one or more of {_ALL_OF_AUTO}, comma-separated"},
             ),
         ]
         | None
