@@ -22,7 +22,7 @@ def readable_exif(image: Image.Image) -> Image.Exif:
     """Return the readable Exif data of an image, without decoding it."""
     # Pillow decodes a PNG first, in case they follow the pixels; `worker.imaging.containers.png` has moved them before.
     read = partial(Image.Image.getexif, image) if image.format == "PNG" else image.getexif
-    # Pillow takes the orientation of XMP data if there is none in the Exif data, which browsers do not.
+    # Pillow falls back to the orientation in XMP data; browsers ignore it.
     xmp: dict[str | tuple[int, int], Any] = {name: image.info.pop(name) for name in XMP if name in image.info}
     try:
         return read()

@@ -195,8 +195,9 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     def targets(self, source: InputFormat | None) -> tuple[OutputFormat, ...]:
         """Return the possible formats of the result; raise `TypeError` if they depend on an unknown source."""
         if self.is_auto:
-            names = (self.accept or _ALL_OF_AUTO.replace(" ", "")).split(",")
-            return tuple(_OUTPUT_FORMATS[name] for name in dict.fromkeys(names))
+            if self.accept is None:
+                return AUTO_FORMATS
+            return tuple(_OUTPUT_FORMATS[name] for name in dict.fromkeys(self.accept.split(",")))
         if self.format != "keep":
             return (_OUTPUT_FORMATS[self.format],)
         if source is None:

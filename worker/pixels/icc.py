@@ -100,7 +100,7 @@ def multiply(left: Matrix, right: Matrix) -> Matrix:
 
 
 def invert(matrix: Matrix) -> Matrix:
-    """Return the inverse, or raise `ValueError` if there is none."""
+    """Return the inverse, or raise `ValueError` if the matrix is singular."""
     (a, b, c), (d, e, f), (g, h, i) = matrix
     determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     if abs(determinant) < 1e-9:

@@ -28,7 +28,9 @@ def _has_manifest(data: bytes, source: InputFormat) -> bool:
         case InputFormat.WEBP:
             return b"C2PA" in (kind for kind, _ in _riff_chunks(data))
         case InputFormat.AVIF | InputFormat.HEIC:
-            return any(kind == b"uuid" and content[:16] == _BMFF_ID for kind, content in isobmff.boxes(data))
+            return any(
+                kind == b"uuid" and content[:16] == _BMFF_ID for kind, content in isobmff.boxes(memoryview(data))
+            )
         case InputFormat.TIFF:
             return _TIFF_TAG in tiff.tags(data)
         case InputFormat.GIF:

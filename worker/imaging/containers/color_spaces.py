@@ -35,11 +35,15 @@ _NEARLY = 0.05
 
 
 def declared_space(data: bytes, source: InputFormat) -> ColorSpace | None:
-    """Return the color space that a file declares without an ICC profile; None if there is none, or it is unknown."""
+    """Return the color space that a file declares without an ICC profile, or None for sRGB and other formats."""
     match source:
         case InputFormat.AVIF | InputFormat.HEIC:
-            nclx = (content for kind, content in primary_properties(data) if kind == b"colr" and content[:4] == b"nclx")
-            content = next(nclx, b"")
+            nclx = (
+                content
+                for kind, content in primary_properties(data)
+                if kind == b"colr" and bytes(content[:4]) == b"nclx"
+            )
+            content = next(nclx, memoryview(b""))
             return None if len(content) < 8 else _by_code_points(*struct.unpack_from(">HH", content, 4))
         case InputFormat.PNG:
             return _of_png(data)

@@ -48,7 +48,7 @@ class GainMap:
 
 
 def read_gain_map(data: bytes, most: Size) -> GainMap | None:
-    """Return the gain map of a JPEG; None if there is none, if it cannot be read, or has more pixels than `most`."""
+    """Return the gain map of a JPEG, or None if it is missing, damaged, or has more pixels than `most`."""
     try:
         second = _second_image(data)
         segments = tuple(

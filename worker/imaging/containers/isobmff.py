@@ -9,12 +9,12 @@ from worker.pixels.geometry import Size
 MAX_BOXES = 10_000
 """Maximum number of boxes and associations that are read; a phone's grid of tiles has about a hundred."""
 
-Box = tuple[bytes, bytes]
+Box = tuple[bytes, memoryview]
 """Type and content."""
 
 
 def primary_properties(data: bytes) -> list[Box]:
-    """Return the properties of the primary image, such as colr, clap and irot; none if the file is damaged."""
+    """Return the properties of the primary image, such as colr, clap and irot, or an empty list for a damaged file."""
     try:
         return _primary_properties(data)
     except (struct.error, IndexError, KeyError):
@@ -24,9 +24,9 @@ def primary_properties(data: bytes) -> list[Box]:
 def clean_aperture(properties: list[Box], size: Size) -> tuple[int, int, int, int] | None:
     """Return the box in pixels to which an image of `size` is cropped before it is rotated (clap; 14496-12, 12.1.4).
 
-    Returns None if there is none, or if it is not a box of whole pixels within the image.
+    Returns None if the property is missing, or is not a box of whole pixels within the image.
     """
-    content = next((content for kind, content in properties if kind == b"clap"), b"")
+    content = next((content for kind, content in properties if kind == b"clap"), memoryview(b""))
     if len(content) < 32:
         return None
     numbers = struct.unpack_from(">IIIIiIiI", content)
@@ -43,7 +43,7 @@ def clean_aperture(properties: list[Box], size: Size) -> tuple[int, int, int, in
 
 
 def _primary_properties(data: bytes) -> list[Box]:
-    meta = dict(boxes(dict(boxes(data))[b"meta"][4:]))
+    meta = dict(boxes(dict(boxes(memoryview(data)))[b"meta"][4:]))
     wide_id = meta[b"pitm"][0] > 0
     (primary,) = struct.unpack_from(">I" if wide_id else ">H", meta[b"pitm"], 4)
     properties = list(boxes(meta[b"iprp"]))
@@ -58,7 +58,7 @@ def _primary_properties(data: bytes) -> list[Box]:
     return [container[number - 1] for number in numbers if 0 < number <= len(container)]
 
 
-def boxes(data: bytes) -> Iterator[Box]:
+def boxes(data: memoryview) -> Iterator[Box]:
     """Yield the boxes one after the other; the last may be cut off."""
     start = 0
     for _ in range(MAX_BOXES):
@@ -77,7 +77,7 @@ def boxes(data: bytes) -> Iterator[Box]:
         start += size
 
 
-def _associations(content: bytes) -> Iterator[tuple[int, int]]:
+def _associations(content: memoryview) -> Iterator[tuple[int, int]]:
     """Yield pairs of an item and the number of one of its properties, from 1."""
     item_layout, item_bytes = (">I", 4) if content[0] else (">H", 2)
     layout, most = (">H", 0x7FFF) if content[3] & 1 else (">B", 0x7F)

@@ -36,7 +36,7 @@ _STALE = re.compile(
 
 
 def packet_of(info: Mapping[Any, Any]) -> bytes:
-    """Return the packet in the `info` of one of Pillow's images; b"" if there is none."""
+    """Return the packet in the `info` of one of Pillow's images, or b"" if it is missing."""
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     return xmp.encode() if isinstance(xmp, str) else xmp
 
