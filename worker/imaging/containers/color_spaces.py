@@ -35,7 +35,7 @@ _NEARLY = 0.05
 
 
 def declared_space(data: bytes, source: InputFormat) -> ColorSpace | None:
-    """Return the color space that a file declares without an ICC profile, or None for sRGB and other formats."""
+    """Return the color space that a file declares besides an ICC profile, or None if it declares nothing known."""
     match source:
         case InputFormat.AVIF | InputFormat.HEIC:
             nclx = (
