@@ -268,3 +268,16 @@ def _nowhere_to_write() -> Iterator[None]:
         yield
     except FileNotFoundError as exc:
         raise StorageUnavailable(str(exc).splitlines()[0]) from exc
+
+
+def upload_path(task_id: str) -> str:
+    return f"uploads/{task_id}"
+
+
+def overlay_path(task_id: str) -> str:
+    return f"uploads/{task_id}.overlay"
+
+
+def results_path(task_id: str) -> str:
+    """Return the directory of a task's results in storage."""
+    return f"processed/{task_id}"

@@ -22,9 +22,8 @@ from worker.imaging.formats import InputFormat
 from worker.outbound.client import Refused, check_url
 from worker.outbound.shares import NoPlace
 from worker.pixels.geometry import Size
-from worker.storage import Storage
-from worker.tasks.model import overlay_path, upload_path
-from worker.tasks.uploads import LimitedBody, paced, store_upload
+from worker.storage import Storage, overlay_path, upload_path
+from worker.tasks.files import LimitedBody, paced, store_upload
 from worker.validation.fields import Problem, shorten
 
 T = TypeVar("T")

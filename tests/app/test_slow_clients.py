@@ -19,7 +19,7 @@ from app.uploads.receive import PLACE_TIMEOUT_S
 from tests.conftest import DEADLINE_S, PHOTO, Client, api_process, eventually, serving
 from tests.support.callers import bearer, callers_at, with_keys
 from tests.support.sockets import answer_to, connection
-from worker.tasks.uploads import GRACE_S
+from worker.tasks.files import GRACE_S
 
 FORM = (
     b"POST /process-image/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"

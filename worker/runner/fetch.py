@@ -10,8 +10,8 @@ from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
 from worker.outbound.client import Refused
 from worker.settings import Settings
 from worker.storage import Storage
+from worker.tasks.files import LimitedBody, paced, store_upload
 from worker.tasks.model import Fetched, Spec, Task
-from worker.tasks.uploads import LimitedBody, paced, store_upload
 
 ANSWER_TIMEOUT_S = 10.0
 """Limit from the DNS lookup to the response headers of the last redirect."""

@@ -12,8 +12,8 @@ from worker.imaging.reading import Upload
 from worker.imaging.render import Rendered, render
 from worker.runner.slots import Overrun, Slots
 from worker.settings import Settings
-from worker.storage import Storage, StorageUnavailable
-from worker.tasks.model import OutputRecord, Spec, Task, overlay_path
+from worker.storage import Storage, StorageUnavailable, overlay_path
+from worker.tasks.model import OutputRecord, Spec, Task
 from worker.tasks.progress import Run
 
 T = TypeVar("T")

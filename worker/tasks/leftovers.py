@@ -7,7 +7,8 @@ from typing import cast
 from redis.asyncio import Redis
 
 from worker.tasks import queue
-from worker.tasks.model import Task, TaskNotFound, UnreadableTask, in_state, parse_record, task_key
+from worker.tasks.indices import in_state
+from worker.tasks.model import Task, TaskNotFound, UnreadableTask, parse_record, task_key
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from worker.tasks import model
+from worker.tasks.indices import CREATED, in_state, of_owner, with_operation
 from worker.tasks.model import Task, TaskNotFound
 from worker.tasks.status import Status
 
@@ -32,13 +33,13 @@ class Selection(Struct, frozen=True):
     @property
     def index(self) -> str:
         """The index to read; `from_ms` and `until_ms` apply to its scores."""
-        return self._base if self.owner is None else model.of_owner(self._base, self.owner)
+        return self._base if self.owner is None else of_owner(self._base, self.owner)
 
     @property
     def _base(self) -> str:
         if self.operation is not None:
-            return model.with_operation(self.operation)
-        return model.in_state(self.statuses[0]) if len(self.statuses) == 1 else model.CREATED
+            return with_operation(self.operation)
+        return in_state(self.statuses[0]) if len(self.statuses) == 1 else CREATED
 
     def matches(self, task: Task) -> bool:
         """Return whether a task of the index meets the conditions that the index does not cover."""

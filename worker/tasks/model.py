@@ -10,8 +10,8 @@ import msgspec
 from worker.errors import ErrorCode
 from worker.imaging.formats import InputFormat
 from worker.imaging.plan import Plan
-from worker.operations import OPERATIONS
 from worker.pixels.geometry import Size
+from worker.storage import results_path, upload_path
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
 
@@ -185,19 +185,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.attempt - self.handed_back - (self.status is Status.STARTED))
 
 
-def upload_path(task_id: str) -> str:
-    return f"uploads/{task_id}"
-
-
-def overlay_path(task_id: str) -> str:
-    return f"uploads/{task_id}.overlay"
-
-
-def results_path(task_id: str) -> str:
-    """Return the directory of a task's results in storage."""
-    return f"processed/{task_id}"
-
-
 class TaskNotFound(Exception):
     def __init__(self, task_id: str) -> None:
         super().__init__(f"no task has the id {task_id[:64]!r}, or it has expired")
@@ -257,35 +244,6 @@ def decode_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
 def pairs(reply: list[Any]) -> dict[bytes, Any]:
     """Convert a reply of name, value, name, value, ... to a dictionary."""
     return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-CREATED = "tasks:created"
-"""Index of all tasks, by time of creation."""
-
-
-def in_state(status: Status) -> str:
-    """Return the index of the tasks in a state, by the time at which they entered it."""
-    return f"tasks:{status}"
-
-
-def with_operation(name: str) -> str:
-    """Return the index of the tasks with an operation, by time of creation."""
-    return f"tasks:operation:{name}"
-
-
-def of_owner(index: str, owner: str) -> str:
-    """Return the index of the tasks of `index` that belong to an owner; the Lua scripts use the same names."""
-    return f"{index}:{owner}"
-
-
-def creation_indices(spec: Spec, owner: Owner | None = None) -> list[str]:
-    """Return the indices that contain a task from its creation to its deletion."""
-    names = [CREATED, *map(with_operation, sorted(spec.operations))]
-    return names if owner is None else [*names, *(of_owner(name, owner.name) for name in names)]
-
-
-ALL_INDICES = [CREATED, *map(in_state, Status), *map(with_operation, OPERATIONS)]
-"""All indices except for those of owners."""
 
 
 EVENTS_KEPT = 100_000

@@ -8,7 +8,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from worker.tasks.capacity import QueueFull
-from worker.tasks.model import in_state
+from worker.tasks.indices import in_state
 from worker.tasks.queue import PAUSED, WAKE_CHANNEL
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms

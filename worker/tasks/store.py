@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from worker.errors import ErrorCode
 from worker.settings import Settings
-from worker.tasks import model, queue
+from worker.tasks import indices, model, queue
 from worker.tasks.capacity import Capacity
 from worker.tasks.claims import IdempotencyEntry, KeyInUse
 from worker.tasks.model import Owner, Spec, Task, TaskNotFound, WrongState
@@ -79,7 +79,7 @@ class Tasks:
             fetch_host=spec.url_host if spec.source is None else None,
             callback_url=callback_url,
             owner=owner,
-            indices=model.creation_indices(spec, owner),
+            indices=indices.creation_indices(spec.operations, owner.name if owner is not None else None),
             idempotency=idempotency,
         )
         if waiting is None:
@@ -254,7 +254,7 @@ class Tasks:
         The task cannot be retried after that. Its files are listed for deletion until `forget_upload` is called.
         """
         keys = [model.task_key(task_id), *queue.job_keys(task_id)]
-        return bool(await self._delete(keys=keys, id=task_id, indices=model.ALL_INDICES))
+        return bool(await self._delete(keys=keys, id=task_id, indices=indices.ALL_INDICES))
 
 
 def count_end(stats: Stats, task: Task) -> None:

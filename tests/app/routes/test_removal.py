@@ -15,8 +15,8 @@ from tests.app.routes.test_control import age
 from tests.conftest import PHOTO, Client, working
 from tests.worker.tasks.test_tasks import SPEC
 from worker.runner.cleanup import BATCH, remove_partial_files, sweep
-from worker.storage import Storage
-from worker.tasks.model import TaskNotFound, new_task_id, upload_path
+from worker.storage import Storage, upload_path
+from worker.tasks.model import TaskNotFound, new_task_id
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 

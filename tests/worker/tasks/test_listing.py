@@ -17,7 +17,7 @@ from worker.imaging.formats import InputFormat
 from worker.operations.blur import Blur
 from worker.operations.resize import Resize
 from worker.runner.heartbeat import worker_name
-from worker.tasks import model
+from worker.tasks.indices import CREATED, with_operation
 from worker.tasks.listing import MOST_EXAMINED, Selection, page
 from worker.tasks.model import Spec, new_task_id
 from worker.tasks.status import Status
@@ -106,10 +106,10 @@ async def test_tasks_are_found_by_state_time_and_operation(api: Client, tasks: T
         blurred.append(new_task_id())
         await tasks.create(blurred[-1], blur)
         resized.append(await created(tasks))
-        await redis.zadd(model.CREATED, {blurred[-1]: 1000 * number, resized[-1]: 1000 * number + 500})
+        await redis.zadd(CREATED, {blurred[-1]: 1000 * number, resized[-1]: 1000 * number + 500})
         for name in ("resize", "blur"):
-            await redis.zadd(model.with_operation(name), {blurred[-1]: 1000 * number}, xx=True)
-            await redis.zadd(model.with_operation(name), {resized[-1]: 1000 * number + 500}, xx=True)
+            await redis.zadd(with_operation(name), {blurred[-1]: 1000 * number}, xx=True)
+            await redis.zadd(with_operation(name), {resized[-1]: 1000 * number + 500}, xx=True)
     for task_id in (blurred[0], resized[0], blurred[5]):
         await tasks.move(task_id, Status.REVOKED)
     assert await listed(api, "/tasks?operation=blur") == blurred[::-1]
@@ -145,7 +145,7 @@ async def test_a_page_costs_the_same_however_many_tasks_there_are(redis: ArqRedi
     """Counted in what Redis is asked for and sends, not in time."""
     tasks, costs = Tasks(redis, msgspec.structs.replace(settings, queue_limit=10_000)), []
     for count in (60, 3000):
-        while await redis.zcard(model.CREATED) < count:
+        while await redis.zcard(CREATED) < count:
             await asyncio.gather(*(created(tasks) for _ in range(60)))
         await page(redis, Selection(), 50)  # connected
         before = await redis.info("stats")
