@@ -14,15 +14,15 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from worker.settings import InvalidSettings
-from worker.tasks.model import Owner
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
-"""Names are shorter than keys and hashes, so that none of those is logged as a name."""
+from worker.tasks.schedule import NAME, Owner
 
 PREFIX = "dk_"
 """Prefix of keys, by which secret scanners and people recognize them."""
 
-FORM = "name:<SHA-256 of the key>, then :admin or :limit=<number> or both; `python -m app.keys NAME` prints one"
+FORM = (
+    "name:<SHA-256 of the key>, then any of :admin, :limit=<number> and :weight=<number>; "
+    "`python -m app.keys NAME` prints one"
+)
 
 
 class Caller(Struct, frozen=True):
@@ -34,10 +34,12 @@ class Caller(Struct, frozen=True):
     """Whether the caller may see and change the tasks of all owners."""
     limit: int | None = None
     """Maximum number of waiting tasks; None for `QUEUE_LIMIT`."""
+    weight: int = 1
+    """Share of the workers, in proportion to the weights of the other keys whose tasks wait."""
 
     @property
     def owner(self) -> Owner | None:
-        return None if self.name is None else Owner(self.name, self.limit)
+        return None if self.name is None else Owner(self.name, self.limit, self.weight)
 
     def may_see(self, owner: str | None) -> bool:
         """Return whether the caller may see a task of this owner (None for a task without owner)."""
@@ -95,15 +97,15 @@ def _parse_entry(entry: str) -> tuple[bytes, Caller]:
         raise ValueError("must begin with a name of 1 to 32 letters, digits, _ and -, followed by a colon")
     if not rest or not re.fullmatch(r"[0-9a-f]{64}", rest[0]):
         raise ValueError("must have a hash of 64 hexadecimal digits after its name")
-    is_admin, limit = False, None
+    is_admin, numbers = False, {}
     for option in rest[1:]:
         if option == "admin":
             is_admin = True
-        elif match := re.fullmatch(r"limit=([1-9][0-9]{0,8})", option):
-            limit = int(match[1])
+        elif match := re.fullmatch(r"(limit)=([1-9][0-9]{0,8})|(weight)=([1-9][0-9]{0,2})", option):
+            numbers[match[1] or match[3]] = int(match[2] or match[4])
         else:
-            raise ValueError("may have only admin and limit=<1 or more> after its hash")
-    return bytes.fromhex(rest[0]), Caller(name, is_admin, limit)
+            raise ValueError("may have only admin, limit=<1 or more> and weight=<1 to 999> after its hash")
+    return bytes.fromhex(rest[0]), Caller(name, is_admin, **numbers)
 
 
 def _entry_name(number: int, entry: str) -> str:
@@ -112,10 +114,12 @@ def _entry_name(number: int, entry: str) -> str:
     return f"{number} ({name})" if colon and re.fullmatch(NAME, name) else str(number)
 
 
-def make_key(name: str, limit: int | None, *, is_admin: bool) -> tuple[str, str]:
+def make_key(name: str, limit: int | None, weight: int | None = None, *, is_admin: bool) -> tuple[str, str]:
     """Return a new key and its entry for `API_KEYS`; raise `ValueError` if `Keys` would not accept the entry."""
     key = PREFIX + secrets.token_urlsafe(32)
-    options = [*(["admin"] if is_admin else []), *([] if limit is None else [f"limit={limit}"])]
+    numbers = {"limit": limit, "weight": weight}
+    given = [f"{option}={number}" for option, number in numbers.items() if number is not None]
+    options = [*(["admin"] if is_admin else []), *given]
     entry = ":".join([name, _digest(key).hex(), *options])
     _parse_entry(entry)
     return key, entry
@@ -125,10 +129,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.keys", description="Create an API key.")
     parser.add_argument("name", help="owner of the tasks; several keys may have the same name")
     parser.add_argument("--limit", type=int, help="maximum number of waiting tasks (default: QUEUE_LIMIT)")
+    parser.add_argument("--weight", type=int, help="share of the workers, compared to those of other keys (default: 1)")
     parser.add_argument("--admin", action="store_true", help="allow the key to see and change the tasks of all owners")
     options = parser.parse_args()
     try:
-        key, entry = make_key(options.name, options.limit, is_admin=options.admin)
+        key, entry = make_key(options.name, options.limit, options.weight, is_admin=options.admin)
     except ValueError as exc:
         parser.error(f"the entry {exc}")
     print(f"Key (shown only once):   {key}")  # noqa: T201

@@ -14,6 +14,8 @@ class ErrorCode(StrEnum):
     TIMEOUT = "timeout"
     QUEUE_TIMEOUT = "queue_timeout"
     """The task waited longer than QUEUE_TIMEOUT_S."""
+    EXPIRED = "expired"
+    """The task was not started within its `expires_in`."""
     WORKER_DIED = "worker_died"
     UNSUPPORTED_TASK = "unsupported_task"
     """The task was created by an incompatible version of Darkroom."""

@@ -37,9 +37,9 @@ from app.http.exceptions import (
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
-from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
 from worker.tasks.model import TaskNotFound, TaskRunning, UnreadableTask, WrongState
+from worker.tasks.queue_state import OwnerQueueFull, QueueFull
 from worker.validation.fields import Problem
 
 

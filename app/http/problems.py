@@ -26,9 +26,9 @@ from app.http.problem_types import PROBLEM_TYPES, reason
 from app.http.responses import json_response
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
-from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
 from worker.tasks.model import UnreadableTask
+from worker.tasks.queue_state import OwnerQueueFull, QueueFull
 from worker.telemetry.counters import REFUSALS
 from worker.validation.fields import Problem
 

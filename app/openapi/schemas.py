@@ -13,6 +13,7 @@ from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 from worker.operations.base import Operation
 from worker.outbound.client import MAX_URL_LENGTH
+from worker.tasks.schedule import Schedule
 
 Schema = dict[str, Any]
 """A JSON Schema 2020-12, as OpenAPI 3.1 uses it."""
@@ -75,6 +76,7 @@ PICTURE: dict[str, Schema] = {
         **_URL,
         "description": "URL that gets a webhook when the task ends (Standard Webhooks). Requires `WEBHOOK_SECRETS`.",
     },
+    **parameters(Schedule),
 }
 """Fields of every form."""
 

@@ -29,9 +29,9 @@ from app.uploads.idempotency import KEY
 from app.uploads.submission import submit
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
-from worker.tasks.capacity import OwnerQueueFull, QueueFull
 from worker.tasks.claims import KeyInUse
 from worker.tasks.model import Task, TaskNotFound
+from worker.tasks.queue_state import OwnerQueueFull, QueueFull
 from worker.tasks.status import Status, TaskId, TaskStatus
 
 

@@ -12,16 +12,16 @@ from app.http.description import Answer, Header, describe
 from app.http.exceptions import AdminOnly
 from app.http.parameters import read_query
 from app.http.responses import json_response
-from app.keys import NAME, Caller
+from app.keys import Caller
 from app.openapi.examples import RECORDS
 from app.state import Request
 from app.tasks.bulk_retry import retry_all
 from app.tasks.views import TaskRecord, task_record
 from worker.operations import OPERATIONS
 from worker.storage import StorageUnavailable
-from worker.tasks.capacity import QueueFull
 from worker.tasks.listing import CURSOR, Page, Selection, page
-from worker.tasks.queue_state import check_capacity
+from worker.tasks.queue_state import QueueFull, check_capacity
+from worker.tasks.schedule import NAME
 from worker.tasks.status import Status
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from worker.errors import ErrorCode
 from worker.imaging.plan import Plan, Variant
 from worker.tasks.model import OutputRecord, Spec, Task
+from worker.tasks.schedule import Priority
 from worker.tasks.status import Results, Status, TaskId, TaskStatus, Time
 from worker.telemetry.clock import rfc3339
 from worker.webhooks.messages import State
@@ -100,7 +101,10 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     operations: list[Step] | UnsetType = UNSET
     output: WholeOutput | UnsetType = UNSET
     created_at: Time
-    queued_at: Annotated[Time, Meta(description="When the task was queued last.")]
+    queued_at: Annotated[Time, Meta(description="When the task was queued last, or its start_at.")]
+    expires_at: Annotated[Time, Meta(description="When it fails if it has not been started before.")] | None
+    priority: Priority
+    queue_group: str | None
     started_at: Time | None
     ended_at: Time | None
     waited_s: float
@@ -111,7 +115,17 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     progress: Annotated[float, Meta(description="From 0 to 1.")]
     outputs: list[StoredOutput]
     position: (
-        Annotated[int, Meta(description="The position in the queue, from 1. Not in lists.")] | UnsetType | None
+        Annotated[
+            int,
+            Meta(
+                description=(
+                    "The position in the queue, from 1; an estimate if several owners wait, null before start_at. "
+                    "Not in lists."
+                )
+            ),
+        ]
+        | UnsetType
+        | None
     ) = UNSET
     webhook: Annotated[Webhook, Meta(description="Only with a callback_url. Not in lists.")] | UnsetType = UNSET
 
@@ -148,6 +162,9 @@ def task_record(
         **plan_view(task.spec.plan),
         created_at=rfc3339(task.created_ms),
         queued_at=rfc3339(task.queued_ms),
+        expires_at=timestamp(task.expires_ms),
+        priority=task.priority,
+        queue_group=task.group,
         started_at=timestamp(task.started_ms),
         ended_at=timestamp(task.ended_ms),
         waited_s=round(task.waited_ms / 1000, 3),

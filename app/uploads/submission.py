@@ -25,8 +25,11 @@ from app.uploads.receive import (
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
 from worker.tasks.claims import Claim
 from worker.tasks.model import Spec, new_task_id
+from worker.tasks.schedule import DEFAULT_SCHEDULE, LATEST_START_S, Schedule
 from worker.telemetry import logs
+from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import BYTES_IN
+from worker.validation.fields import Problem, convert_fields
 
 
 async def submit(request: Request) -> str:
@@ -64,7 +67,8 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
     task_id = new_task_id()
     logs.task_id.set(task_id)
     async with receive_form(request, task_id, reader) as form:
-        spec = _spec(form, settings, request.state["presets"])
+        schedule, problems = _take_schedule(form.fields, has_owner=owner is not None)
+        spec = _spec(form, settings, request.state["presets"], problems)
         if spec.plan.is_named and wait_s(request.headers) is not None and prefers_any_picture(request.headers):
             raise SeveralResults(list(spec.plan.variants))
         entry = None
@@ -72,7 +76,7 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
             record = IdempotencyRecord(reader.fingerprint, task_id)
             entry = claim.entry_for(msgspec.json.encode(record), settings.idempotency_ttl_s)
         try:
-            await tasks.create(task_id, spec, entry, form.fields.get("callback_url"), owner)
+            await tasks.create(task_id, spec, entry, form.fields.get("callback_url"), owner, schedule)
         except (RedisConnectionError, RedisTimeoutError):  # the reply was lost; the task may exist
             request.state["created_task_id"] = task_id
             raise
@@ -80,10 +84,24 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
     return task_id
 
 
-def _spec(form: Form, settings: Settings, presets: Presets) -> Spec:
-    """Validate the form; raise `InvalidParameters` with all problems."""
+def _take_schedule(fields: dict[str, str], *, has_owner: bool) -> tuple[Schedule, list[Problem]]:
+    """Remove the fields of the schedule from those of a form; return the schedule and the problems of the fields."""
+    own = {name: fields.pop(name) for name in Schedule.__struct_fields__ if name in fields}
+    if not own:
+        return DEFAULT_SCHEDULE, []
+    values, problems = convert_fields(Schedule, own, "", is_text=True)
+    schedule = Schedule(**values)
+    if schedule.queue_group is not None and has_owner:
+        problems.append(Problem("queue_group", "is not for servers with API keys, which take turns; omit it"))
+    if schedule.start_ms is not None and schedule.start_ms > now_ms() + LATEST_START_S * 1000:
+        problems.append(Problem("start_at", "must be within 7 days"))
+    return schedule, problems
+
+
+def _spec(form: Form, settings: Settings, presets: Presets, problems: list[Problem]) -> Spec:
+    """Validate the form; raise `InvalidParameters` with all problems, among them those found before."""
     fields, upload, overlay = dict(form.fields), form.upload, form.overlay
-    problems = [*form.problems, *address_problems(fields, settings)]
+    problems = [*problems, *form.problems, *address_problems(fields, settings)]
     url, _ = (fields.pop(name, None) for name in ADDRESSES)
     has_overlay = overlay is not None or any(problem.field == "overlay" for problem in problems)
     try:

@@ -149,6 +149,8 @@ class Processor:
             raise TaskFailed(ErrorCode.WORKER_DIED, f"the worker died {task.deaths} times while processing this image")
         if task.deaths == 0 and task.waited_ms > self._settings.queue_timeout_s * 1000:
             raise TaskFailed(ErrorCode.QUEUE_TIMEOUT, queue_timeout_message(self._settings.queue_timeout_s))
+        if task.has_expired:
+            raise TaskFailed(ErrorCode.EXPIRED, "it was not started within the time of its expires_in")
         try:
             return task.spec
         except UnreadableTask as exc:

@@ -11,6 +11,7 @@ from worker.tasks.indices import in_state
 from worker.tasks.model import Task, TaskNotFound, UnreadableTask, parse_record, task_key
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
+from worker.telemetry.lua import Script
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Leftovers:
 
     def __init__(self, redis: Redis, *, ttl_ms: int, queue_timeout_s: float) -> None:
         self._redis = redis
+        self._find_lost = Script(redis, "worker.tasks", "_common", "_turns", "find_lost")
         self._ttl_ms = ttl_ms
         self._queue_timeout_ms = round(queue_timeout_s * 1000)
 
@@ -43,7 +45,7 @@ class Leftovers:
         return [task_id for ids in ids_by_state for task_id in ids][:limit]
 
     async def orphaned(self, limit: int) -> list[Task]:
-        """Return unfinished tasks that are in no queue and have no lease, among the `limit` oldest of each state.
+        """Return unfinished tasks that nothing would start or finish, among the `limit` oldest of each state.
 
         arq's own loop can remove a task from the queue when it cleans up after a late attempt.
         """
@@ -52,8 +54,8 @@ class Leftovers:
             for status in (Status.STARTED, Status.PENDING)
             for task_id in await self._ids(in_state(status), ORPHANED_MS, limit)
         ]
-        known = await queue.queued_or_leased(self._redis, ids)
-        tasks = [await self._get_or_none(task_id) for task_id in ids if task_id not in known]
+        lost: list[bytes] = await self._find_lost(keys=queue.LOST_KEYS, ids=ids)
+        tasks = [await self._get_or_none(task_id.decode()) for task_id in lost]
         return [task for task in tasks if task is not None and not task.is_finished]
 
     async def _get_or_none(self, task_id: str) -> Task | None:

@@ -6,17 +6,22 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import msgspec
+from msgspec import Struct
 
 from worker.errors import ErrorCode
 from worker.imaging.formats import InputFormat
 from worker.imaging.plan import Plan
 from worker.pixels.geometry import Size
 from worker.storage import results_path, upload_path
+from worker.tasks.schedule import Priority
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
 
+UNKNOWN_MEGAPIXELS = 2.0
+"""Supposed size of an image whose size is not known before it is decoded."""
 
-class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
+
+class Spec(Struct, frozen=True, omit_defaults=True):
     """The accepted request, which never changes."""
 
     plan: Plan
@@ -48,6 +53,12 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
         return {str(step.__struct_config__.tag) for step in steps}
 
     @property
+    def expected_ms(self) -> int:
+        """Return roughly how long a core needs, by the number of pixels and steps; only the ratios matter."""
+        megapixels = UNKNOWN_MEGAPIXELS if self.size is None else self.size[0] * self.size[1] / 1e6
+        return round(5 + 5 * megapixels + self.plan.step_count * (2 + 2 * megapixels))
+
+    @property
     def file_names(self) -> dict[str, str]:
         """Name of each variant -> name of its file; empty while the upload's format is unknown."""
         if self.source is None:
@@ -58,7 +69,7 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
         }
 
 
-class Fetched(msgspec.Struct, frozen=True):
+class Fetched(Struct, frozen=True):
     """What is known of an upload after it was fetched by URL."""
 
     source: InputFormat
@@ -67,15 +78,7 @@ class Fetched(msgspec.Struct, frozen=True):
     """Size of the upright image in pixels, if the head of the file contains it."""
 
 
-class Owner(msgspec.Struct, frozen=True):
-    """The API key to which a task belongs."""
-
-    name: str
-    limit: int | None = None
-    """Maximum number of waiting tasks of this owner; None for the limit of the queue."""
-
-
-class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class OutputRecord(Struct, frozen=True, omit_defaults=True):
     """A stored result. A JSON report has no width, height and frames."""
 
     path: str
@@ -88,7 +91,7 @@ class OutputRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     warnings: Annotated[list[str], msgspec.Meta(description="What to know about it, such as damage.")] = []
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(Struct, frozen=True, kw_only=True):
     """A task's record. Times are Unix milliseconds."""
 
     id: str
@@ -121,6 +124,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the upload must be fetched by URL; such tasks wait in the fetch queue."""
     host: str = ""
     """The host of the URL to fetch."""
+    group: str | None = None
+    priority: Priority = Priority.NORMAL
+    expires_ms: int | None = None
+    """When the task fails if it has not been started before (Unix ms)."""
     events: str = ""
     """Ids of the last events after the creation, separated by spaces."""
     fetched_json: bytes = b""
@@ -152,6 +159,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
         except msgspec.DecodeError as exc:
             raise UnreadableTask(self.id, exc) from exc
+
+    @property
+    def flow(self) -> str:
+        """The tasks with which this one shares its turns: those of its owner or queue group."""
+        return self.owner or self.group or ""
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether it was first started after its deadline."""
+        return self.expires_ms is not None and self.attempt == 1 and (self.started_ms or 0) >= self.expires_ms
 
     @property
     def upload_path(self) -> str:

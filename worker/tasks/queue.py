@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from worker.tasks.connection import encode_job
-from worker.telemetry.clock import now_ms
 
 PROCESS_TASK = "process_task"
 """Name of the arq function that processes a task."""
@@ -25,8 +24,8 @@ FETCH_QUEUE = default_queue_name + ":fetch"
 FETCHES = 32
 """Uploads that a worker fetches at the same time, each with about 10 MB of memory."""
 
-FETCHES_PER_HOST, FETCHES_PER_OWNER = 8, 16
-"""The most of those for one host and for one API key, so that hosts that hang do not delay the others."""
+FETCHES_PER_HOST, FETCHES_PER_FLOW = 8, 16
+"""The most of those for one host and for one API key or queue group, so that hosts that hang do not delay others."""
 
 WEBHOOK_QUEUE = default_queue_name + ":webhooks"
 WEBHOOK_CHANNEL = "darkroom:webhooks"
@@ -128,6 +127,10 @@ PAUSED = "tasks:paused"
 """Key with the time at which the queue was paused (Unix ms); it exists only while the queue is paused."""
 
 
+LOST_KEYS = [default_queue_name, FETCH_QUEUE, LEASES]
+"""The keys of find_lost.lua."""
+
+
 def begin_keys(token: str) -> list[str]:
     """Return the keys of begin.lua; `token` identifies the call."""
     return [default_queue_name, LEASES, f"tasks:begun:{token}", FETCH_QUEUE, PAUSED]
@@ -135,26 +138,3 @@ def begin_keys(token: str) -> list[str]:
 
 def lease_keys(task_id: str) -> list[str]:
     return [LEASES, lock_key(task_id)]
-
-
-async def rank(redis: Redis, task_id: str) -> int | None:
-    """Return the number of tasks before this one in its queue; None if it is in no queue."""
-    position: int | None = await redis.zrank(default_queue_name, task_id)
-    return await redis.zrank(FETCH_QUEUE, task_id) if position is None else position
-
-
-async def queued_or_leased(redis: Redis, task_ids: list[str]) -> set[str]:
-    """Return the ids of the tasks that are in a queue or have a lease that has not expired."""
-    if not task_ids:
-        return set()
-    async with redis.pipeline(transaction=False) as pipe:
-        pipe.zmscore(default_queue_name, task_ids)
-        pipe.zmscore(FETCH_QUEUE, task_ids)
-        pipe.zmscore(LEASES, task_ids)
-        waiting, to_fetch, running = await pipe.execute()
-    now = now_ms()
-    return {
-        task_id
-        for task_id, *due, expiry in zip(task_ids, waiting, to_fetch, running, strict=True)
-        if due != [None, None] or (expiry is not None and expiry > now)
-    }

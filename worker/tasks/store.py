@@ -19,10 +19,11 @@ from redis.asyncio import Redis
 from worker.errors import ErrorCode
 from worker.settings import Settings
 from worker.tasks import indices, model, queue
-from worker.tasks.capacity import Capacity
 from worker.tasks.claims import IdempotencyEntry, KeyInUse
-from worker.tasks.model import Owner, Spec, Task, TaskNotFound, WrongState
+from worker.tasks.model import Spec, Task, TaskNotFound, WrongState
 from worker.tasks.progress import Progress, Step
+from worker.tasks.queue_state import Capacity
+from worker.tasks.schedule import DEFAULT_SCHEDULE, Owner, Schedule
 from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
@@ -46,22 +47,24 @@ class Tasks:
         """Counters of this process, which a `Reporter` sends to Redis."""
         self.capacity = Capacity()
         load = partial(Script, redis, "worker.tasks", "_common")
-        self._create = load("create")
-        self._begin = load("begin")
+        self._create = load("_turns", "create")
+        self._begin = load("_turns", "begin")
+        self._position = load("_turns", "position")
         self._renew = load("renew_lease")
         self._report_progress = load("report_progress")
-        self._move = load("move")
+        self._move = load("_turns", "move")
         self._request_cancel = load("request_cancel")
         self._delete = load("delete")
         self._note_upload = load("note_upload")
 
-    async def create(
+    async def create(  # noqa: PLR0913 - two say what, one for whom, one when
         self,
         task_id: str,
         spec: Spec,
         idempotency: IdempotencyEntry | None = None,
         callback_url: str | None = None,
         owner: Owner | None = None,
+        schedule: Schedule = DEFAULT_SCHEDULE,
     ) -> None:
         """Create a PENDING task and queue it in one atomic step, or raise `QueueFull`.
 
@@ -72,6 +75,11 @@ class Tasks:
             id=task_id,
             unfinished_ttl_ms=UNFINISHED_TTL_MS,
             spec=msgspec.json.encode(spec),
+            cost=spec.expected_ms,
+            priority=schedule.priority,
+            queue_group=schedule.queue_group,
+            start_ms=schedule.start_ms,
+            expires_in=schedule.expires_in,
             job=queue.job_for(task_id, now_ms()),
             wake_channel=queue.WAKE_CHANNEL,
             queue_limit=self._queue_limit,
@@ -95,9 +103,12 @@ class Tasks:
         return model.parse_record(known_id, record)
 
     async def position(self, task_id: str) -> int | None:
-        """Return a task's position in the queue, from 1; None if it is not waiting."""
-        rank: int | None = await queue.rank(self.redis, task_id)
-        return None if rank is None else rank + 1
+        """Return the number of tasks that start until this one has, if no others come; None if it is not due.
+
+        It is estimated from the costs of the tasks if several owners wait.
+        """
+        position: int | None = await self._position(keys=[], id=task_id)
+        return position
 
     async def begin(
         self,
@@ -111,8 +122,9 @@ class Tasks:
         """Move up to `count` due tasks to STARTED, each with a lease of `LEASE_S`, in one round trip; return them.
 
         Also start up to `fetches` tasks whose upload must be fetched, so that with those of `fetching`, which the
-        caller fetches already, no host and no owner has more than its share. Tasks with an expired lease come first.
-        The expired leases of `running`, the tasks that the caller runs, are renewed.
+        caller fetches already, no host and no flow has more than its share. First come tasks with an expired lease,
+        then those that have expired in the queue, which take no slot. The expired leases of `running`, the tasks that
+        the caller runs, are renewed.
         """
         token = uuid4().hex
         reply: list[Any] = await self._begin(
@@ -121,9 +133,9 @@ class Tasks:
             fetches=fetches,
             running=list(running),
             hosts=Counter(task.host for task in fetching),
-            owners=Counter(task.owner or "" for task in fetching),
+            flows=Counter(task.flow for task in fetching),
             host_share=queue.FETCHES_PER_HOST,
-            owner_share=queue.FETCHES_PER_OWNER,
+            flow_share=queue.FETCHES_PER_FLOW,
             worker=worker,
             token=token,
             lease_ms=queue.LEASE_S * 1000,

@@ -154,6 +154,7 @@ async def test_the_sweep_takes_up_a_task_that_the_queue_has_lost(
     if status is Status.STARTED:
         for task_id in (lost, held):
             await tasks.move(task_id, Status.STARTED)
+        await tasks.renew_lease(held, 1)
     await redis.zrem("arq:queue", lost)
     await redis.delete(f"arq:job:{lost}")
     for member in (lost, held):
@@ -164,6 +165,7 @@ async def test_the_sweep_takes_up_a_task_that_the_queue_has_lost(
     assert (await tasks.get(held)).status is status
     async with working(settings):
         assert (await api.ended(lost))["status"] == "SUCCESS"
+        await age(redis, LEASES)
         assert (await api.ended(held))["status"] == "SUCCESS"
 
 

@@ -55,7 +55,7 @@ async def test_unknown_events_stop_no_reader(
 
 async def test_unknown_fields_of_a_record_are_ignored(api: Client, settings: Settings, redis: ArqRedis) -> None:
     task_id = await api.upload()
-    await redis.execute_command("HSET", f"task:{task_id}", "priority", "9", "batch", "7")  # type: ignore[no-untyped-call]
+    await redis.execute_command("HSET", f"task:{task_id}", "shape", "9", "cluster", "7")  # type: ignore[no-untyped-call]
     await redis.set(f"arq:job:{task_id}", b"of another version")
     async with working(settings):
         assert (await api.ended(task_id))["status"] == "SUCCESS"

@@ -16,7 +16,7 @@ from app.standalone.valkey import free_port
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.support.pictures import decoded, jpeg, mean_difference
 from worker.storage import Storage
-from worker.tasks.queue import LEASE_S
+from worker.tasks.queue import LEASE_S, LEASES
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
@@ -122,7 +122,8 @@ async def begun_again(tasks: Tasks, task_id: str) -> bool:
 async def test_a_task_under_which_every_worker_dies_fails(api: Client, settings: Settings, tasks: Tasks) -> None:
     task_id = await api.upload()
     for _ in range(3):
-        await tasks.move(task_id, Status.STARTED)
+        await tasks.begin(1)
+        await tasks.redis.zadd(LEASES, {task_id: 1})
     async with working(settings):
         view = await api.ended(task_id)
     assert view["error"] == "the worker died 3 times while processing this image"

@@ -2,27 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from arq.constants import default_queue_name
 
 from app.api_settings import Settings
-from tests.worker.tasks.oracle import DELAY_MS, KINDS, QUEUE_LIMIT, Event, Oracle, Refusal
+from tests.worker.tasks.oracle import DELAY_MS, FLOWS, KINDS, LINES, QUEUE_LIMIT, START_MS, Event, Oracle, Refusal
 from tests.worker.tasks.test_tasks import SPEC
 from worker.tasks import queue
-from worker.tasks.capacity import QueueFull
 from worker.tasks.connection import SharedRedis, connect
 from worker.tasks.events import STREAM
 from worker.tasks.model import Task, TaskNotFound, WrongState, pairs
-from worker.tasks.queue_state import pause, resume
+from worker.tasks.queue_state import QueueFull, pause, resume
 from worker.tasks.status import FINAL_STATES, Status
 from worker.tasks.store import Tasks
 
 IDS = [f"{number}" * 8 + "-0000-4000-8000-000000000000" for number in range(1, len(KINDS) + 1)]
 WORKERS = ("one", "two")
-START_MS = 1_800_000_000_000
-
 TIME = "redis.call('TIME')"
 CLOCK = "{math.floor(redis.call('GET', 'clock') / 1000), redis.call('GET', 'clock') % 1000 * 1000}"
 """The same in Lua, of the key `clock` in Unix ms."""
@@ -49,7 +46,7 @@ class Machine:
         self._loop = loop
         self._redis = redis
         self._tasks = Tasks(redis, Settings(queue_limit=QUEUE_LIMIT))
-        self.oracle = Oracle(START_MS)
+        self.oracle = Oracle(IDS)
         self.running: dict[str, dict[int, Task]] = {worker: {} for worker in WORKERS}
         """Worker -> the attempts that it has begun, or believes to run."""
         self._last_end: tuple[int, Task, Status, str] | None = None
@@ -83,7 +80,7 @@ class Machine:
     def create(self, task: int) -> None:
         kind = KINDS[task]
         spec = msgspec.structs.replace(SPEC, source=None, url="https://example.com/a.jpg") if kind.is_fetched else SPEC
-        call = self._tasks.create(IDS[task], spec, callback_url=kind.callback_url, owner=kind.owner)
+        call = self._tasks.create(IDS[task], spec, None, kind.callback_url, kind.owner, kind.schedule)
         self._both(call, lambda: self.oracle.create(task))
 
     def begin(self, worker: str, count: int, fetches: int) -> None:
@@ -106,7 +103,7 @@ class Machine:
     async def _begin(self, worker: str, running: list[str], token: str, count: int, fetches: int) -> Any:
         return await self._tasks._begin(
             keys=queue.begin_keys(token), count=count, fetches=fetches, running=running, worker=worker, token=token,
-            hosts={}, owners={}, host_share=8, owner_share=16, lease_ms=queue.LEASE_S * 1000,
+            hosts={}, flows={}, host_share=8, flow_share=16, lease_ms=queue.LEASE_S * 1000,
             unfinished_ttl_ms=queue.JOB_EXPIRES_MS, events_kept=1000, **queue.BEGIN_ARGS,
         )  # fmt: skip
 
@@ -184,7 +181,8 @@ class Machine:
         record = self.oracle.records.get(task)
         if record is None or record.status is not Status.PENDING:
             return
-        for name in (default_queue_name, queue.FETCH_QUEUE):
+        lines = [f"turns:{line}:{flow}" for line in LINES for flow in FLOWS]
+        for name in (default_queue_name, queue.FETCH_QUEUE, "turns:later", *lines):
             self.wait(self._redis.zrem(name, IDS[task]))
         attempt, sources = record.attempt, (Status.PENDING,)
         call = self._tasks.move(IDS[task], Status.PENDING, attempt=attempt, sources=sources)
@@ -208,6 +206,7 @@ class Machine:
     async def _snapshot(self) -> Mapping[str, Any]:
         indices = ["created", "created:ann", *Status, *(f"{status}:ann" for status in Status)]
         sets = [*(f"tasks:{name}" for name in indices), default_queue_name, queue.FETCH_QUEUE, queue.LEASES]
+        sets += ["turns:later", "turns:expiring"]
         async with self._redis.pipeline(transaction=False) as pipe:
             for task_id in IDS:
                 pipe.hgetall(f"task:{task_id}")
@@ -226,13 +225,36 @@ class Machine:
         _check_event_ids(hashes, events, of_ann)
         return {
             "records": {task_id: _fields(record) for task_id, record in zip(IDS, hashes, strict=True) if record},
-            **dict(zip([*indices, "queue", "fetches", "leases"], found, strict=True)),
+            **dict(zip([*indices, "queue", "fetches", "leases", "later", "expiring"], found, strict=True)),
+            **await self._turns(),
             "uploads": {task_id.decode() for task_id in uploads},
             "owners": {owner.decode() for owner in owners},
             "jobs": {task_id for task_id, exists in zip(IDS, jobs, strict=True) if exists},
             "messages": messages,
             "events": [(entry[b"task_id"].decode(), _event(entry)) for _, entry in events],
         }
+
+    async def _turns(self) -> Mapping[str, Any]:
+        turns, pace = {}, {}
+        for line in LINES:
+            flows = await self._scores(f"turns:{line}")
+            orders = {flow: await self._redis.zrange(f"turns:{line}:{flow}", 0, -1) for flow in FLOWS}
+            costs = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(f"turns:costs:{line}"))
+            now = await cast("Awaitable[bytes | None]", self._redis.hget("turns:now", line))
+            turns[line] = {
+                "now": float(now or 0),
+                "flows": flows,
+                "costs": {flow.decode(): float(cost) for flow, cost in costs.items()},
+                "order": {flow: [each.decode() for each in order] for flow, order in orders.items() if order},
+                "ahead": await self._scores(f"turns:ahead:{line}"),
+            }
+        for flow in (*FLOWS, "*"):
+            if (value := await self._redis.get(f"turns:pace:{flow}")) is not None:
+                pace[flow] = float(value)
+        return {"turns": turns, "pace": pace}
+
+    async def _scores(self, name: str) -> dict[str, float]:
+        return {member.decode(): score for member, score in await self._redis.zrange(name, 0, -1, withscores=True)}
 
 
 STEPS = '[{"progress":0.5}]'

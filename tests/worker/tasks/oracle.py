@@ -2,18 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from worker.tasks.model import Owner
+from tests.worker.tasks.fair import Turn, Turns
 from worker.tasks.queue import LEASE_S
+from worker.tasks.schedule import DEFAULT_SCHEDULE, Owner, Priority, Schedule
 from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
 
 LEASE_MS = LEASE_S * 1000
+START_MS = 1_800_000_000_000
+"""When each run begins."""
+
 DELAY_MS = 2000
 """Delay of a task that is handed back, as while storage is away."""
 
-QUEUE_LIMIT = 2
-ANN = Owner("ann", 1)
+QUEUE_LIMIT = 3
+ANN = Owner("ann", 1, 3)
+
+COST = 27
+"""Expected cost of the tasks of a run: two steps on 2 megapixels."""
+
+
+LINES = ("main", "background", "fetch")
+FLOWS = ("", "ann")
 
 PENDING, STARTED = Status.PENDING, Status.STARTED
 
@@ -26,14 +38,21 @@ class Kind:
     callback_url: str | None = None
     is_fetched: bool = False
     """Whether its upload must be fetched by URL."""
+    schedule: Schedule = DEFAULT_SCHEDULE
+
+    @property
+    def flow(self) -> str:
+        return self.schedule.queue_group or "" if self.owner is None else self.owner.name
 
 
 KINDS = (
     Kind(),
     Kind(ANN, "https://example.com/hook"),
     Kind(ANN, is_fetched=True),
+    Kind(schedule=Schedule(Priority.HIGH, "ann", expires_in=60)),
+    Kind(schedule=Schedule(Priority.LOW, start_at=datetime.fromtimestamp(START_MS / 1000 + 5, UTC), expires_in=3600)),
 )
-"""The tasks of a run: plain, with an owner and a webhook, and to be fetched."""
+"""The tasks of a run: plain, with an owner and a webhook, to be fetched, urgent in the flow of the owner, and late."""
 
 
 @dataclass
@@ -80,7 +99,8 @@ class Event:
 
 @dataclass
 class Oracle:
-    now: int
+    ids: list[str]
+    now: int = START_MS
     records: dict[int, Record] = field(default_factory=dict)
     due: dict[int, int] = field(default_factory=dict)
     """The queue: task -> from when it is due."""
@@ -92,6 +112,30 @@ class Oracle:
     events: list[Event] = field(default_factory=list)
     messages: set[tuple[int, int]] = field(default_factory=set)
     """The webhook messages: task and number of its end."""
+    turns: Turns = field(default_factory=Turns)
+    later: dict[int, int] = field(default_factory=dict)
+    """Waiting tasks that are not due -> when they are."""
+    expiring: dict[int, int] = field(default_factory=dict)
+    """Waiting tasks with a deadline -> when they expire."""
+
+    def _queue(self, task: int, due: int) -> None:
+        self.due[task] = due
+        if due > self.now:
+            self.later[task] = due
+        else:
+            self._enter_turn(task, due)
+
+    def _enter_turn(self, task: int, due: int) -> None:
+        record = self.records[task]
+        priority, owner = record.kind.schedule.priority, record.kind.owner
+        line = "fetch" if record.must_fetch else "background" if priority is Priority.LOW else "main"
+        turn = Turn(line, record.kind.flow, priority, due, COST, 1 if owner is None else owner.weight)
+        self.turns.enter(task, self.ids[task], turn)
+
+    def _unqueue(self, task: int) -> None:
+        self.due.pop(task, None)
+        self.later.pop(task, None)
+        self.turns.leave(task)
 
     def waiting(self, owner: Owner | None = None) -> int:
         return sum(
@@ -109,7 +153,7 @@ class Oracle:
 
     def _log(self, task: int, steps: str | None = None) -> None:
         record = self.records[task]
-        position = self.waiting() if record.status is PENDING else None
+        position = self.turns.position(task) if record.status is PENDING else None
         self.events.append(Event(task, record.attempt, record.status, position, steps))
 
     def create(self, task: int) -> None:
@@ -120,8 +164,11 @@ class Oracle:
             raise self._full(None)
         if kind.owner is not None and self.waiting(kind.owner) >= (kind.owner.limit or QUEUE_LIMIT):
             raise self._full(kind.owner)
-        self.records[task] = Record(kind, self.now, self.now, since=self.now, must_fetch=kind.is_fetched)
-        self.due[task] = self.now
+        due = max(self.now, kind.schedule.start_ms or 0)
+        self.records[task] = Record(kind, self.now, due, since=due, must_fetch=kind.is_fetched)
+        self._queue(task, due)
+        if kind.schedule.expires_in is not None:
+            self.expiring[task] = due + kind.schedule.expires_in * 1000
         self.uploads.discard(task)
         self._log(task)
 
@@ -134,22 +181,42 @@ class Oracle:
                 self.leases[task] = self.now + LEASE_MS  # the worker, or Redis, was frozen
             elif not self.is_paused and len(begun) < count and self._start(task, worker, token):
                 begun.append(task)
+        too_late = sorted((expiry, task) for task, expiry in self.expiring.items() if expiry <= self.now)
+        for _, task in too_late:
+            self._start(task, worker, token)
+            begun.append(task)
         if self.is_paused:
             return begun
-        for must_fetch in (False, True):
-            room = fetches if must_fetch else count - len(begun)
-            for _, task in sorted((due, task) for task, due in self.due.items() if due <= self.now):
-                if room <= 0:
-                    break
-                is_of_queue = self.records[task].must_fetch == must_fetch
-                if is_of_queue and task not in running and task not in self.leases and self._start(task, worker, token):
-                    begun.append(task)
-                    room -= 1
+        for _, task in sorted((due, task) for task, due in self.later.items() if due <= self.now):
+            self._enter_turn(task, self.later.pop(task))
+        self.turns.forget_past()
+        most = count + len(too_late)
+        begun += self._start_by_turns("main", most - len(begun), running, worker, token)
+        begun += self._start_by_turns("background", most - len(begun), running, worker, token)
+        begun += self._start_by_turns("fetch", fetches, running, worker, token)
+        return begun
+
+    def _start_by_turns(self, line: str, most: int, running: list[int], worker: str, token: str) -> list[int]:
+        begun: list[int] = []
+        passed: set[str] = set()
+        while len(begun) < most:
+            flows = [flow for flow in self.turns.lines[line].in_order() if flow not in passed]
+            if not flows:
+                break
+            waiting = self.turns.lines[line].flows[flows[0]].in_order()
+            free = [task for task in waiting if task not in running and task not in self.leases]
+            if free:
+                self.turns.take(free[0])
+                self._start(free[0], worker, token)
+                begun.append(free[0])
+            else:
+                passed.add(flows[0])
         return begun
 
     def _start(self, task: int, worker: str, token: str) -> bool:
         record = self.records.get(task)
-        self.due.pop(task, None)
+        self._unqueue(task)
+        self.expiring.pop(task, None)
         if record is None or record.status in FINAL_STATES:
             self.leases.pop(task, None)
             return False
@@ -167,28 +234,32 @@ class Oracle:
 
     def move(
         self, task: int, target: Status, *, attempt: int | None = None, sources: tuple[Status, ...] = tuple(Status),
-        token: str = "", owner: Owner | None = None, steps: str | None = None,
+        token: str = "", owner: Owner | None = None, steps: str | None = None, delay: int = 0,
+        must_fetch: bool | None = None,
     ) -> Record:  # fmt: skip
         record = self.records.get(task)
         if record is None:
             raise Refusal("TaskNotFound")
         if target is not PENDING and record.token == token:
             return record
-        is_allowed = target in TRANSITIONS[record.status] and record.status in sources
-        if not is_allowed or attempt not in (None, record.attempt):
-            raise Refusal("WrongState")
+        _check(record, target, attempt, sources)
         if owner is not None and self.waiting(owner) >= (owner.limit or QUEUE_LIMIT):
             raise self._full(owner)
         was, record.status, record.since = record.status, target, self.now
+        if was is PENDING:
+            self._unqueue(task)
+        elif target is Status.SUCCESS:
+            self.turns.learn(record.kind.flow, COST, self.now - (record.started or 0))
         if target is PENDING:
+            record.must_fetch = must_fetch if must_fetch is not None else record.must_fetch
             self.leases.pop(task, None)
-            self.due[task] = self.now
+            self._queue(task, self.now + delay)
             if was is not PENDING:
                 record.queued, record.started, record.ended = self.now, None, None
         else:
             record.ended, record.token = self.now, token
-            self.due.pop(task, None)
             self.leases.pop(task, None)
+            self.expiring.pop(task, None)
             if record.kind.callback_url is not None:
                 record.ends += 1
                 self.messages.add((task, record.ends))
@@ -206,8 +277,7 @@ class Oracle:
         self.leases[task] = self.now
 
     def hand_back(self, task: int, attempt: int, handed_back: int) -> None:
-        self.move(task, PENDING, attempt=attempt, sources=(STARTED,)).handed_back = handed_back
-        self.due[task] = self.now + DELAY_MS
+        self.move(task, PENDING, attempt=attempt, sources=(STARTED,), delay=DELAY_MS).handed_back = handed_back
 
     def cancel(self, task: int, token: str) -> None:
         record = self.records.get(task)
@@ -220,15 +290,16 @@ class Oracle:
         record = self.records.get(task)
         attempt = 0 if record is None else record.attempt
         owner = KINDS[task].owner
-        record = self.move(task, PENDING, attempt=attempt, sources=(Status.FAILURE, Status.REVOKED), owner=owner)
-        record.handed_back, record.cancel, record.must_fetch = record.attempt, False, False
+        sources = (Status.FAILURE, Status.REVOKED)
+        record = self.move(task, PENDING, attempt=attempt, sources=sources, owner=owner, must_fetch=False)
+        record.handed_back, record.cancel = record.attempt, False
 
     def delete(self, task: int) -> bool:
         record = self.records.get(task)
         if record is not None and record.status not in FINAL_STATES:
             return False
         self.records.pop(task, None)
-        self.due.pop(task, None)
+        self._unqueue(task)
         self.leases.pop(task, None)
         self.uploads.add(task)
         return True
@@ -236,7 +307,7 @@ class Oracle:
     @property
     def state(self) -> str:
         """What later calls depend on, without the history."""
-        return f"{self.now} {self.records} {self.due} {self.leases} {self.uploads} {self.is_paused}"
+        return f"{self.now} {self.records} {self.due} {self.leases} {self.uploads} {self.is_paused} {self.turns}"
 
     def check(self) -> None:
         """What must hold whatever was called: an unfinished task is in the queue or has a lease, never both."""
@@ -246,6 +317,7 @@ class Oracle:
             else:
                 assert (record.status is STARTED, record.status is PENDING) == (task in self.leases, task in self.due)
         assert set(self.due) | set(self.leases) <= set(self.records)
+        assert set(self.due) == set(self.later) | set(self.turns.turns)
         for task, record in self.records.items():
             assert {(task, end + 1) for end in range(record.ends)} <= self.messages
 
@@ -268,6 +340,20 @@ class Oracle:
             },
             "queue": {ids[task]: at for task, at in self.due.items() if not self.records[task].must_fetch},
             "fetches": {ids[task]: at for task, at in self.due.items() if self.records[task].must_fetch},
+            "later": {ids[task]: at for task, at in self.later.items()},
+            "expiring": {ids[task]: at for task, at in self.expiring.items()},
+            "turns": {
+                name: {
+                    "now": line.now,
+                    "flows": {flow: each.start for flow, each in line.flows.items()},
+                    "costs": {flow: each.cost for flow, each in line.flows.items()},
+                    "order": {flow: [ids[task] for task in each.in_order()] for flow, each in line.flows.items()},
+                    "ahead": line.ahead,
+                }
+                for name in LINES
+                if (line := self.turns.lines[name])
+            },
+            "pace": self.turns.pace,
             "leases": {ids[task]: at for task, at in self.leases.items()},
             "uploads": {ids[task] for task in self.uploads},
             "owners": {"ann"} if of_ann else set(),
@@ -275,6 +361,12 @@ class Oracle:
             "messages": len(self.messages),
             "events": [(ids[each.task], each) for each in self.events],
         }
+
+
+def _check(record: Record, target: Status, attempt: int | None, sources: tuple[Status, ...]) -> None:
+    is_allowed = target in TRANSITIONS[record.status] and record.status in sources
+    if not is_allowed or attempt not in (None, record.attempt):
+        raise Refusal("WrongState")
 
 
 def _hash(task_id: str, record: Record) -> dict[str, str | None]:

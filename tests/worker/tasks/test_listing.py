@@ -42,6 +42,9 @@ async def test_the_record_says_all_there_is_to_know(service: Client) -> None:
         **view,
         "error_code": None,
         "owner": None,
+        "expires_at": None,
+        "priority": "normal",
+        "queue_group": None,
         "file": {
             "name": "Ferien 2026.jpeg",
             "format": "jpeg",

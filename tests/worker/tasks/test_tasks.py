@@ -204,7 +204,7 @@ async def test_workers_that_begin_at_once_never_get_the_same_task(redis: ArqRedi
 async def test_the_oldest_task_is_begun_first_and_no_more_than_asked_for(tasks: Tasks, redis: ArqRedis) -> None:
     ids = [await created(tasks) for _ in range(5)]
     for age, task_id in enumerate(ids):
-        await redis.zadd("arq:queue", {task_id: 1000 - age})
+        await redis.zadd("turns:main:", {task_id: 1000 - age})
     assert [task.id for task in await tasks.begin(2)] == [ids[4], ids[3]]
 
 
@@ -251,12 +251,14 @@ async def test_a_record_that_cannot_be_read_fails_and_harms_no_other(redis: ArqR
     assert await index(redis, "leases") == [sound]
 
 
-async def test_an_ended_task_that_is_still_queued_or_leased_is_let_go(redis: ArqRedis, tasks: Tasks) -> None:
-    queued, leased = [await in_state(tasks, Status.SUCCESS) for _ in range(2)]
-    await redis.zadd("arq:queue", {queued: 1})
+async def test_an_ended_task_that_still_has_a_turn_or_a_lease_loses_it(redis: ArqRedis, tasks: Tasks) -> None:
+    waiting, leased = [await in_state(tasks, Status.SUCCESS) for _ in range(2)]
+    await redis.zadd("turns:main", {"": 1})
+    await redis.zadd("turns:main:", {waiting: 1})
     await redis.zadd(queue.LEASES, {leased: 1})
+    await redis.zadd("arq:queue", {leased: 1})
     assert await tasks.begin(5) == []
-    assert await redis.zcard("arq:queue") == await redis.zcard(queue.LEASES) == 0
+    assert await redis.exists("turns:main", "turns:main:", queue.LEASES, "arq:queue") == 0
 
 
 async def test_beginning_told_twice_gives_the_same_tasks(redis: ArqRedis, tasks: Tasks) -> None:

@@ -39,8 +39,8 @@ local function count_recently_ended(now, suffix)
 end
 
 -- Update the state indices, the time to live and the event stream for a task that changes its state.
--- `from` is false for a new task, `owner` false for none. `steps` (JSON) are completed steps to publish, or nil.
-local function enter_state(id, owner, from, to, attempt, now, ttl, steps)
+-- `now` is the time of the change, or when a new task is due. `from` is false for a new task, `owner` false for none. `details` are fields and values for the event, or nil.
+local function enter_state(id, owner, from, to, attempt, now, ttl, details)
   redis.call('PEXPIRE', 'task:' .. id, ttl)
   if from then
     redis.call('ZREM', 'tasks:' .. from, id)
@@ -52,14 +52,7 @@ local function enter_state(id, owner, from, to, attempt, now, ttl, steps)
     end
     redis.call('ZADD', 'tasks:' .. to .. ':' .. owner, now, id)
   end
-  local event
-  if to == 'PENDING' then
-    event = log_event(id, owner, attempt, 'status', to, 'position', redis.call('ZCARD', 'tasks:PENDING'))
-  elseif steps then
-    event = log_event(id, owner, attempt, 'status', to, 'steps', steps)
-  else
-    event = log_event(id, owner, attempt, 'status', to)
-  end
+  local event = log_event(id, owner, attempt, 'status', to, unpack(details or {}))
   if from then
     remember_event(id, event)
   end

@@ -1,7 +1,8 @@
 -- Create a PENDING task and queue it, both or neither, unless the queue is full.
 -- KEYS  1 task hash, 2 job, 3 queue, 4 leases, 5 fetch queue, 6 idempotency key (if the request has one)
--- args  id, unfinished_ttl_ms, spec (JSON), job, wake_channel, queue_limit, events_kept,
---       fetch_host (of the URL, if the upload must be fetched) or nil, callback_url or nil, owner {name, limit or nil} or nil,
+-- args  id, cost (expected), priority, queue_group or nil, start_ms (earliest start) or nil, expires_in (s, from when the
+--       task is due) or nil, unfinished_ttl_ms, spec (JSON), job, wake_channel, queue_limit, events_kept,
+--       fetch_host (of the URL, if the upload must be fetched) or nil, callback_url or nil, owner {name, limit or nil, weight} or nil,
 --       indices (sorted sets for the task, besides those of its state),
 --       idempotency {claim, record, ttl_ms} or nil: the claim that the key must have, the record that replaces it
 -- Returns {waiting}; {waiting, recently ended} when the queue is full; {waiting, recently ended, 1} when the owner has
@@ -29,27 +30,40 @@ if idempotency_key then
   end
   redis.call('SET', idempotency_key, args.idempotency.record, 'PX', args.idempotency.ttl_ms)
 end
-redis.call('HSET', hash, 'status', 'PENDING', 'attempt', 0, 'created_ms', now, 'queued_ms', now,
-  'spec', args.spec)
+local due = math.max(now, args.start_ms or 0)
+redis.call('HSET', hash, 'status', 'PENDING', 'attempt', 0, 'created_ms', now, 'queued_ms', due, 'spec', args.spec,
+  'cost', args.cost)
+local function set(field, value)
+  if value then
+    redis.call('HSET', hash, field, value)
+  end
+end
 if args.fetch_host then
   redis.call('HSET', hash, 'fetch', 1, 'host', args.fetch_host)
   queue = fetch_queue
 end
-if args.callback_url then
-  redis.call('HSET', hash, 'callback_url', args.callback_url)
-end
+set('callback_url', args.callback_url)
+set('group', args.queue_group)
+set('priority', args.priority ~= 'normal' and args.priority)
 if owner then
-  redis.call('HSET', hash, 'owner', owner)
+  redis.call('HSET', hash, 'owner', owner, 'weight', args.owner.weight)
   redis.call('SADD', 'tasks:owners', owner)
+end
+if args.expires_in then
+  local expires = due + args.expires_in * 1000
+  redis.call('HSET', hash, 'expires_ms', expires)
+  redis.call('ZADD', 'turns:expiring', expires, args.id)
 end
 for _, index in ipairs(args.indices) do
   redis.call('ZADD', index, now, args.id)
 end
-enter_state(args.id, owner, false, 'PENDING', 0, now, args.unfinished_ttl_ms)
 redis.call('ZREM', 'uploads', args.id)
 redis.call('SET', job, args.job, 'PX', args.unfinished_ttl_ms)
 local was_due = redis.call('ZCOUNT', queue, '-inf', now)
-redis.call('ZADD', queue, now, args.id)
+redis.call('ZADD', queue, due, args.id)
+local turn = turn_of(args.id)
+enter_turn(args.id, turn, due, now)
+enter_state(args.id, owner, false, 'PENDING', 0, due, args.unfinished_ttl_ms, position_detail(args.id, turn))
 if waiting == 0 or was_due == 0 then
   -- Otherwise every worker is busy and reads the queue when it becomes free, or has been woken already.
   redis.call('PUBLISH', args.wake_channel, '')

@@ -59,6 +59,15 @@ if args.owner_limit and owner then
 end
 -- A first write that needs no memory: a full Redis then lets the rest of the script pass, and the task can end.
 redis.call('PEXPIRE', hash, args.ttl_ms)
+local turn = turn_of(id)
+if status == 'PENDING' then
+  leave_turn(id, turn)
+  if target ~= 'PENDING' then
+    redis.call('ZREM', 'turns:expiring', id)
+  end
+elseif target == 'SUCCESS' then
+  learn_pace(turn, now - redis.call('HGET', hash, 'started_ms'))
+end
 if target == 'STARTED' then
   attempt = redis.call('HINCRBY', hash, 'attempt', 1)
 end
@@ -66,17 +75,23 @@ if target ~= 'PENDING' then
   redis.call('HSET', hash, target == 'STARTED' and 'started_ms' or 'ended_ms', now)
 end
 redis.call('HSET', hash, 'status', target, unpack(args.fields))
-enter_state(id, owner, status, target, attempt, now, args.ttl_ms, args.steps)
 if target == 'PENDING' then
+  local due = (args.due or now) + args.delay_ms
+  turn = turn_of(id) -- `fetch` may have changed
+  enter_turn(id, turn, due, now)
+  enter_state(id, owner, status, target, attempt, now, args.ttl_ms, position_detail(id, turn))
   if status ~= 'PENDING' then
     redis.call('HSET', hash, 'queued_ms', now)
     redis.call('HDEL', hash, 'started_ms', 'ended_ms')
   end
   redis.call('ZREM', leases, id)
   redis.call('SET', job, args.job, 'PX', args.ttl_ms)
-  redis.call('ZADD', redis.call('HGET', hash, 'fetch') == '1' and fetch_queue or queue, (args.due or now) + args.delay_ms, id)
+  redis.call('ZADD', turn.line == 'fetch' and fetch_queue or queue, due, id)
   redis.call('PUBLISH', args.wake_channel, '')
-elseif target ~= 'STARTED' then
+else
+  enter_state(id, owner, status, target, attempt, now, args.ttl_ms, args.steps and {'steps', args.steps})
+end
+if target ~= 'PENDING' and target ~= 'STARTED' then
   redis.call('DEL', job)
   for _, set in ipairs({queue, leases, fetch_queue}) do
     redis.call('ZREM', set, id)

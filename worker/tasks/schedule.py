@@ -1,0 +1,91 @@
+"""Whose turn a task waits for, and when it is to be started."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
+"""Names of API keys and queue groups, shorter than keys and hashes, so that none of those is logged as a name."""
+
+LATEST_START_S = LONGEST_EXPIRY_S = 7 * 86_400
+
+
+class Owner(Struct, frozen=True):
+    """The API key to which a task belongs."""
+
+    name: str
+    limit: int | None = None
+    """Maximum number of waiting tasks of this owner; None for the limit of the queue."""
+    weight: int = 1
+    """The owner's share of the workers, in proportion to the weights of the others whose tasks wait."""
+
+
+class Priority(StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Schedule(Struct, frozen=True, omit_defaults=True):
+    """When a task is to be started; the fields of the form with which a request says so."""
+
+    priority: Annotated[
+        Priority,
+        Meta(
+            description=(
+                "high starts before the other tasks of the same API key or queue_group, without more turns for it; low "
+                "starts only while no other task of anyone waits."
+            )
+        ),
+    ] = Priority.NORMAL
+    queue_group: (
+        Annotated[
+            str,
+            Meta(
+                pattern=NAME,
+                description=(
+                    "Groups take turns, so that many tasks of one do not delay the tasks of the others. Only on "
+                    "servers without API keys; with them, the keys take turns."
+                ),
+                examples=["tenant-7"],
+                extra={"allowed": "1 to 32 letters, digits, _ and -, beginning with a letter or digit"},
+            ),
+        ]
+        | None
+    ) = None
+    start_at: (
+        Annotated[
+            datetime,
+            Meta(
+                tz=True,
+                description="Earliest start of the task, within 7 days. Default: at once.",
+                examples=["2026-01-31T08:00:00Z"],
+                extra={"allowed": "a time with its offset, such as 2026-12-01T08:00:00Z"},
+            ),
+        ]
+        | None
+    ) = None
+    expires_in: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=LONGEST_EXPIRY_S,
+                description=(
+                    "Seconds after which the task fails with the code `expired` if it has not been started, counted "
+                    "from start_at if that is given. Default: QUEUE_TIMEOUT_S."
+                ),
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def start_ms(self) -> int | None:
+        """The earliest start in Unix ms."""
+        return None if self.start_at is None else round(self.start_at.timestamp() * 1000)
+
+
+DEFAULT_SCHEDULE = Schedule()
