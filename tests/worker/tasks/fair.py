@@ -46,6 +46,7 @@ class Line:
     def leave(self, flow: str, task: int) -> None:
         del self.flows[flow].tasks[task]
         if not self.flows[flow].tasks:
+            self.ahead = {other: start for other, start in self.ahead.items() if start > self.now}
             if self.flows[flow].start > self.now:
                 self.ahead[flow] = self.flows[flow].start
             del self.flows[flow]
@@ -89,10 +90,6 @@ class Turns:
         line.now = max(line.now, flow.start)
         flow.start, flow.cost = line.now + charge, charge
         line.leave(turn.flow, task)
-
-    def forget_past(self) -> None:
-        for line in self.lines.values():
-            line.ahead = {flow: start for flow, start in line.ahead.items() if start > line.now}
 
     def position(self, task: int) -> int | None:
         """Start the waiting tasks one by one, each flow's at one cost, and count until this one is started."""

@@ -182,8 +182,9 @@ class Machine:
         if record is None or record.status is not Status.PENDING:
             return
         lines = [f"turns:{line}:{flow}" for line in LINES for flow in FLOWS]
-        for name in (default_queue_name, queue.FETCH_QUEUE, "turns:later", *lines):
+        for name in (default_queue_name, queue.FETCH_QUEUE, *lines):
             self.wait(self._redis.zrem(name, IDS[task]))
+        self.wait(self._redis.zrem("turns:timers", f"start:{IDS[task]}"))
         attempt, sources = record.attempt, (Status.PENDING,)
         call = self._tasks.move(IDS[task], Status.PENDING, attempt=attempt, sources=sources)
         self._both(call, lambda: self.oracle.move(task, Status.PENDING, attempt=attempt, sources=sources))
@@ -206,7 +207,7 @@ class Machine:
     async def _snapshot(self) -> Mapping[str, Any]:
         indices = ["created", "created:ann", *Status, *(f"{status}:ann" for status in Status)]
         sets = [*(f"tasks:{name}" for name in indices), default_queue_name, queue.FETCH_QUEUE, queue.LEASES]
-        sets += ["turns:later", "turns:expiring"]
+        sets.append("turns:timers")
         async with self._redis.pipeline(transaction=False) as pipe:
             for task_id in IDS:
                 pipe.hgetall(f"task:{task_id}")
@@ -225,7 +226,7 @@ class Machine:
         _check_event_ids(hashes, events, of_ann)
         return {
             "records": {task_id: _fields(record) for task_id, record in zip(IDS, hashes, strict=True) if record},
-            **dict(zip([*indices, "queue", "fetches", "leases", "later", "expiring"], found, strict=True)),
+            **dict(zip([*indices, "queue", "fetches", "leases", "timers"], found, strict=True)),
             **await self._turns(),
             "uploads": {task_id.decode() for task_id in uploads},
             "owners": {owner.decode() for owner in owners},
@@ -235,23 +236,29 @@ class Machine:
         }
 
     async def _turns(self) -> Mapping[str, Any]:
-        turns, pace = {}, {}
+        turns = {}
         for line in LINES:
             flows = await self._scores(f"turns:{line}")
             orders = {flow: await self._redis.zrange(f"turns:{line}:{flow}", 0, -1) for flow in FLOWS}
-            costs = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(f"turns:costs:{line}"))
-            now = await cast("Awaitable[bytes | None]", self._redis.hget("turns:now", line))
+            state = {
+                name.removeprefix(f"cost:{line}:"): float(value)
+                for name, value in (await self._state()).items()
+                if name in (f"now:{line}", *(f"cost:{line}:{flow}" for flow in FLOWS))
+            }
             turns[line] = {
-                "now": float(now or 0),
+                "now": state.pop(f"now:{line}", 0.0),
                 "flows": flows,
-                "costs": {flow.decode(): float(cost) for flow, cost in costs.items()},
+                "costs": state,
                 "order": {flow: [each.decode() for each in order] for flow, order in orders.items() if order},
                 "ahead": await self._scores(f"turns:ahead:{line}"),
             }
-        for flow in (*FLOWS, "*"):
-            if (value := await self._redis.get(f"turns:pace:{flow}")) is not None:
-                pace[flow] = float(value)
+        paces = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall("turns:pace"))
+        pace = {flow.decode(): float(value) for flow, value in paces.items()}
         return {"turns": turns, "pace": pace}
+
+    async def _state(self) -> dict[str, bytes]:
+        state = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall("turns:state"))
+        return {name.decode(): value for name, value in state.items()}
 
     async def _scores(self, name: str) -> dict[str, float]:
         return {member.decode(): score for member, score in await self._redis.zrange(name, 0, -1, withscores=True)}

@@ -1,6 +1,6 @@
 """The tasks as they should be: a plain Python model of the Lua scripts, and the means to compare it with Redis."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -181,20 +181,25 @@ class Oracle:
                 self.leases[task] = self.now + LEASE_MS  # the worker, or Redis, was frozen
             elif not self.is_paused and len(begun) < count and self._start(task, worker, token):
                 begun.append(task)
-        too_late = sorted((expiry, task) for task, expiry in self.expiring.items() if expiry <= self.now)
-        for _, task in too_late:
-            self._start(task, worker, token)
-            begun.append(task)
+        most = count
+        for _, is_start, task in sorted(self._timers()):
+            if is_start:
+                self._enter_turn(task, self.later.pop(task))
+            else:
+                self._start(task, worker, token)
+                begun.append(task)
+                most += 1
         if self.is_paused:
             return begun
-        for _, task in sorted((due, task) for task, due in self.later.items() if due <= self.now):
-            self._enter_turn(task, self.later.pop(task))
-        self.turns.forget_past()
-        most = count + len(too_late)
         begun += self._start_by_turns("main", most - len(begun), running, worker, token)
         begun += self._start_by_turns("background", most - len(begun), running, worker, token)
         begun += self._start_by_turns("fetch", fetches, running, worker, token)
         return begun
+
+    def _timers(self) -> Iterator[tuple[int, bool, int]]:
+        """Yield the timers that are over: when they were, whether they start or expire the task, and the task."""
+        for is_start, timers in ((False, self.expiring), (True, self.later)):
+            yield from ((at, is_start, task) for task, at in timers.items() if at <= self.now)
 
     def _start_by_turns(self, line: str, most: int, running: list[int], worker: str, token: str) -> list[int]:
         begun: list[int] = []
@@ -204,7 +209,7 @@ class Oracle:
             if not flows:
                 break
             waiting = self.turns.lines[line].flows[flows[0]].in_order()
-            free = [task for task in waiting if task not in running and task not in self.leases]
+            free = [task for task in waiting if task not in running]
             if free:
                 self.turns.take(free[0])
                 self._start(free[0], worker, token)
@@ -340,8 +345,10 @@ class Oracle:
             },
             "queue": {ids[task]: at for task, at in self.due.items() if not self.records[task].must_fetch},
             "fetches": {ids[task]: at for task, at in self.due.items() if self.records[task].must_fetch},
-            "later": {ids[task]: at for task, at in self.later.items()},
-            "expiring": {ids[task]: at for task, at in self.expiring.items()},
+            "timers": {
+                **{f"start:{ids[task]}": at for task, at in self.later.items()},
+                **{f"expire:{ids[task]}": at for task, at in self.expiring.items()},
+            },
             "turns": {
                 name: {
                     "now": line.now,

@@ -201,7 +201,7 @@ async def test_a_task_waits_until_its_start_and_has_no_position_before(tasks: Ta
     [late] = await create(tasks, 1, start_at=rfc3339(now_ms() + 60_000))
     assert await tasks.begin(5) == []
     assert await tasks.position(late) is None
-    await redis.zadd("turns:later", {late: now_ms() - 5})
+    await redis.zadd("turns:timers", {f"start:{late}": now_ms() - 5})
     assert [task.id for task in await tasks.begin(5)] == [late]
 
 
@@ -210,11 +210,11 @@ async def test_a_task_that_expires_is_started_to_fail_even_if_there_is_no_slot_o
 ) -> None:
     [expiring, other] = await create(tasks, 1, expires_in=1) + await create(tasks, 1)
     await redis.set("tasks:paused", 1)
-    await redis.zadd("turns:expiring", {expiring: now_ms() - 5})
+    await redis.zadd("turns:timers", {f"expire:{expiring}": now_ms() - 5})
     await redis.execute_command("HSET", f"task:{expiring}", "expires_ms", now_ms() - 5)  # type: ignore[no-untyped-call]
     [task] = await tasks.begin(0)
     assert (task.id, task.has_expired) == (expiring, True)
-    assert await redis.zcard("turns:expiring") == 0
+    assert await redis.zcard("turns:timers") == 0
     await redis.delete("tasks:paused")
     assert [task.id for task in await tasks.begin(1)] == [other]
 
@@ -223,7 +223,7 @@ async def test_a_task_that_is_started_in_time_never_expires(tasks: Tasks, redis:
     await create(tasks, 1, expires_in=3600)
     task = await start(tasks)
     assert not task.has_expired
-    assert await redis.zcard("turns:expiring") == 0
+    assert await redis.zcard("turns:timers") == 0
 
 
 async def test_nothing_is_left_of_the_turns_when_all_tasks_have_ended(tasks: Tasks, redis: ArqRedis) -> None:
@@ -235,4 +235,4 @@ async def test_nothing_is_left_of_the_turns_when_all_tasks_have_ended(tasks: Tas
     await create(tasks, 1, priority="low")
     await owners_started(tasks, 1)
     left = {key.decode() for key in await redis.keys("turns:*")}
-    assert left <= {"turns:now", "turns:ahead:main", "turns:ahead:background"}
+    assert left <= {"turns:state", "turns:ahead:main", "turns:ahead:background"}

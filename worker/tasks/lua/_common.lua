@@ -22,11 +22,10 @@ local function log_event(id, owner, attempt, ...)
   return event
 end
 
--- Remember an event in the record of its task; the first, of the creation, is found by the time of creation.
-local function remember_event(id, event)
-  local hash = 'task:' .. id
-  local events = redis.call('HGET', hash, 'events')
-  redis.call('HSET', hash, 'events', string.sub((events and events .. ' ' or '') .. event, -EVENT_IDS_BYTES))
+-- The ids of the events of a task with one more, as its record has them; the first, of the creation, is found by the time
+-- of creation.
+local function with_event(events, event)
+  return string.sub((events and events .. ' ' or '') .. event, -EVENT_IDS_BYTES)
 end
 
 -- Count the tasks that ended in the last 10 s; `suffix` is '' for all tasks or ':<owner>'.
@@ -38,11 +37,14 @@ local function count_recently_ended(now, suffix)
   return ended
 end
 
--- Update the state indices, the time to live and the event stream for a task that changes its state.
--- `now` is the time of the change, or when a new task is due. `from` is false for a new task, `owner` false for none. `details` are fields and values for the event, or nil.
-local function enter_state(id, owner, from, to, attempt, now, ttl, details)
-  redis.call('PEXPIRE', 'task:' .. id, ttl)
+-- Write the fields (field, value, ...) of a task that changes its state to `to`, its state indices, its time to live and
+-- its event, with `details` (field, value, ...). `now` is the time of the change, or when a new task is due.
+-- `task` has id, owner, attempt and, unless it is new, its former status and the ids of its events.
+local function enter_state(task, to, now, ttl, fields, details)
+  local hash, id, owner, from = 'task:' .. task.id, task.id, task.owner, task.status
   if from then
+    -- A first write that needs no memory: a full Redis then lets the rest of the script pass, and the task can end.
+    redis.call('PEXPIRE', hash, ttl)
     redis.call('ZREM', 'tasks:' .. from, id)
   end
   redis.call('ZADD', 'tasks:' .. to, now, id)
@@ -52,9 +54,11 @@ local function enter_state(id, owner, from, to, attempt, now, ttl, details)
     end
     redis.call('ZADD', 'tasks:' .. to .. ':' .. owner, now, id)
   end
-  local event = log_event(id, owner, attempt, 'status', to, unpack(details or {}))
+  local event = log_event(id, owner, task.attempt, 'status', to, unpack(details or {}))
   if from then
-    remember_event(id, event)
+    redis.call('HSET', hash, 'status', to, 'attempt', task.attempt, 'events', with_event(task.events, event), unpack(fields))
+  else
+    redis.call('HSET', hash, 'status', to, 'attempt', task.attempt, unpack(fields))
+    redis.call('PEXPIRE', hash, ttl)
   end
 end
-

@@ -11,144 +11,148 @@
 local queue, leases, started_key, fetch_queue, pause_flag = unpack(KEYS)
 local now = server_ms()
 local expiry = now + args.lease_ms
-local started = {}
-local is_paused = redis.call('EXISTS', pause_flag) == 1
+local ids, started = {}, {}
+local repeated, is_paused = unpack(redis.call('MGET', started_key, pause_flag))
 
-local repeated = redis.call('LRANGE', started_key, 0, -1)
-for _, id in ipairs(repeated) do
-  table.insert(started, id)
-  table.insert(started, redis.call('HGETALL', 'task:' .. id))
-end
-if #repeated > 0 then
+if repeated then
+  for id in string.gmatch(repeated, '%S+') do
+    table.insert(started, id)
+    table.insert(started, redis.call('HGETALL', 'task:' .. id))
+  end
   return started
 end
 
 -- Whether a task can be started; one that has ended leaves the leases and arq's queues.
-local function is_unfinished(id, status)
-  if status == 'PENDING' or status == 'STARTED' then
+local function is_unfinished(task)
+  if task.status == 'PENDING' or task.status == 'STARTED' then
     return true
   end
-  for _, set in ipairs({leases, queue, fetch_queue}) do
-    redis.call('ZREM', set, id)
+  for _, key in ipairs({leases, queue, fetch_queue}) do
+    redis.call('ZREM', key, task.id)
   end
-  redis.call('DEL', args.job_prefix .. id)
+  redis.call('DEL', args.job_prefix .. task.id)
   return false
 end
 
-local function start(id, turn)
-  local hash = 'task:' .. id
-  redis.call('ZREM', turn.line == 'fetch' and fetch_queue or queue, id)
-  local attempt = redis.call('HINCRBY', hash, 'attempt', 1)
-  redis.call('HSET', hash, 'status', 'STARTED', 'token', args.token, 'started_ms', now, 'worker', args.worker,
-    'progress', 0)
-  enter_state(id, turn.owner, turn.status, 'STARTED', attempt, now, args.unfinished_ttl_ms)
-  redis.call('ZADD', leases, expiry, id)
-  if turn.expires then
-    redis.call('ZREM', 'turns:expiring', id)
+local function start(task)
+  redis.call('ZREM', task.fetch and fetch_queue or queue, task.id)
+  task.attempt = (tonumber(task.attempt) or 0) + 1
+  enter_state(task, 'STARTED', now, args.unfinished_ttl_ms,
+    {'token', args.token, 'started_ms', now, 'worker', args.worker, 'progress', 0})
+  redis.call('ZADD', leases, expiry, task.id)
+  if task.expires_ms then
+    redis.call('ZREM', 'turns:timers', 'expire:' .. task.id)
   end
-  redis.call('RPUSH', started_key, id)
-  redis.call('PEXPIRE', started_key, args.lease_ms)
-  table.insert(started, id)
-  table.insert(started, redis.call('HGETALL', hash))
+  table.insert(ids, task.id)
+  table.insert(started, task.id)
+  table.insert(started, redis.call('HGETALL', 'task:' .. task.id))
 end
 
 local is_own = {}
 for _, id in ipairs(args.running) do
   is_own[id] = true
 end
-local expired = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, args.count + #args.running)
-for _, id in ipairs(expired) do
+local lapsed = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, args.count + #args.running)
+for _, id in ipairs(lapsed) do
   if is_own[id] then
     redis.call('ZADD', leases, expiry, id) -- the worker, or Redis, was frozen
-  elseif not is_paused and #started < 2 * args.count then
-    local turn = turn_of(id)
-    if is_unfinished(id, turn.status) then
-      if turn.status == 'PENDING' then -- arq's own loop had only locked it
-        leave_turn(id, turn)
+  elseif not is_paused and #ids < args.count then
+    local task = task_of(id)
+    if is_unfinished(task) then
+      if task.status == 'PENDING' then -- arq's own loop had only locked it
+        leave_turn(task)
       end
-      start(id, turn)
+      start(task)
     end
   end
 end
 
-local AT_ONCE = 100
-
-local overdue = 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', 'turns:expiring', '-inf', now, 'LIMIT', 0, AT_ONCE)) do
-  local turn = turn_of(id)
-  redis.call('ZREM', 'turns:expiring', id)
-  if turn.status == 'PENDING' and redis.call('EXISTS', args.lock_prefix .. id) == 0 then
-    leave_turn(id, turn)
-    start(id, turn)
-    overdue = overdue + 1
-  end
-end
-
-if is_paused then
-  return started
-end
-
-local later = redis.call('ZRANGEBYSCORE', 'turns:later', '-inf', now, 'LIMIT', 0, AT_ONCE, 'WITHSCORES')
-for i = 1, #later, 2 do
-  redis.call('ZREM', 'turns:later', later[i])
-  if redis.call('HGET', 'task:' .. later[i], 'status') == 'PENDING' then
-    enter_turn(later[i], turn_of(later[i]), tonumber(later[i + 1]), now)
+-- Start the tasks that have expired, which takes no slot, and let those that are due now wait for their turns.
+local room, AT_ONCE = args.count, 100
+local timers = redis.call('ZRANGEBYSCORE', 'turns:timers', '-inf', now, 'WITHSCORES', 'LIMIT', 0, AT_ONCE)
+for i = 1, #timers, 2 do
+  local kind, id = string.match(timers[i], '(%a+):(.*)')
+  local task = task_of(id)
+  if task.status ~= 'PENDING' then
+    redis.call('ZREM', 'turns:timers', timers[i])
+  elseif kind == 'start' then
+    redis.call('ZREM', 'turns:timers', timers[i])
+    enter_turn(task, tonumber(timers[i + 1]), now)
+  elseif redis.call('EXISTS', args.lock_prefix .. id) == 0 then
+    leave_turn(task)
+    start(task)
+    room = room + 1
   end
 end
 
 local MOST_SKIPPED = 1000 -- waiting tasks looked at for one start
 
--- The first task of a flow that this worker can start, with its turn; nil if there is none. Skipped are tasks that arq's
--- own loop runs, those that this worker has just handed back, and fetches from a host that has its share.
+-- The first task of a flow that this worker can start, whether another follows, and what it is charged; nil if there is
+-- none. Skipped are tasks that arq's own loop runs, those that this worker has just handed back, and fetches from a host
+-- that has its share.
 local function first_of(line, flow)
   if line == 'fetch' and flow ~= '' and (args.flows[flow] or 0) >= args.flow_share then
     return
   end
   local tasks, skipped = 'turns:' .. line .. ':' .. flow, 0
   while skipped < MOST_SKIPPED do
-    local id = redis.call('ZRANGE', tasks, skipped, skipped)[1]
+    local id, following = unpack(redis.call('ZRANGE', tasks, skipped, skipped + 1))
     if not id then
       return
     end
-    local turn = turn_of(id)
-    if turn.status ~= 'PENDING' or turn.tasks ~= tasks then -- it was deleted, or another version of Darkroom runs it
+    local task = task_of(id)
+    if task.status ~= 'PENDING' or task.tasks ~= tasks then -- it was deleted, or another version of Darkroom runs it
       redis.call('ZREM', tasks, id)
-    elseif is_own[id] or (line == 'fetch' and (args.hosts[turn.host] or 0) >= args.host_share)
-      or redis.call('EXISTS', args.lock_prefix .. id) == 1 or redis.call('ZSCORE', leases, id) then
+    elseif is_own[id] or redis.call('EXISTS', args.lock_prefix .. id) == 1
+      or (line == 'fetch' and (args.hosts[task.host] or 0) >= args.host_share) then
       skipped = skipped + 1
     else
-      return id, turn
+      return task, following or skipped > 0, charge_of(task, unpack(redis.call('HMGET', 'turns:pace', flow, '*')))
     end
   end
 end
 
--- Start tasks of a line by turns until `started` has `limit` entries, two for each task.
-local function start_by_turns(line, limit)
-  -- A first write that needs no memory: a full Redis then lets the rest of the script pass.
-  redis.call('ZREMRANGEBYSCORE', 'turns:ahead:' .. line, '-inf', virtual_now(line))
+-- Start up to `most` tasks of a line by turns.
+local function start_by_turns(line, most)
+  local flows, virtual = 'turns:' .. line, nil
   local passed = 0 -- flows that have no task to start; they keep their turn
-  while #started < limit do
-    local flow, flow_start = unpack(flows_of(line, passed, passed))
+  most = most + #ids
+  while #ids < most do
+    local flow, turn = unpack(redis.call('ZRANGE', flows, passed, passed, 'WITHSCORES'))
     if not flow then
-      break
+      return
     end
-    local id, turn = first_of(line, flow)
-    if id then
-      take_turn(id, turn, tonumber(flow_start))
-      start(id, turn)
+    virtual = virtual or virtual_now(line)
+    local task, has_more, charge = first_of(line, flow)
+    if task then
+      start(task)
+      virtual = math.max(virtual, tonumber(turn)) -- a flow may have been passed over
+      redis.call('ZREM', task.tasks, task.id)
+      if has_more then
+        redis.call('ZADD', flows, virtual + charge, flow)
+        redis.call('HSET', 'turns:state', 'now:' .. line, virtual, 'cost:' .. line .. ':' .. flow, charge)
+      else
+        redis.call('HSET', 'turns:state', 'now:' .. line, virtual)
+        remove_flow(line, flow, virtual + charge, virtual)
+      end
       if line == 'fetch' then
-        args.hosts[turn.host] = (args.hosts[turn.host] or 0) + 1
+        args.hosts[task.host] = (args.hosts[task.host] or 0) + 1
         args.flows[flow] = (args.flows[flow] or 0) + 1
       end
     elseif redis.call('EXISTS', 'turns:' .. line .. ':' .. flow) == 1 then
       passed = passed + 1
     else
-      remove_flow(line, flow, tonumber(flow_start))
+      remove_flow(line, flow, tonumber(turn), virtual)
     end
   end
 end
 
-start_by_turns('main', 2 * (args.count + overdue))
-start_by_turns('background', 2 * (args.count + overdue))
-start_by_turns('fetch', #started + 2 * args.fetches)
+if not is_paused then
+  start_by_turns('main', room - #ids)
+  start_by_turns('background', room - #ids)
+  start_by_turns('fetch', args.fetches)
+end
+if #ids > 0 then
+  redis.call('SET', started_key, table.concat(ids, ' '), 'PX', args.lease_ms)
+end
 return started

@@ -31,40 +31,41 @@ if idempotency_key then
   redis.call('SET', idempotency_key, args.idempotency.record, 'PX', args.idempotency.ttl_ms)
 end
 local due = math.max(now, args.start_ms or 0)
-redis.call('HSET', hash, 'status', 'PENDING', 'attempt', 0, 'created_ms', now, 'queued_ms', due, 'spec', args.spec,
-  'cost', args.cost)
+local fields = {'created_ms', now, 'queued_ms', due, 'spec', args.spec, 'cost', args.cost}
 local function set(field, value)
   if value then
-    redis.call('HSET', hash, field, value)
+    table.insert(fields, field)
+    table.insert(fields, value)
   end
 end
-if args.fetch_host then
-  redis.call('HSET', hash, 'fetch', 1, 'host', args.fetch_host)
-  queue = fetch_queue
-end
 set('callback_url', args.callback_url)
+set('owner', owner)
+set('weight', owner and args.owner.weight > 1 and args.owner.weight)
 set('group', args.queue_group)
 set('priority', args.priority ~= 'normal' and args.priority)
-if owner then
-  redis.call('HSET', hash, 'owner', owner, 'weight', args.owner.weight)
-  redis.call('SADD', 'tasks:owners', owner)
-end
+set('fetch', args.fetch_host and 1)
+set('host', args.fetch_host)
 if args.expires_in then
-  local expires = due + args.expires_in * 1000
-  redis.call('HSET', hash, 'expires_ms', expires)
-  redis.call('ZADD', 'turns:expiring', expires, args.id)
+  set('expires_ms', due + args.expires_in * 1000)
+  redis.call('ZADD', 'turns:timers', due + args.expires_in * 1000, 'expire:' .. args.id)
+end
+if owner then
+  redis.call('SADD', 'tasks:owners', owner)
 end
 for _, index in ipairs(args.indices) do
   redis.call('ZADD', index, now, args.id)
 end
 redis.call('ZREM', 'uploads', args.id)
 redis.call('SET', job, args.job, 'PX', args.unfinished_ttl_ms)
-local was_due = redis.call('ZCOUNT', queue, '-inf', now)
-redis.call('ZADD', queue, due, args.id)
-local turn = turn_of(args.id)
-enter_turn(args.id, turn, due, now)
-enter_state(args.id, owner, false, 'PENDING', 0, due, args.unfinished_ttl_ms, position_detail(args.id, turn))
-if waiting == 0 or was_due == 0 then
+redis.call('ZADD', args.fetch_host and fetch_queue or queue, due, args.id)
+local task = set_turn({
+  id = args.id, attempt = 0, owner = owner, group = args.queue_group, priority = args.priority, fetch = args.fetch_host,
+  cost = args.cost, weight = owner and args.owner.weight,
+})
+local is_next = redis.call('EXISTS', 'turns:' .. task.line) == 0
+enter_turn(task, due, now)
+enter_state(task, 'PENDING', due, args.unfinished_ttl_ms, fields, position_detail(task))
+if is_next then
   -- Otherwise every worker is busy and reads the queue when it becomes free, or has been woken already.
   redis.call('PUBLISH', args.wake_channel, '')
 end

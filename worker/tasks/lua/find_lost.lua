@@ -5,7 +5,8 @@
 local queue, fetch_queue, leases = unpack(KEYS)
 local lost, now = {}, server_ms()
 for _, id in ipairs(args.ids) do
-  local has_turn = redis.call('ZSCORE', turn_of(id).tasks, id) or redis.call('ZSCORE', 'turns:later', id)
+  local has_turn = redis.call('ZSCORE', task_of(id).tasks, id)
+    or redis.call('ZSCORE', 'turns:timers', 'start:' .. id)
   local is_queued = redis.call('ZSCORE', queue, id) or redis.call('ZSCORE', fetch_queue, id)
   local expiry = redis.call('ZSCORE', leases, id)
   if not (has_turn and is_queued) and not (expiry and tonumber(expiry) > now) then

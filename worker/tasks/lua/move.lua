@@ -11,10 +11,27 @@
 -- recently ended} when the owner has reached its limit; {} when there is no such task.
 local hash, job, queue, leases, fetch_queue, webhook_queue = unpack(KEYS)
 local id, target, now = args.id, args.target, server_ms()
-local status, attempt, callback, owner = unpack(redis.call('HMGET', hash, 'status', 'attempt', 'callback_url', 'owner'))
+local task, token, callback_url, started_ms = task_of(id, 'token', 'callback_url', 'started_ms')
+local status, owner = task.status, task.owner
+
+local PACE_STEP = 0.1 -- how much the last task counts
+local MOST_PACES = 10000 -- more are forgotten: clients name queue groups as they like
+
+-- Count the time that the task took for the pace of its flow and of all.
+local function learn_pace(took_ms)
+  local ratio, paces = took_ms / (task.cost or 1), redis.call('HMGET', 'turns:pace', task.flow, '*')
+  for i, pace in ipairs(paces) do
+    pace = pace and pace + PACE_STEP * (ratio - pace) or ratio
+    paces[i] = string.format('%.6f', math.max(pace, 0.001))
+  end
+  if redis.call('HSET', 'turns:pace', task.flow, paces[1], '*', paces[2]) > 0
+    and redis.call('HLEN', 'turns:pace') > MOST_PACES then
+    redis.call('DEL', 'turns:pace')
+  end
+end
 
 local function is_allowed()
-  if args.attempt and tostring(args.attempt) ~= attempt then
+  if args.attempt and tostring(args.attempt) ~= task.attempt then
     return false
   end
   for _, source in ipairs(args.sources) do
@@ -32,7 +49,7 @@ local function queue_webhook()
   -- Not cjson: a spec that is not valid JSON must not keep its task from ending. Quotes inside a text are escaped.
   local request = string.match(spec or '', '"rid":"([^"]*)"')
   redis.call('HSET', hash, 'message_id', message)
-  redis.call('HSET', 'webhook:' .. message, 'task_id', id, 'url', callback, 'status', target, 'ended_ms', now,
+  redis.call('HSET', 'webhook:' .. message, 'task_id', id, 'url', callback_url, 'status', target, 'ended_ms', now,
     'error', error or '', 'outputs', outputs or '{}', 'state', 'waiting', 'tries', 0, 'next_ms', now,
     'request_id', request or '', 'owner', owner or '')
   redis.call('PEXPIRE', 'webhook:' .. message, args.message_ttl_ms)
@@ -45,11 +62,11 @@ end
 if not status then
   return {}
 end
-if target ~= 'PENDING' and redis.call('HGET', hash, 'token') == args.token then
+if target ~= 'PENDING' and token == args.token then
   return redis.call('HGETALL', hash) -- the client repeats a command whose reply was lost
 end
 if not is_allowed() then
-  return {'WRONG', status, attempt}
+  return {'WRONG', status, task.attempt}
 end
 if args.owner_limit and owner then
   local own = redis.call('ZCARD', 'tasks:PENDING:' .. owner)
@@ -59,44 +76,49 @@ if args.owner_limit and owner then
 end
 -- A first write that needs no memory: a full Redis then lets the rest of the script pass, and the task can end.
 redis.call('PEXPIRE', hash, args.ttl_ms)
-local turn = turn_of(id)
+local fields = args.fields
+local function set(field, value)
+  table.insert(fields, field)
+  table.insert(fields, value)
+end
 if status == 'PENDING' then
-  leave_turn(id, turn)
-  if target ~= 'PENDING' then
-    redis.call('ZREM', 'turns:expiring', id)
+  leave_turn(task)
+  if target ~= 'PENDING' and task.expires_ms then
+    redis.call('ZREM', 'turns:timers', 'expire:' .. id)
   end
 elseif target == 'SUCCESS' then
-  learn_pace(turn, now - redis.call('HGET', hash, 'started_ms'))
+  learn_pace(now - (started_ms or now))
 end
-if target == 'STARTED' then
-  attempt = redis.call('HINCRBY', hash, 'attempt', 1)
-end
-if target ~= 'PENDING' then
-  redis.call('HSET', hash, target == 'STARTED' and 'started_ms' or 'ended_ms', now)
-end
-redis.call('HSET', hash, 'status', target, unpack(args.fields))
 if target == 'PENDING' then
-  local due = (args.due or now) + args.delay_ms
-  turn = turn_of(id) -- `fetch` may have changed
-  enter_turn(id, turn, due, now)
-  enter_state(id, owner, status, target, attempt, now, args.ttl_ms, position_detail(id, turn))
+  for i = 1, #fields, 2 do
+    if fields[i] == 'fetch' then
+      task.fetch = fields[i + 1] == '1'
+    end
+  end
   if status ~= 'PENDING' then
-    redis.call('HSET', hash, 'queued_ms', now)
+    set('queued_ms', now)
     redis.call('HDEL', hash, 'started_ms', 'ended_ms')
   end
+  local due = (args.due or now) + args.delay_ms
+  enter_turn(set_turn(task), due, now)
+  enter_state(task, target, now, args.ttl_ms, fields, position_detail(task))
   redis.call('ZREM', leases, id)
   redis.call('SET', job, args.job, 'PX', args.ttl_ms)
-  redis.call('ZADD', turn.line == 'fetch' and fetch_queue or queue, due, id)
+  redis.call('ZADD', task.fetch and fetch_queue or queue, due, id)
   redis.call('PUBLISH', args.wake_channel, '')
-else
-  enter_state(id, owner, status, target, attempt, now, args.ttl_ms, args.steps and {'steps', args.steps})
+  return redis.call('HGETALL', hash)
 end
-if target ~= 'PENDING' and target ~= 'STARTED' then
+if target == 'STARTED' then
+  task.attempt = (tonumber(task.attempt) or 0) + 1
+end
+set(target == 'STARTED' and 'started_ms' or 'ended_ms', now)
+enter_state(task, target, now, args.ttl_ms, fields, args.steps and {'steps', args.steps})
+if target ~= 'STARTED' then
   redis.call('DEL', job)
-  for _, set in ipairs({queue, leases, fetch_queue}) do
-    redis.call('ZREM', set, id)
+  for _, key in ipairs({queue, leases, fetch_queue}) do
+    redis.call('ZREM', key, id)
   end
-  if callback then
+  if callback_url then
     queue_webhook()
   end
 end
