@@ -74,6 +74,7 @@ def measure(extent: Extent, directory: Path, *, is_short: bool) -> dict[str, Any
         hold(contest, contenders, alone, 1, extent.rounds, extent.seconds)
     scaled = {
         "full_queue": asyncio.run(scaling.full_queue(directory, pictures, extent.waiting, extent.samples)),
+        "fair_turns": asyncio.run(scaling.fair_turns(directory, pictures, max(10, extent.samples // 10))),
         "two_workers": {"rates": scaling.two_workers(directory, pictures, extent.rounds, extent.seconds)},
         "api_alone": scaling.api_alone(directory, pictures, 64, extent.seconds * 3),
         "variants": {"cpu": variants.measure(pictures, extent.rounds)},

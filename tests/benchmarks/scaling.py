@@ -16,6 +16,7 @@ from worker.imaging.parsing import parse_plan
 from worker.settings import Settings
 from worker.tasks.connection import connect
 from worker.tasks.model import Spec, new_task_id
+from worker.tasks.schedule import Owner
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 
@@ -26,9 +27,12 @@ SPEC = Spec(
 )
 FILLING_AT_ONCE = 64
 
+OWNERS = 1000
+"""API keys whose tasks wait."""
+
 
 async def full_queue(directory: Path, pictures: dict[str, bytes], waiting: int, samples: int) -> dict[str, list[float]]:
-    """Submit and pick up with `waiting` tasks in the queue and with none, in turn, on two servers.
+    """Submit and pick up with `waiting` tasks of 1,000 owners in the queue and with none, in turn, on two servers.
 
     Returns submit and pick_up, ratios of the medians of each tenth of the samples, and bytes_per_task.
     """
@@ -59,15 +63,42 @@ async def full_queue(directory: Path, pictures: dict[str, bytes], waiting: int, 
         empty.stop()
 
 
+async def fair_turns(directory: Path, pictures: dict[str, bytes], samples: int) -> dict[str, list[float]]:
+    """Let one group flood the queue of a worker of one thread, and another submit one task after the other.
+
+    Returns how long those wait in the queue, by how long they take, and the 95th percentile of that.
+    """
+    parts, waits = Parts(directory / "fair"), []
+    store = _tasks(parts)
+    flood, own = (
+        form(RESIZE.picture, pictures[RESIZE.picture], {**RESIZE.fields, "queue_group": group})
+        for group in ("flood", "own")
+    )
+    try:
+        connection = Connection(parts.port)
+        for _ in range(5 * samples):
+            submit(connection, flood)
+        parts.start_workers(1, threads=1)
+        for _ in range(samples):
+            task_id = submit(connection, own)
+            wait(connection, task_id, PATIENT)
+            task = await store.get(task_id)
+            waits.append(task.waited_ms / max(1, task.ran_ms or 1))
+    finally:
+        parts.stop()
+    return {"waits": waits, "p95": [statistics.quantiles(waits, n=20)[-1]]}
+
+
 async def _fill(parts: Parts, count: int) -> float:
-    """Create `count` waiting tasks; return the bytes of Redis memory that each takes."""
+    """Create `count` waiting tasks of `OWNERS` owners; return the bytes of Redis memory that each takes."""
     tasks, redis = _tasks(parts), connect(parts.url)
+    names = [Owner(f"owner-{number}") for number in range(OWNERS)]
     before = (await redis.info("memory"))["used_memory"]
     left = iter(range(count))
 
     async def fill() -> None:
-        for _ in left:
-            await tasks.create(new_task_id(), SPEC)
+        for number in left:
+            await tasks.create(new_task_id(), SPEC, None, None, names[number % len(names)])
 
     await asyncio.gather(*(fill() for _ in range(FILLING_AT_ONCE)))
     used = (await redis.info("memory"))["used_memory"] - before

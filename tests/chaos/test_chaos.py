@@ -41,6 +41,14 @@ WISHES: list[dict[str, str]] = [
     {"operation": "resize", "width": "3000", "format": "avif"},  # a third of a second, for a fault to fall into
 ]
 
+SCHEDULES: list[dict[str, str]] = [
+    {},
+    {"queue_group": "one"},
+    {"queue_group": "two", "priority": "high"},
+    {"queue_group": "two", "priority": "low"},
+    {"queue_group": "one", "expires_in": "3600"},
+]
+
 
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
@@ -58,11 +66,12 @@ class Ledger:
         self.accepted: dict[str, tuple[int, dict[str, str]]] = {}
         self.refused: Counter[str] = Counter()
 
-    async def upload(self, client: httpx2.AsyncClient, url: str, hue: int, wish: dict[str, str]) -> None:
+    async def upload(
+        self, client: httpx2.AsyncClient, url: str, hue: int, wish: dict[str, str], schedule: dict[str, str]
+    ) -> None:
+        files = {"file": (f"{hue}.jpg", PICTURES[hue])}
         try:
-            answer = await client.post(
-                f"{url}/process-image/", files={"file": (f"{hue}.jpg", PICTURES[hue])}, data=wish
-            )
+            answer = await client.post(f"{url}/process-image/", files=files, data={**wish, **schedule})
         except httpx2.HTTPError as exc:
             self.refused[type(exc).__name__] += 1
             return
@@ -90,7 +99,8 @@ async def load(system: System, ledger: Ledger, chance: random.Random, stop: asyn
         uploads = []
         while not stop.is_set():
             url = f"http://127.0.0.1:{chance.choice(system.api_ports)}"
-            upload = ledger.upload(client, url, chance.choice(list(PICTURES)), chance.choice(WISHES))
+            hue, wish, schedule = chance.choice(list(PICTURES)), chance.choice(WISHES), chance.choice(SCHEDULES)
+            upload = ledger.upload(client, url, hue, wish, schedule)
             uploads.append(asyncio.create_task(upload))
             await asyncio.sleep(1 / RATE)
         await asyncio.gather(*uploads)
@@ -125,6 +135,8 @@ async def test_every_accepted_task_has_one_end_and_the_right_picture(
     events = await events_of(tasks)
     hold_one_end_each(events, ledger)
     await hold_storage(tasks, storage, system.directory / "storage")
+    left = [await redis.keys(f"turns:{name}") for name in ("main*", "background*", "timers")]
+    assert left == [[], [], []]
     with capsys.disabled():
         print(f"\nchaos seed {seed}: {len(ledger.accepted)} accepted, refused {dict(ledger.refused)}")  # noqa: T201
         print(f"  faults {dict(Counter(fault.kind for fault in system.faults))}")  # noqa: T201

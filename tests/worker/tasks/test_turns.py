@@ -236,3 +236,17 @@ async def test_nothing_is_left_of_the_turns_when_all_tasks_have_ended(tasks: Tas
     await owners_started(tasks, 1)
     left = {key.decode() for key in await redis.keys("turns:*")}
     assert left <= {"turns:state", "turns:ahead:main", "turns:ahead:background"}
+
+
+async def test_a_flood_of_fetches_that_hang_delays_nobody_else(tasks: Tasks) -> None:
+    """However many URLs of one key wait, 2,000 here, another key's is fetched next, and no slot is taken by either."""
+    spec = msgspec.structs.replace(SPEC, source=None, url="https://hangs.example/a.jpg")
+    for _ in range(2000):
+        await tasks.create(new_task_id(), spec, None, None, ANN)
+    fetching = await tasks.begin(0, fetches=32)
+    assert Counter(task.flow for task in fetching) == {"ann": 8}
+    own = new_task_id()
+    await tasks.create(own, msgspec.structs.replace(spec, url="https://other.example/a.jpg"), None, None, BEN)
+    assert await tasks.position(own) == 1
+    started = await tasks.begin(0, fetches=24, fetching=fetching)
+    assert [task.id for task in started] == [own]

@@ -85,7 +85,7 @@ for i = 1, #timers, 2 do
   end
 end
 
-local MOST_SKIPPED = 1000 -- waiting tasks looked at for one start
+local MOST_SKIPPED = 300 -- waiting tasks looked at for one start
 
 -- The first task of a flow that this worker can start, whether another follows, and what it is charged; nil if there is
 -- none. Skipped are tasks that arq's own loop runs, those that this worker has just handed back, and fetches from a host
