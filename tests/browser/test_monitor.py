@@ -178,6 +178,18 @@ async def test_a_tasks_page_tells_all_there_is_to_know(service: Client, monitor:
     assert (await service.get(f"/tasks/{task_id}")).status_code == 404
 
 
+async def test_a_waiting_tasks_page_says_whose_turn_it_waits_for(api: Client, monitor: Monitor) -> None:
+    await api.upload(queue_group="tenant-7")
+    task_id = await api.upload(queue_group="tenant-7", priority="low", expires_in="3600")
+    await monitor.open()
+    await monitor.page.get_by_label("Find a task by its full id").fill(task_id)
+    await monitor.page.keyboard.press("Enter")
+    for name, value in (("Position", "2"), ("Priority", "low"), ("Queue group", "tenant-7"), ("Start by", "")):
+        term = monitor.drawer.locator("dt", has_text=re.compile(f"^{name}$"))
+        await expect(term.locator("+ dd")).to_contain_text(value)
+    await expect(monitor.row(task_id)).to_contain_text("tenant-7")
+
+
 async def test_a_failed_tasks_page_says_why_and_follows_its_retry(
     service: Client, monitor: Monitor, storage: Storage
 ) -> None:

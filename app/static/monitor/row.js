@@ -89,7 +89,8 @@ export class Row {
     const { record } = this;
     if (record.status === "FAILURE" && record.error) return record.error;
     const [output] = record.outputs;
-    const owner = record.owner ? `${record.owner} · ` : "";
+    const flow = record.owner ?? record.queue_group;
+    const owner = flow ? `${flow} · ` : "";
     if (record.status !== "SUCCESS" || !output) return `${owner}${this.id.slice(0, 8)}`;
     const size = output.width ? `${output.width}×${output.height} ` : "";
     return `${owner}${size}${output.format.toUpperCase()} ${bytes(output.bytes)}${record.outputs.length > 1 ? ` and ${record.outputs.length - 1} more` : ""}`;
