@@ -93,6 +93,8 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
         bool, Meta(description="Whether sessions of `/monitor` are read-only; API keys keep their rights.")
     ] = False
 
+    max_batch: Annotated[int, Meta(ge=1, le=5000, description="Maximum number of images in a batch.")] = 500
+
     def __post_init__(self) -> None:
         super().__post_init__()
         Keys(self.api_keys)

@@ -15,6 +15,7 @@ from app.tasks.presets import Presets
 from app.tasks.readiness import HealthChecks
 from worker.outbound.shares import Shares
 from worker.storage import Storage
+from worker.tasks.batches import Batch, BatchNotFound, get_batch
 from worker.tasks.model import Task, TaskNotFound, parse_task_id
 from worker.tasks.store import Tasks
 from worker.webhooks.messages import Webhooks
@@ -67,3 +68,11 @@ async def get_own_task_id(request: Request) -> str:
     if request.state["caller"].is_admin:
         return parse_task_id(request.path_params["task_id"])
     return (await get_own_task(request)).id
+
+
+async def get_own_batch(request: Request) -> Batch:
+    """Return the batch in the path of the request; raise `BatchNotFound` also for one of another owner."""
+    found = await get_batch(request.state["redis"], request.path_params["batch_id"])
+    if not request.state["caller"].may_see(found.owner):
+        raise BatchNotFound(found.id)
+    return found

@@ -64,7 +64,7 @@ class Description(Struct, frozen=True):
     problems: Sequence[type[Exception]]
     query: type[Struct] | None
     headers: Sequence[Header]
-    body: Body | Literal["form"] | None
+    body: Body | Literal["form", "batch"] | None
 
 
 _DESCRIPTIONS: dict[Handler, Description] = {}
@@ -76,7 +76,7 @@ def describe(
     problems: Sequence[type[Exception]] = (),
     query: type[Struct] | None = None,
     headers: Sequence[Header] = (),
-    body: Body | Literal["form"] | None = None,
+    body: Body | Literal["form", "batch"] | None = None,
 ) -> Callable[[AnyHandler], AnyHandler]:
     """Attach OpenAPI metadata to a route handler; `problems` are keys of `PROBLEM_TYPES`."""
 

@@ -71,15 +71,15 @@ class FormReader:
         except FormParserError as exc:
             raise MalformedForm(f"the form cannot be read: {exc}") from exc
 
-    async def parts(self) -> AsyncIterator[Part]:
-        """Yield the parts in order; each must be read to its end before the next."""
+    async def parts(self, most: int = MAX_PARTS) -> AsyncIterator[Part]:
+        """Yield the parts in order, at most `most`; each must be read to its end before the next."""
         count = 0
         while (event := await self.next_event()) is not None:
             if not isinstance(event, Part):
                 raise TypeError("parts must be read in order, each to its end")
             count += 1
-            if count > MAX_PARTS:
-                raise MalformedForm(f"the form has more than {MAX_PARTS} fields")
+            if count > most:
+                raise MalformedForm(f"the form has more than {most} fields")
             yield event
 
     async def next_event(self) -> Part | bytes | None:

@@ -47,12 +47,12 @@ async def read_body(request: Request[Any], kind: type[Fields]) -> Fields:
 
     Raises `MalformedForm` for a body that cannot be parsed, and `BodyTooLarge` and `BodyTooSlow` beyond its limits.
     """
-    body, content_type = await _read_bounded(request), bounded_header(request.headers, "content-type")
+    body, content_type = await read_bounded(request), bounded_header(request.headers, "content-type")
     media_type = content_type.partition(";")[0].strip().lower()
     if not body:
         return parse_fields(kind, [])
     if media_type == "application/json":
-        return parse_fields(kind, list(_json_object(body).items()), is_text=False)
+        return parse_fields(kind, list(json_object(body).items()), is_text=False)
     if media_type == "application/x-www-form-urlencoded":
         return parse_fields(kind, parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
     return parse_fields(
@@ -60,14 +60,15 @@ async def read_body(request: Request[Any], kind: type[Fields]) -> Fields:
     )
 
 
-async def _read_bounded(request: Request) -> bytes:
+async def read_bounded(request: Request[Any], max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body; raise `BodyTooLarge` or `BodyTooSlow` beyond its limits."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise BodyTooLarge(MAX_BODY_BYTES)
+                if len(body) > max_bytes:
+                    raise BodyTooLarge(max_bytes)
     except TimeoutError as exc:
         raise BodyTooSlow(BODY_TIMEOUT_S) from exc
     return bytes(body)
@@ -77,7 +78,8 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """Parse a JSON object, or raise `MalformedForm`."""
     try:
         document = decode_json(body.decode())
     except ValueError as exc:  # msgspec's errors and UnicodeDecodeError are ValueErrors

@@ -37,6 +37,7 @@ from app.http.exceptions import (
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
+from worker.tasks.batches import BatchNotFound, BatchRunning
 from worker.tasks.claims import KeyInUse
 from worker.tasks.model import TaskNotFound, TaskRunning, UnreadableTask, WrongState
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
@@ -107,6 +108,11 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         "No task has this id, or it has expired, or it belongs to another API key.",
         str(TaskNotFound(_TASK_ID)),
     ),
+    BatchNotFound: ProblemType(
+        404,
+        "No batch has this id, or its tasks have expired, or it belongs to another API key.",
+        str(BatchNotFound(_TASK_ID)),
+    ),
     ResultNotFound: ProblemType(
         404,
         "The task has no result with this name, or the result file was deleted.",
@@ -132,6 +138,11 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         409,
         "The task ended without a result. A retry may produce one.",
         "the task ended as FAILURE: the file is truncated",
+    ),
+    BatchRunning: ProblemType(
+        409,
+        "The batch has unfinished tasks. Wait for their end or cancel them; `partial=true` returns the results so far.",
+        str(BatchRunning(3)),
     ),
     NoWebhook: ProblemType(
         409,

@@ -26,12 +26,13 @@ from app.http.middleware import DESCRIBED as REQUEST_ID
 from app.http.problem_types import PROBLEM_TYPES
 from app.http.problems import HEADERS, PROBLEM_JSON, ProblemDocument, example, type_uri
 from app.openapi.examples import DONE, MESSAGE_ID
-from app.openapi.schemas import Schema, form_components, form_examples, form_schema, parameters
+from app.openapi.schemas import Schema, batch_content, form_components, form_examples, form_schema, parameters
 from app.tasks.presets import Presets
 from app.tasks.views import TaskEvent, task_status
 from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
 from worker.operations import AnyOperation
+from worker.tasks.batches import BatchNotFound
 from worker.tasks.model import TaskNotFound, UnreadableTask
 from worker.webhooks.messages import WebhookEvent
 
@@ -63,7 +64,7 @@ def document(routes: Sequence[BaseRoute], settings: Settings, presets: Presets) 
             "encoding": {"file": {"contentType": "image/*"}, "overlay": {"contentType": "image/*"}},
         }
     }
-    writer = _Writer(form, needs_key=bool(settings.api_keys))
+    writer = _Writer(form, batch_content(settings), needs_key=bool(settings.api_keys))
     paths: dict[str, dict[str, Any]] = {}
     for route, description in described:
         [method] = sorted(set(route.methods or ()) - {"HEAD"})
@@ -115,8 +116,9 @@ def _schema(kind: type) -> Schema:
 class _Writer:
     """Builds the operations (methods of paths) of the document."""
 
-    def __init__(self, form: dict[str, Any], *, needs_key: bool) -> None:
+    def __init__(self, form: dict[str, Any], batch: dict[str, Any], *, needs_key: bool) -> None:
         self._form = form
+        self._batch = batch
         self._needs_key = needs_key
 
     def operation(self, route: Route, description: Description) -> dict[str, Any]:
@@ -143,6 +145,8 @@ class _Writer:
                 return {"content": {each: {"schema": schema, "example": value} for each in _FORM_TYPES}}
             case "form":
                 return {"required": True, "content": self._form}
+            case "batch":
+                return {"required": True, "content": self._batch}
         return None
 
     def _security(self, path: str) -> list[dict[str, list[str]]]:
@@ -153,7 +157,7 @@ class _Writer:
 
 def _parameters(route: Route, description: Description) -> Iterator[dict[str, Any]]:
     for name in route.param_convertors:
-        schema = {"type": "string", "format": "uuid"} if name == "task_id" else {"type": "string"}
+        schema = {"type": "string", "format": "uuid"} if name in ("task_id", "batch_id") else {"type": "string"}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for name, schema in parameters(description.query).items() if description.query is not None else ():
         text = schema.pop("description", None)
@@ -211,8 +215,8 @@ def _problems(route: Route, description: Description) -> list[type[Exception]]:
         problems += [Unauthorized, RedisError]
     if TaskNotFound in problems:
         problems.append(UnreadableTask)
-        if not SAFE_METHODS & (route.methods or set()):
-            problems += [WrongToken, ReadOnlySession]
+    if (TaskNotFound in problems or BatchNotFound in problems) and not SAFE_METHODS & (route.methods or set()):
+        problems += [WrongToken, ReadOnlySession]
     if path in ADMIN_PATHS:
         problems.append(AdminOnly)
     if path not in HEALTH_PATHS:

@@ -12,6 +12,7 @@ from worker.tasks.status import Status
 from worker.webhooks.messages import State
 
 TASK_ID = "3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e"
+BATCH_ID = "8d0f6f0e-9c0c-4f0a-b0a2-3a1f7f2a9b11"
 MESSAGE_ID = "msg_0b6d8f3a5c7e4d21a9f0c3b2e1d4a5f6"
 REQUEST_ID = "5d3c0f3e9b1f4c6f8a2d7e6b5c4a3f21"
 CALLBACK_URL = "https://example.com/hook"

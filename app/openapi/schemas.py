@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from app.api_settings import Settings
-from app.http.description import NOTHING
+from app.http.description import JSON, NOTHING
 from app.tasks.presets import Presets
 from worker.imaging.parsing import MAX_VARIANTS, VARIANT_NAME
 from worker.imaging.plan import Output
@@ -120,6 +120,36 @@ def form_schema(components: Mapping[str, Schema]) -> Schema:
     """
     forms = [_reference(name) for name in components if name.endswith("Form")]
     return {**_object({**_references("PictureFields", PICTURE), **OVERLAY}), "anyOf": forms}
+
+
+def batch_content(settings: Settings) -> dict[str, Any]:
+    """Return the bodies of a request for a batch, as JSON and as a form, by media type."""
+    shared: dict[str, Schema] = {
+        **_references("PictureFields", [name for name in PICTURE if name not in ("file", "url")]),
+        "task_callback_url": {**_URL, "description": "URL that gets a webhook when each task ends."},
+    }
+    each: Schema = {"type": "object", "description": "Fields of a single image."}
+    several = {"minItems": 1, "maxItems": settings.max_batch}
+    in_json: dict[str, Schema] = {
+        "url": {"type": "array", "items": _URL, **several},
+        "each": {"type": "array", "items": each},
+    }
+    in_form: dict[str, Schema] = {
+        "file": {"type": "array", "items": _BINARY},
+        "url": {"type": "array", "items": _URL},
+        "each": {"type": "string", **_JSON, "contentSchema": {"type": "array", "items": each}},
+    }
+    recipe = {"operation": "resize", "width": 400}
+    return {
+        JSON: {
+            "schema": {**_object({**in_json, **shared}), "required": ["url"]},
+            "example": {"url": ["https://example.com/1.jpg", "https://example.com/2.jpg"], **recipe},
+        },
+        "multipart/form-data": {
+            "schema": {**_object({**in_form, **shared}), "anyOf": [{"required": ["file"]}, {"required": ["url"]}]},
+            "encoding": {"file": {"contentType": "image/*"}},
+        },
+    }
 
 
 def form_examples(settings: Settings, presets: Presets) -> dict[str, Any]:

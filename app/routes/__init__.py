@@ -3,6 +3,9 @@
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
+from app.routes.batch import batch, cancel_batch, create_batch, delete_batch, retry_batch
+from app.routes.batch_archive import batch_archive
+from app.routes.batch_events import batch_events
 from app.routes.catalog import operations, presets
 from app.routes.event_streams import all_events, task_events
 from app.routes.health import livez, readyz
@@ -44,6 +47,13 @@ def make_routes() -> list[Route]:
         Route("/tasks/{task_id}/events", task_events),
         Route("/tasks/{task_id}/timeline", timeline),
         Route("/tasks/{task_id}/webhook", resend, methods=["POST"]),
+        Route("/batches", create_batch, methods=["POST"]),
+        Route("/batches/{batch_id}", batch),
+        Route("/batches/{batch_id}", delete_batch, methods=["DELETE"]),
+        Route("/batches/{batch_id}/cancel", cancel_batch, methods=["POST"]),
+        Route("/batches/{batch_id}/retry", retry_batch, methods=["POST"]),
+        Route("/batches/{batch_id}/events", batch_events),
+        Route("/batches/{batch_id}/result.zip", batch_archive),
         Route("/events", all_events),
         Route("/operations", operations),
         Route("/presets", presets),

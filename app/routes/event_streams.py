@@ -129,24 +129,25 @@ async def task_events(request: Request) -> Response:
     require_visible(request, task)
     if task.is_finished and after_id is not None:
         missed = [event async for event in _replay(request, after_id, task)]
-        return _stream(_is_listed(request, missed)) if missed else Response(status_code=204)
-    return _stream(_counted(request, _of_task(request, task, at_id, after_id)))
+        return stream(_is_listed(request, missed)) if missed else Response(status_code=204)
+    return stream(counted(request, _of_task(request, task, at_id, after_id)))
 
 
 @describe("Events", _STREAM, query=EventsQuery, problems=(TooManyStreams,), headers=(LAST_EVENT_ID,))
 async def all_events(request: Request) -> Response:
     """Stream the events of all tasks of the caller; with `status`, only changes to these states."""
     after_id, statuses = _last_event_id(request), read_query(request, EventsQuery).status
-    return _stream(_counted(request, _of_all(request, after_id, statuses)))
+    return stream(counted(request, _of_all(request, after_id, statuses)))
 
 
-def _stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
+def stream(messages: AsyncIterator[ServerSentEvent]) -> Response:
+    """Return the response that sends messages, with comments in between that keep the connection open."""
     return EventSourceResponse(
         messages, headers=HEADERS, ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S, shutdown_grace_period=LEAVE_S
     )
 
 
-def _counted(request: Request, messages: AsyncGenerator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
+def counted(request: Request, messages: AsyncGenerator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
     """Return messages that take one of the places for streams while they are sent, or raise `TooManyStreams`."""
     streams, party = request.state["streams"], party_of(request)
     if streams.is_full(party):
@@ -163,7 +164,7 @@ def _counted(request: Request, messages: AsyncGenerator[ServerSentEvent]) -> Asy
 
 async def _is_listed(request: Request, events: list[Event]) -> AsyncIterator[ServerSentEvent]:
     for event in events:
-        for message in await _of_its_task(request, event):
+        for message in await of_its_task(request, event):
             yield message
 
 
@@ -174,7 +175,7 @@ async def _of_task(request: Request, task: Task, at_id: str, after_id: str | Non
             if task.is_finished:
                 return
         async for event in _from(request, subscriber, after_id or at_id, task):
-            for message in await _of_its_task(request, event):
+            for message in await of_its_task(request, event):
                 yield message
             if event.is_end:
                 return
@@ -229,7 +230,7 @@ async def _replay(request: Request, after_id: str, task: Task | None) -> AsyncIt
         after_id = last_id
 
 
-async def _of_its_task(request: Request, event: Event) -> Iterator[ServerSentEvent]:
+async def of_its_task(request: Request, event: Event) -> Iterator[ServerSentEvent]:
     """Return the messages of an event; that of the task's end has the fields of `TaskStatus`."""
     facts = _facts(event)
     if event.is_end:

@@ -42,6 +42,10 @@ def of_owner(name: str) -> Topic:
     return ("owner", name)
 
 
+def of_batch(batch_id: str) -> Topic:
+    return ("batch", batch_id)
+
+
 class Subscriber:
     """The events that a client has not received yet."""
 
@@ -130,7 +134,11 @@ class EventHub:
 
 def _topics(event: Event) -> list[Topic]:
     topics = [EVERYTHING, of_task(event.task_id)]
-    return topics if event.owner is None else [*topics, of_owner(event.owner)]
+    if event.owner is not None:
+        topics.append(of_owner(event.owner))
+    if event.batch is not None:
+        topics.append(of_batch(event.batch))
+    return topics
 
 
 async def wait_for_end(task_id: str, tasks: Tasks, events: EventHub, timeout_s: float) -> Task:

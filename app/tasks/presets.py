@@ -107,7 +107,7 @@ def _preset(name: str, table: Any, settings: Settings, problems: list[str]) -> P
     description = table.pop("description", None)
     if not isinstance(description, str | None):
         problems.append(f"[{name}] description: must be text; got {shorten(description)}")
-    fields = {field: _text(value) for field, value in msgspec.to_builtins(table).items()}
+    fields = {field: as_text(value) for field, value in msgspec.to_builtins(table).items()}
     plan, plan_problems = _parse_preset(fields, settings)
     problems += [f"[{name}] {problem}" for problem in plan_problems]
     return None if plan is None else Preset(description, fields, plan)
@@ -133,6 +133,6 @@ def _names(formats: list[InputFormat]) -> str:
     return ", ".join(each.value for each in formats)
 
 
-def _text(value: Any) -> str:
-    """Convert a TOML value to the text of a form field."""
+def as_text(value: Any) -> str:
+    """Convert a value of TOML or JSON to the text of a form field."""
     return msgspec.json.encode(value).decode() if isinstance(value, bool | list | dict) else str(value)

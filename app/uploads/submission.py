@@ -4,32 +4,17 @@ import msgspec
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.api_settings import Settings
 from app.http.exceptions import KeyReused, SeveralResults
 from app.http.multipart import FormReader
 from app.http.negotiation import prefers_any_picture, wait_s
 from app.state import Request
-from app.tasks.presets import Presets
+from app.uploads.form_fields import build_spec, take_schedule
 from app.uploads.idempotency import HEADER, FingerprintingReader, IdempotencyRecord, parse_key
-from app.uploads.receive import (
-    ADDRESSES,
-    MAX_SHOWN_NAME,
-    Form,
-    address_problems,
-    file_name,
-    form_reader,
-    read_through,
-    receive_form,
-    safe_stem,
-)
-from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
+from app.uploads.receive import form_reader, read_through, receive_form
 from worker.tasks.claims import Claim
-from worker.tasks.model import Spec, new_task_id
-from worker.tasks.schedule import DEFAULT_SCHEDULE, LATEST_START_S, Schedule
+from worker.tasks.model import new_task_id
 from worker.telemetry import logs
-from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import BYTES_IN
-from worker.validation.fields import Problem, convert_fields
 
 
 async def submit(request: Request) -> str:
@@ -67,8 +52,8 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
     task_id = new_task_id()
     logs.task_id.set(task_id)
     async with receive_form(request, task_id, reader) as form:
-        schedule, problems = _take_schedule(form.fields, has_owner=owner is not None)
-        spec = _spec(form, settings, request.state["presets"], problems)
+        schedule, problems = take_schedule(form.fields, has_owner=owner is not None)
+        spec = build_spec(form, settings, request.state["presets"], problems)
         if spec.plan.is_named and wait_s(request.headers) is not None and prefers_any_picture(request.headers):
             raise SeveralResults(list(spec.plan.variants))
         entry = None
@@ -82,55 +67,3 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
             raise
     tasks.stats.count(BYTES_IN, by=form.bytes)
     return task_id
-
-
-def _take_schedule(fields: dict[str, str], *, has_owner: bool) -> tuple[Schedule, list[Problem]]:
-    """Remove the fields of the schedule from those of a form; return the schedule and the problems of the fields."""
-    own = {name: fields.pop(name) for name in Schedule.__struct_fields__ if name in fields}
-    if not own:
-        return DEFAULT_SCHEDULE, []
-    values, problems = convert_fields(Schedule, own, "", is_text=True)
-    schedule = Schedule(**values)
-    if schedule.queue_group is not None and has_owner:
-        problems.append(Problem("queue_group", "is not for servers with API keys, which take turns; omit it"))
-    if schedule.start_ms is not None and schedule.start_ms > now_ms() + LATEST_START_S * 1000:
-        problems.append(Problem("start_at", "must be within 7 days"))
-    return schedule, problems
-
-
-def _spec(form: Form, settings: Settings, presets: Presets, problems: list[Problem]) -> Spec:
-    """Validate the form; raise `InvalidParameters` with all problems, among them those found before."""
-    fields, upload, overlay = dict(form.fields), form.upload, form.overlay
-    problems = [*problems, *form.problems, *address_problems(fields, settings)]
-    url, _ = (fields.pop(name, None) for name in ADDRESSES)
-    has_overlay = overlay is not None or any(problem.field == "overlay" for problem in problems)
-    try:
-        plan = parse_plan(
-            presets.form_fields(fields),
-            upload.format if upload else None,
-            settings.max_operations,
-            has_overlay=has_overlay,
-        )
-        if upload is not None and upload.size is not None:
-            check_plan_sizes(plan, upload.size, settings.limits)
-    except InvalidParameters as exc:
-        problems += exc.problems
-    else:
-        overlay_format, request_id = overlay.format if overlay is not None else None, logs.request_id.get()
-        if url is not None and not problems:
-            name = file_name(url)
-            return Spec(
-                plan, None, safe_stem(name), overlay_format, name[:MAX_SHOWN_NAME], url=url, request_id=request_id
-            )
-        if upload is not None and not problems:
-            return Spec(
-                plan,
-                upload.format,
-                upload.stem,
-                overlay_format,
-                upload.name,
-                upload.bytes,
-                upload.size,
-                request_id=request_id,
-            )
-    raise InvalidParameters(problems)

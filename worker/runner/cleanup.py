@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from worker.errors import ErrorCode
+from worker.runner.leftovers import Leftovers
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import remove_files
-from worker.tasks.leftovers import Leftovers
 from worker.tasks.model import Task, TaskNotFound, UnreadableTask, WrongState, queue_timeout_message
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks

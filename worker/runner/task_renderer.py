@@ -1,6 +1,7 @@
 """Read the upload of a task, render it in a slot, and store the results."""
 
 import asyncio
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -112,5 +113,6 @@ class TaskRenderer:
 
 
 def _record(path: str, rendered: Rendered) -> OutputRecord:
-    size = rendered.width, rendered.height, rendered.frames
-    return OutputRecord(path, rendered.format, len(rendered.data), rendered.sha256, *size, list(rendered.warnings))
+    size, data = (rendered.width, rendered.height, rendered.frames), rendered.data
+    warnings = list(rendered.warnings)
+    return OutputRecord(path, rendered.format, len(data), rendered.sha256, *size, warnings, zlib.crc32(data))

@@ -42,6 +42,10 @@ class Event(msgspec.Struct, frozen=True):
     position: int | None
     """Position in the queue, from 1, when the task was queued."""
     steps: list[Step]
+    batch: str | None = None
+    """Id of the batch to which the task belongs, if there is one."""
+    ends_batch: bool = False
+    """Whether this is the end of the last unfinished task of the batch."""
 
     @property
     def at_ms(self) -> int:
@@ -131,7 +135,7 @@ def _log_unknown(reason: str) -> None:
 
 
 def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:
-    owner, status, position = entry.get(b"owner"), entry.get(b"status"), entry.get(b"position")
+    owner, status, position, batch = (entry.get(name) for name in (b"owner", b"status", b"position", b"batch"))
     return Event(
         entry_id.decode(),
         entry[b"task_id"].decode(),
@@ -140,4 +144,6 @@ def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:
         Status(status.decode()) if status is not None else None,
         int(position) if position is not None else None,
         _decode_steps(entry.get(b"steps", b"[]")),
+        batch.decode() if batch is not None else None,
+        b"ends_batch" in entry,
     )

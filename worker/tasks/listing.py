@@ -64,7 +64,7 @@ async def page(redis: Redis, selection: Selection, limit: int, cursor: str | Non
         entries = await walk.next(AT_ONCE if selection.statuses else limit + 1)
         if not entries:
             return Page(matches, None)
-        for entry, task in zip(entries, await _records(redis, [task_id for task_id, _ in entries]), strict=True):
+        for entry, task in zip(entries, await records_of(redis, [task_id for task_id, _ in entries]), strict=True):
             if len(matches) == limit:
                 return Page(matches, at)
             at = f"{entry[1]}_{entry[0]}"
@@ -112,7 +112,7 @@ class _Walk:
                 yield task_id, score
 
 
-async def _records(redis: Redis, task_ids: list[str]) -> list[Task | None]:
+async def records_of(redis: Redis, task_ids: list[str]) -> list[Task | None]:
     """Return the tasks, with None for a task that was deleted meanwhile or whose record is unreadable."""
     async with redis.pipeline(transaction=False) as pipe:
         for task_id in task_ids:

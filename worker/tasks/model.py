@@ -89,6 +89,7 @@ class OutputRecord(Struct, frozen=True, omit_defaults=True):
     height: int | None = None
     frames: int | None = None
     warnings: Annotated[list[str], msgspec.Meta(description="What to know about it, such as damage.")] = []
+    crc32: Annotated[int, msgspec.Meta(description="The checksum in ZIP archives.")] | None = None
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -124,6 +125,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """Whether the upload must be fetched by URL; such tasks wait in the fetch queue."""
     host: str = ""
     """The host of the URL to fetch."""
+    batch: str | None = None
+    """Id of the batch to which the task belongs, if there is one."""
     group: str | None = None
     priority: Priority = Priority.NORMAL
     expires_ms: int | None = None

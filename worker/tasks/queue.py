@@ -127,6 +127,8 @@ PAUSED = "tasks:paused"
 """Key with the time at which the queue was paused (Unix ms); it exists only while the queue is paused."""
 
 
+QUEUES = [default_queue_name, FETCH_QUEUE]
+
 LOST_KEYS = [default_queue_name, FETCH_QUEUE, LEASES]
 """The keys of find_lost.lua."""
 

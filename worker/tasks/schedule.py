@@ -89,3 +89,12 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
 
 
 DEFAULT_SCHEDULE = Schedule()
+
+
+class NewBatch(Struct, frozen=True):
+    """The batch to which new tasks belong."""
+
+    id: str
+    callback_url: str | None
+    """URL of the webhook that is sent when all of its tasks have ended."""
+    request_id: str

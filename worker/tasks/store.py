@@ -23,7 +23,7 @@ from worker.tasks.claims import IdempotencyEntry, KeyInUse
 from worker.tasks.model import Spec, Task, TaskNotFound, WrongState
 from worker.tasks.progress import Progress, Step
 from worker.tasks.queue_state import Capacity
-from worker.tasks.schedule import DEFAULT_SCHEDULE, Owner, Schedule
+from worker.tasks.schedule import DEFAULT_SCHEDULE, NewBatch, Owner, Schedule
 from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
@@ -66,29 +66,50 @@ class Tasks:
         owner: Owner | None = None,
         schedule: Schedule = DEFAULT_SCHEDULE,
     ) -> None:
-        """Create a PENDING task and queue it in one atomic step, or raise `QueueFull`.
+        """Create one task; see `create_all`."""
+        await self.create_all({task_id: spec}, idempotency, callback_url, owner, schedule)
 
-        With `idempotency`, also store its record under its key, or raise `KeyInUse`. Webhooks go to `callback_url`.
+    async def create_all(  # noqa: PLR0913 - two say what, one for whom, one when
+        self,
+        specs: Mapping[str, Spec],
+        idempotency: IdempotencyEntry | None = None,
+        callback_url: str | None = None,
+        owner: Owner | None = None,
+        schedule: Schedule = DEFAULT_SCHEDULE,
+        batch: NewBatch | None = None,
+    ) -> None:
+        """Create PENDING tasks and queue them in one atomic step, all or none; raise `QueueFull`.
+
+        With `idempotency`, also store its record under its key, or raise `KeyInUse`. Webhooks of the tasks go to
+        `callback_url`.
         """
+        at_ms, owner_name = now_ms(), owner.name if owner is not None else None
         waiting, *refused = await self._create(
-            keys=[model.task_key(task_id), *queue.job_keys(task_id), *((idempotency.key,) if idempotency else ())],
-            id=task_id,
-            unfinished_ttl_ms=UNFINISHED_TTL_MS,
-            spec=msgspec.json.encode(spec),
-            cost=spec.expected_ms,
+            keys=[*queue.QUEUES, *((idempotency.key,) if idempotency else ())],
+            tasks=[
+                {
+                    "id": task_id,
+                    "spec": msgspec.json.encode(spec).decode(),
+                    "cost": spec.expected_ms,
+                    "job": queue.job_for(task_id, at_ms).decode(),
+                    "indices": indices.creation_indices(spec.operations, owner_name),
+                    "fetch_host": spec.url_host if spec.source is None else None,
+                }
+                for task_id, spec in specs.items()
+            ],
             priority=schedule.priority,
             queue_group=schedule.queue_group,
             start_ms=schedule.start_ms,
             expires_in=schedule.expires_in,
-            job=queue.job_for(task_id, now_ms()),
+            callback_url=callback_url,
+            owner=owner,
+            batch=batch,
+            unfinished_ttl_ms=UNFINISHED_TTL_MS,
             wake_channel=queue.WAKE_CHANNEL,
             queue_limit=self._queue_limit,
             events_kept=model.EVENTS_KEPT,
-            fetch_host=spec.url_host if spec.source is None else None,
-            callback_url=callback_url,
-            owner=owner,
-            indices=indices.creation_indices(spec.operations, owner.name if owner is not None else None),
             idempotency=idempotency,
+            **queue.BEGIN_ARGS,
         )
         if waiting is None:
             raise KeyInUse

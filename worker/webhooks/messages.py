@@ -11,12 +11,12 @@ import time
 from collections.abc import Awaitable, Sequence
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Meta, Struct
 from redis.asyncio import Redis
 
 from worker.outbound.client import Refused
@@ -26,7 +26,7 @@ from worker.settings import Settings
 from worker.tasks import queue
 from worker.tasks.connection import retry_through_outage
 from worker.tasks.model import OutputRecord
-from worker.tasks.status import Status, TaskStatus, Time
+from worker.tasks.status import Status, TaskId, TaskStatus, Time
 from worker.telemetry import logs
 from worker.telemetry.clock import now_ms, rfc3339
 from worker.telemetry.counters import WEBHOOKS, Stats
@@ -72,6 +72,21 @@ class WebhookEvent(Struct, frozen=True):
     data: TaskStatus
 
 
+class BatchCounts(Struct, frozen=True):
+    """How the tasks of a batch have ended."""
+
+    batch_id: TaskId
+    counts: Annotated[dict[Status, int], Meta(description="Number of tasks in each final state.")]
+
+
+class BatchEvent(Struct, frozen=True):
+    """The payload of a webhook, which is sent when all tasks of a batch have ended."""
+
+    type: Literal["batch.completed"]
+    timestamp: Time
+    data: BatchCounts
+
+
 class State(StrEnum):
     WAITING = "waiting"
     """The next attempt is scheduled."""
@@ -98,15 +113,18 @@ class Attempt(Struct, frozen=True, omit_defaults=True):
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """The webhook for one end of a task. Times are Unix milliseconds."""
+    """The webhook for one end of a task or of a batch. Times are Unix milliseconds."""
 
     id: str
     task_id: str
+    """Id of the task or of the batch."""
     url: str
     status: Status
     ended_ms: int
-    error: str
-    outputs_json: bytes
+    error: str = ""
+    outputs_json: bytes = b"{}"
+    counts_json: bytes = b""
+    """The number of tasks in each final state, for a batch."""
     state: State
     tries: int
     """Attempts since the task ended, or since a client requested to send the message again."""
@@ -125,6 +143,10 @@ class Message(Struct, frozen=True, kw_only=True):
     @property
     def body(self) -> bytes:
         """The payload, which is the same for every attempt."""
+        if self.counts_json:
+            counts = msgspec.json.decode(self.counts_json, type=dict[Status, int])
+            event = BatchEvent("batch.completed", rfc3339(self.ended_ms), BatchCounts(self.task_id, counts))
+            return msgspec.json.encode(event)
         if self.status is Status.SUCCESS:
             outputs = msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
             paths = {name: output.path for name, output in outputs.items()}
@@ -149,7 +171,8 @@ class Webhooks:
         if b"status" not in record:
             return None
         fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
-        fields["outputs_json"] = record[b"outputs"]
+        fields["outputs_json"] = record.get(b"outputs", b"{}")
+        fields["counts_json"] = record.get(b"counts", b"")
         fields["attempts_json"] = record.get(b"attempts", b"[]")
         return msgspec.convert({"id": message_id, **fields}, Message, strict=False)
 

@@ -45,6 +45,13 @@ DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/tasks/{task_id}/timeline"): OWN,
     ("POST", "/tasks/retry"): (401, 422, 422, 422),
     ("GET", "/tasks/{task_id}/events"): OWN,
+    ("POST", "/batches"): (401, 202, 202, 202),
+    ("GET", "/batches/{batch_id}"): OWN,
+    ("DELETE", "/batches/{batch_id}"): (401, 404, 204, 204),
+    ("POST", "/batches/{batch_id}/cancel"): OWN,
+    ("POST", "/batches/{batch_id}/retry"): OWN,
+    ("GET", "/batches/{batch_id}/events"): OWN,
+    ("GET", "/batches/{batch_id}/result.zip"): OWN,
     ("GET", "/events"): SIGNED_IN,
     ("GET", "/queue"): ADMINS,
     ("POST", "/queue/pause"): ADMINS,
@@ -91,7 +98,7 @@ def test_every_route_is_decided_on() -> None:
 async def test_a_route_answers_those_who_may(
     by_name: Mapping[str, Client], tasks: Tasks, storage: Storage, method: str, path: str
 ) -> None:
-    wish = FORM if path.startswith("/process-image") else {}
+    wish = FORM if path.startswith("/process-image") or path == "/batches" else {}
     for name, expected in zip((NOBODY, "bob", "ann", "ops"), DECISIONS[method, path], strict=True):
         task_id = await by_name["ann"].upload()
         status = STATES.get(path.rpartition("/")[2], Status.SUCCESS)
@@ -100,7 +107,8 @@ async def test_a_route_answers_those_who_may(
             await tasks.move(task_id, status)
             await storage.put_bytes(f"processed/{task_id}/photo.jpg", b"result")
         file = "shared/base.css" if path.startswith("/static") else "photo.jpg"
-        url = path.format(task_id=task_id, name=file)
+        batch_id = await ended_batch(by_name["ann"], tasks) if "batch_id" in path else ""
+        url = path.format(task_id=task_id, name=file, batch_id=batch_id)
         async with by_name[name].stream(method, url, **wish) as answer:
             assert answer.status_code == expected, name
             if expected == 401:
@@ -108,6 +116,12 @@ async def test_a_route_answers_those_who_may(
                 assert answer.headers["content-type"] == "application/problem+json"
         assert (await tasks.get(task_id)).owner == "ann" if expected != 204 else True
         await by_name["ops"].post(f"/tasks/{task_id}/cancel")
+
+
+async def ended_batch(client: Client, tasks: Tasks) -> str:
+    batch = (await client.post("/batches", **FORM)).json()
+    await tasks.move(batch["task_ids"][0], Status.REVOKED)
+    return str(batch["batch_id"])
 
 
 async def test_what_is_somebody_elses_looks_like_what_is_not(by_name: Mapping[str, Client]) -> None:

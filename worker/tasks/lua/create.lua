@@ -1,25 +1,26 @@
--- Create a PENDING task and queue it, both or neither, unless the queue is full.
--- KEYS  1 task hash, 2 job, 3 queue, 4 leases, 5 fetch queue, 6 idempotency key (if the request has one)
--- args  id, cost (expected), priority, queue_group or nil, start_ms (earliest start) or nil, expires_in (s, from when the
---       task is due) or nil, unfinished_ttl_ms, spec (JSON), job, wake_channel, queue_limit, events_kept,
---       fetch_host (of the URL, if the upload must be fetched) or nil, callback_url or nil, owner {name, limit or nil, weight} or nil,
---       indices (sorted sets for the task, besides those of its state),
+-- Create PENDING tasks and queue them, all or none, unless the queue has no room for all of them.
+-- KEYS  1 queue, 2 fetch queue, 3 idempotency key (if the request has one)
+-- args  tasks (array of {id, spec (JSON), cost (expected), job, indices (sorted sets for the task, besides those of its
+--       state), fetch_host (of the URL, if the upload must be fetched) or nil}), priority, queue_group or nil, start_ms
+--       (earliest start) or nil, expires_in (s, from when the tasks are due) or nil, callback_url or nil, owner {name,
+--       limit or nil, weight} or nil, batch {id, callback_url or nil, request_id} or nil, unfinished_ttl_ms, job_prefix,
+--       wake_channel, queue_limit, events_kept,
 --       idempotency {claim, record, ttl_ms} or nil: the claim that the key must have, the record that replaces it
 -- Returns {waiting}; {waiting, recently ended} when the queue is full; {waiting, recently ended, 1} when the owner has
 -- reached its limit, with the owner's numbers; {nil} when another request has the idempotency key.
-local hash, job, queue, _, fetch_queue, idempotency_key = unpack(KEYS)
-if redis.call('EXISTS', hash) == 1 then
+local queue, fetch_queue, idempotency_key = unpack(KEYS)
+if redis.call('EXISTS', 'task:' .. args.tasks[1].id) == 1 then
   return {0} -- the client repeats a command whose reply was lost
 end
 local now = server_ms()
 local waiting = redis.call('ZCARD', 'tasks:PENDING')
-if waiting >= args.queue_limit then
+if waiting + #args.tasks > args.queue_limit then
   return {waiting, count_recently_ended(now, '')}
 end
 local owner = args.owner and args.owner.name
 if owner then
   local own = redis.call('ZCARD', 'tasks:PENDING:' .. owner)
-  if own >= (args.owner.limit or args.queue_limit) then
+  if own + #args.tasks > (args.owner.limit or args.queue_limit) then
     return {own, count_recently_ended(now, ':' .. owner), 1}
   end
 end
@@ -31,41 +32,68 @@ if idempotency_key then
   redis.call('SET', idempotency_key, args.idempotency.record, 'PX', args.idempotency.ttl_ms)
 end
 local due = math.max(now, args.start_ms or 0)
-local fields = {'created_ms', now, 'queued_ms', due, 'spec', args.spec, 'cost', args.cost}
-local function set(field, value)
-  if value then
-    table.insert(fields, field)
-    table.insert(fields, value)
-  end
-end
-set('callback_url', args.callback_url)
-set('owner', owner)
-set('weight', owner and args.owner.weight > 1 and args.owner.weight)
-set('group', args.queue_group)
-set('priority', args.priority ~= 'normal' and args.priority)
-set('fetch', args.fetch_host and 1)
-set('host', args.fetch_host)
-if args.expires_in then
-  set('expires_ms', due + args.expires_in * 1000)
-  redis.call('ZADD', 'turns:timers', due + args.expires_in * 1000, 'expire:' .. args.id)
-end
 if owner then
   redis.call('SADD', 'tasks:owners', owner)
 end
-for _, index in ipairs(args.indices) do
-  redis.call('ZADD', index, now, args.id)
+if args.batch then
+  local batch = 'batch:' .. args.batch.id
+  redis.call('HSET', batch, 'created_ms', now, 'total', #args.tasks, 'request_id', args.batch.request_id)
+  if owner then
+    redis.call('HSET', batch, 'owner', owner)
+  end
+  if args.batch.callback_url then
+    redis.call('HSET', batch, 'callback_url', args.batch.callback_url)
+  end
+  redis.call('PEXPIRE', batch, args.unfinished_ttl_ms)
 end
-redis.call('ZREM', 'uploads', args.id)
-redis.call('SET', job, args.job, 'PX', args.unfinished_ttl_ms)
-redis.call('ZADD', args.fetch_host and fetch_queue or queue, due, args.id)
-local task = set_turn({
-  id = args.id, attempt = 0, owner = owner, group = args.queue_group, priority = args.priority, fetch = args.fetch_host,
-  cost = args.cost, weight = owner and args.owner.weight,
-})
-local is_next = redis.call('EXISTS', 'turns:' .. task.line) == 0
-enter_turn(task, due, now)
-enter_state(task, 'PENDING', due, args.unfinished_ttl_ms, fields, position_detail(task))
-if is_next then
+
+local function create(new, number)
+  local fields = {'created_ms', now, 'queued_ms', due, 'spec', new.spec, 'cost', new.cost}
+  local function set(field, value)
+    if value then
+      table.insert(fields, field)
+      table.insert(fields, value)
+    end
+  end
+  set('callback_url', args.callback_url)
+  set('owner', owner)
+  set('weight', owner and args.owner.weight > 1 and args.owner.weight)
+  set('group', args.queue_group)
+  set('priority', args.priority ~= 'normal' and args.priority)
+  set('fetch', new.fetch_host and 1)
+  set('host', new.fetch_host)
+  if args.batch then
+    set('batch', args.batch.id)
+    redis.call('ZADD', 'batch:' .. args.batch.id .. ':tasks', number, new.id)
+  end
+  if args.expires_in then
+    set('expires_ms', due + args.expires_in * 1000)
+    redis.call('ZADD', 'turns:timers', due + args.expires_in * 1000, 'expire:' .. new.id)
+  end
+  for _, index in ipairs(new.indices) do
+    redis.call('ZADD', index, now, new.id)
+  end
+  redis.call('ZREM', 'uploads', new.id)
+  redis.call('SET', args.job_prefix .. new.id, new.job, 'PX', args.unfinished_ttl_ms)
+  redis.call('ZADD', new.fetch_host and fetch_queue or queue, due, new.id)
+  local task = set_turn({
+    id = new.id, attempt = 0, owner = owner, group = args.queue_group, priority = args.priority, fetch = new.fetch_host,
+    cost = new.cost, weight = owner and args.owner.weight, batch = args.batch and args.batch.id,
+  })
+  local is_next = redis.call('EXISTS', 'turns:' .. task.line) == 0
+  enter_turn(task, due, now)
+  enter_state(task, 'PENDING', due, args.unfinished_ttl_ms, fields, position_detail(task))
+  return is_next
+end
+
+local wakes = false
+for number, new in ipairs(args.tasks) do
+  wakes = create(new, number - 1) or wakes
+end
+if args.batch then
+  redis.call('PEXPIRE', 'batch:' .. args.batch.id .. ':tasks', args.unfinished_ttl_ms)
+end
+if wakes then
   -- Otherwise every worker is busy and reads the queue when it becomes free, or has been woken already.
   redis.call('PUBLISH', args.wake_channel, '')
 end

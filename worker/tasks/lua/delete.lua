@@ -3,7 +3,7 @@
 -- args  id, indices (those that may contain the task, without the owners')
 -- Returns 1, or 0 when the task has not ended.
 local hash, job, queue, leases, fetch_queue = unpack(KEYS)
-local status, owner = unpack(redis.call('HMGET', hash, 'status', 'owner'))
+local status, owner, batch = unpack(redis.call('HMGET', hash, 'status', 'owner', 'batch'))
 if status == 'PENDING' or status == 'STARTED' then
   return 0
 end
@@ -25,6 +25,13 @@ for _, each in ipairs(owners) do
       redis.call('SREM', 'tasks:owners', each)
       redis.call('DEL', 'tasks:events:' .. each)
     end
+  end
+end
+if batch then
+  redis.call('ZREM', 'batch:' .. batch .. ':tasks', args.id)
+  redis.call('HINCRBY', 'batch:' .. batch, status, -1)
+  if redis.call('EXISTS', 'batch:' .. batch .. ':tasks') == 0 then
+    redis.call('DEL', 'batch:' .. batch)
   end
 end
 redis.call('ZADD', 'uploads', 1, args.id)

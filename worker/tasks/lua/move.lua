@@ -42,21 +42,40 @@ local function is_allowed()
   return false
 end
 
--- Write the webhook message of this end and queue its delivery. A task that is retried has a message for each end.
-local function queue_webhook()
-  local message = 'msg_' .. string.gsub(id, '-', '') .. '_' .. redis.call('HINCRBY', hash, 'ends', 1)
-  local error, outputs, spec = unpack(redis.call('HMGET', hash, 'error', 'outputs', 'spec'))
-  -- Not cjson: a spec that is not valid JSON must not keep its task from ending. Quotes inside a text are escaped.
-  local request = string.match(spec or '', '"rid":"([^"]*)"')
-  redis.call('HSET', hash, 'message_id', message)
-  redis.call('HSET', 'webhook:' .. message, 'task_id', id, 'url', callback_url, 'status', target, 'ended_ms', now,
-    'error', error or '', 'outputs', outputs or '{}', 'state', 'waiting', 'tries', 0, 'next_ms', now,
-    'request_id', request or '', 'owner', owner or '')
+-- Queue the delivery of a webhook message with these fields (field, value, ...).
+local function queue_webhook(message, fields)
+  redis.call('HSET', 'webhook:' .. message, 'ended_ms', now, 'state', 'waiting', 'tries', 0, 'next_ms', now,
+    'owner', owner or '', unpack(fields))
   redis.call('PEXPIRE', 'webhook:' .. message, args.message_ttl_ms)
   local webhook_job = string.gsub(args.webhook_job, 'MESSAGE_ID', message)
   redis.call('SET', args.job_prefix .. message, webhook_job, 'PX', args.message_ttl_ms)
   redis.call('ZADD', webhook_queue, now, message)
   redis.call('PUBLISH', args.webhook_channel, '')
+end
+
+-- Write the webhook message of this end. A task that is retried has a message for each end.
+local function send_end()
+  local message = 'msg_' .. string.gsub(id, '-', '') .. '_' .. redis.call('HINCRBY', hash, 'ends', 1)
+  local error, outputs, spec = unpack(redis.call('HMGET', hash, 'error', 'outputs', 'spec'))
+  -- Not cjson: a spec that is not valid JSON must not keep its task from ending. Quotes inside a text are escaped.
+  local request = string.match(spec or '', '"rid":"([^"]*)"')
+  redis.call('HSET', hash, 'message_id', message)
+  queue_webhook(message, {'task_id', id, 'url', callback_url, 'status', target, 'error', error or '',
+    'outputs', outputs or '{}', 'request_id', request or ''})
+end
+
+-- Record the end of the task's batch, with its webhook message.
+local function end_batch()
+  local batch = 'batch:' .. task.batch
+  local url, request, succeeded, failed, revoked = unpack(redis.call('HMGET', batch, 'callback_url', 'request_id',
+    'SUCCESS', 'FAILURE', 'REVOKED'))
+  redis.call('HSET', batch, 'ended_ms', now)
+  if url then
+    local message = 'msg_' .. string.gsub(task.batch, '-', '') .. '_' .. redis.call('HINCRBY', batch, 'ends', 1)
+    redis.call('HSET', batch, 'message_id', message)
+    queue_webhook(message, {'task_id', task.batch, 'url', url, 'status', target, 'request_id', request or '',
+      'counts', string.format('{"SUCCESS":%d,"FAILURE":%d,"REVOKED":%d}', succeeded or 0, failed or 0, revoked or 0)})
+  end
 end
 
 if not status then
@@ -99,6 +118,9 @@ if target == 'PENDING' then
     set('queued_ms', now)
     redis.call('HDEL', hash, 'started_ms', 'ended_ms')
   end
+  if task.batch then
+    redis.call('HDEL', 'batch:' .. task.batch, 'ended_ms')
+  end
   local due = (args.due or now) + args.delay_ms
   enter_turn(set_turn(task), due, now)
   enter_state(task, target, now, args.ttl_ms, fields, position_detail(task))
@@ -112,14 +134,17 @@ if target == 'STARTED' then
   task.attempt = (tonumber(task.attempt) or 0) + 1
 end
 set(target == 'STARTED' and 'started_ms' or 'ended_ms', now)
-enter_state(task, target, now, args.ttl_ms, fields, args.steps and {'steps', args.steps})
+local ends_batch = enter_state(task, target, now, args.ttl_ms, fields, args.steps and {'steps', args.steps})
 if target ~= 'STARTED' then
   redis.call('DEL', job)
   for _, key in ipairs({queue, leases, fetch_queue}) do
     redis.call('ZREM', key, id)
   end
   if callback_url then
-    queue_webhook()
+    send_end()
+  end
+  if ends_batch then
+    end_batch()
   end
 end
 return redis.call('HGETALL', hash)
