@@ -1,6 +1,7 @@
 """Drive the Lua scripts and the oracle with the same calls, on a clock of our own, and compare all that is in Redis."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
@@ -80,7 +81,7 @@ class Machine:
     def create(self, task: int) -> None:
         kind = KINDS[task]
         spec = msgspec.structs.replace(SPEC, source=None, url="https://example.com/a.jpg") if kind.is_fetched else SPEC
-        call = self._tasks.create(IDS[task], spec, None, kind.callback_url, kind.owner, kind.schedule)
+        call = self._tasks.create_all({IDS[task]: spec}, None, kind.callback_url, kind.owner, kind.schedule, kind.batch)
         self._both(call, lambda: self.oracle.create(task))
 
     def begin(self, worker: str, count: int, fetches: int) -> None:
@@ -228,6 +229,7 @@ class Machine:
             "records": {task_id: _fields(record) for task_id, record in zip(IDS, hashes, strict=True) if record},
             **dict(zip([*indices, "queue", "fetches", "leases", "timers"], found, strict=True)),
             **await self._turns(),
+            **await self._batch(),
             "uploads": {task_id.decode() for task_id in uploads},
             "owners": {owner.decode() for owner in owners},
             "jobs": {task_id for task_id, exists in zip(IDS, jobs, strict=True) if exists},
@@ -255,6 +257,12 @@ class Machine:
         paces = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall("turns:pace"))
         pace = {flow.decode(): float(value) for flow, value in paces.items()}
         return {"turns": turns, "pace": pace}
+
+    async def _batch(self) -> dict[str, Any]:
+        record = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall("batch:b"))
+        counts = Counter({status: int(record.get(status.encode(), 0)) for status in map(str, Status)})
+        ids = await self._redis.zrange("batch:b:tasks", 0, -1)
+        return {"batch": +counts, "batch tasks": {task_id.decode() for task_id in ids}}
 
     async def _state(self) -> dict[str, bytes]:
         state = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall("turns:state"))

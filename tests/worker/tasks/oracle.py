@@ -1,5 +1,6 @@
 """The tasks as they should be: a plain Python model of the Lua scripts, and the means to compare it with Redis."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from typing import Any
 
 from tests.worker.tasks.fair import Turn, Turns
 from worker.tasks.queue import LEASE_S
-from worker.tasks.schedule import DEFAULT_SCHEDULE, Owner, Priority, Schedule
+from worker.tasks.schedule import DEFAULT_SCHEDULE, NewBatch, Owner, Priority, Schedule
 from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
 
 LEASE_MS = LEASE_S * 1000
@@ -19,6 +20,7 @@ DELAY_MS = 2000
 
 QUEUE_LIMIT = 3
 ANN = Owner("ann", 1, 3)
+BATCH = NewBatch("b", "https://example.com/batch", "")
 
 COST = 27
 """Expected cost of the tasks of a run: two steps on 2 megapixels."""
@@ -39,6 +41,7 @@ class Kind:
     is_fetched: bool = False
     """Whether its upload must be fetched by URL."""
     schedule: Schedule = DEFAULT_SCHEDULE
+    batch: NewBatch | None = None
 
     @property
     def flow(self) -> str:
@@ -47,12 +50,15 @@ class Kind:
 
 KINDS = (
     Kind(),
-    Kind(ANN, "https://example.com/hook"),
+    Kind(ANN, "https://example.com/hook", batch=BATCH),
     Kind(ANN, is_fetched=True),
-    Kind(schedule=Schedule(Priority.HIGH, "ann", expires_in=60)),
+    Kind(schedule=Schedule(Priority.HIGH, "ann", expires_in=60), batch=BATCH),
     Kind(schedule=Schedule(Priority.LOW, start_at=datetime.fromtimestamp(START_MS / 1000 + 5, UTC), expires_in=3600)),
 )
-"""The tasks of a run: plain, with an owner and a webhook, to be fetched, urgent in the flow of the owner, and late."""
+"""The tasks of a run: plain; with an owner and a webhook; to be fetched; urgent in the flow of the owner; and late.
+
+The second and the fourth are in one batch.
+"""
 
 
 @dataclass
@@ -109,6 +115,8 @@ class Oracle:
     uploads: set[int] = field(default_factory=set)
     """Tasks whose files are to be deleted."""
     is_paused: bool = False
+    batch_ends: int = 0
+    """How often all tasks of the batch had ended, each time with a webhook message."""
     events: list[Event] = field(default_factory=list)
     messages: set[tuple[int, int]] = field(default_factory=set)
     """The webhook messages: task and number of its end."""
@@ -251,6 +259,8 @@ class Oracle:
         if owner is not None and self.waiting(owner) >= (owner.limit or QUEUE_LIMIT):
             raise self._full(owner)
         was, record.status, record.since = record.status, target, self.now
+        if record.kind.batch is not None and target in FINAL_STATES and not self._unfinished_of_batch():
+            self.batch_ends += 1
         if was is PENDING:
             self._unqueue(task)
         elif target is Status.SUCCESS:
@@ -270,6 +280,12 @@ class Oracle:
                 self.messages.add((task, record.ends))
         self._log(task, steps)
         return record
+
+    def _of_batch(self) -> dict[int, Record]:
+        return {task: record for task, record in self.records.items() if record.kind.batch is not None}
+
+    def _unfinished_of_batch(self) -> bool:
+        return any(record.status not in FINAL_STATES for record in self._of_batch().values())
 
     def progress(self, task: int, attempt: int, steps: str) -> None:
         record = self.records.get(task)
@@ -365,7 +381,9 @@ class Oracle:
             "uploads": {ids[task] for task in self.uploads},
             "owners": {"ann"} if of_ann else set(),
             "jobs": {task_id for task_id, record in records.items() if record.status not in FINAL_STATES},
-            "messages": len(self.messages),
+            "messages": len(self.messages) + self.batch_ends,
+            "batch": Counter(str(record.status) for record in self._of_batch().values()),
+            "batch tasks": {ids[task] for task in self._of_batch()},
             "events": [(ids[each.task], each) for each in self.events],
         }
 
