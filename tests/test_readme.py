@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -42,7 +43,8 @@ def blocks(heading: str, language: str = "") -> list[str]:
 
 
 CURL = (
-    "Five commands",
+    "First commands",
+    "Batches",
     "Operations, pipelines and variants",
     "Results and records",
     "Waiting and events",
@@ -63,6 +65,9 @@ async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert '"operation":"grayscale"' in done.stdout
     assert done.stdout.count('"message":"Image processing started"') == 4
+    names = zipfile.ZipFile(tmp_path / "batch.zip").namelist()
+    assert names == ["photo.jpg", "gray.jpg", "manifest.json"]
+    assert '"status":"completed"' in done.stdout
     assert '"average_color"' in done.stdout
     assert '"format":"json"' in done.stdout
     assert "/photo.json?expires=" in done.stdout

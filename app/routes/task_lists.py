@@ -32,6 +32,9 @@ else:
     OperationName = Literal[tuple(OPERATIONS)]
 
 
+BATCH_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+
+
 def _milliseconds(text: str) -> int:
     """Parse an RFC 3339 time; raise `ValueError`, also for a time without a zone."""
     time = datetime.fromisoformat(text)
@@ -59,6 +62,7 @@ class TasksQuery(msgspec.Struct, frozen=True):
     owner: (
         Annotated[str, Meta(pattern=NAME, description="Only tasks created with the API key of this name.")] | None
     ) = None
+    batch: Annotated[str, Meta(pattern=BATCH_ID, description="Only tasks of the batch with this id.")] | None = None
     since: Annotated[Time, Meta(description="Only tasks of this time or later.")] | None = None
     before: Annotated[Time, Meta(description="Only tasks before this time.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=200, description="Maximum number of tasks on a page.")] = 50
@@ -75,6 +79,7 @@ class TasksQuery(msgspec.Struct, frozen=True):
             self.status,
             self.operation,
             self.owner,
+            self.batch,
             None if self.since is None else _milliseconds(self.since),
             None if self.before is None else _milliseconds(self.before),
         )

@@ -105,6 +105,7 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     expires_at: Annotated[Time, Meta(description="When it fails if it has not been started before.")] | None
     priority: Priority
     queue_group: str | None
+    batch_id: Annotated[str, Meta(description="The batch to which the task belongs.")] | None
     started_at: Time | None
     ended_at: Time | None
     waited_s: float
@@ -165,6 +166,7 @@ def task_record(
         expires_at=timestamp(task.expires_ms),
         priority=task.priority,
         queue_group=task.group,
+        batch_id=task.batch,
         started_at=timestamp(task.started_ms),
         ended_at=timestamp(task.ended_ms),
         waited_s=round(task.waited_ms / 1000, 3),

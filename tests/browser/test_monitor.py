@@ -10,7 +10,7 @@ from app.api_settings import Settings
 from tests.app.routes.test_control import BROKEN
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor
-from tests.conftest import DEADLINE_S, Client, eventually, working
+from tests.conftest import DEADLINE_S, PHOTO, Client, eventually, working
 from tests.support.pictures import jpeg
 from tests.worker.runner.test_worker import SLOW
 from worker.runner.heartbeat import BEAT_TTL_MS
@@ -57,6 +57,18 @@ async def test_filters_narrow_the_table_and_stand_in_the_address(service: Client
     await monitor.page.get_by_label("Time").select_option("Last 15 minutes")
     await expect(monitor.page.locator("#rows")).to_have_attribute("aria-busy", "false")
     await expect(monitor.rows).to_have_count(3)
+
+
+async def test_the_tasks_of_a_batch_are_filtered_by_it(api: Client, monitor: Monitor) -> None:
+    other = await api.upload()
+    files = [("file", (f"{number}.jpg", PHOTO)) for number in range(2)]
+    batch = (await api.post("/batches", files=files, data={"operation": "grayscale"})).json()
+    await monitor.open(f"/monitor?batch={batch['batch_id']}")
+    for task_id in batch["task_ids"]:
+        await expect(monitor.row(task_id)).to_be_visible()
+    await expect(monitor.row(other)).to_have_count(0)
+    await monitor.row(batch["task_ids"][0]).click()
+    await expect(monitor.drawer.get_by_role("link", name=batch["batch_id"])).to_be_visible()
 
 
 async def test_a_reader_among_the_rows_keeps_the_place(api: Client, monitor: Monitor, tasks: Tasks) -> None:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from worker.tasks import model
-from worker.tasks.indices import CREATED, in_state, of_owner, with_operation
+from worker.tasks.indices import CREATED, in_batch, in_state, of_owner, with_operation
 from worker.tasks.model import Task, TaskNotFound
 from worker.tasks.status import Status
 
@@ -27,12 +27,16 @@ class Selection(Struct, frozen=True):
     operation: str | None = None
     owner: str | None = None
     """Only tasks of this owner; None for those of all."""
+    batch: str | None = None
+    """Only tasks of the batch with this id."""
     from_ms: int | None = None
     until_ms: int | None = None
 
     @property
     def index(self) -> str:
         """The index to read; `from_ms` and `until_ms` apply to its scores."""
+        if self.batch is not None:
+            return in_batch(self.batch)
         return self._base if self.owner is None else of_owner(self._base, self.owner)
 
     @property
@@ -43,6 +47,10 @@ class Selection(Struct, frozen=True):
 
     def matches(self, task: Task) -> bool:
         """Return whether a task of the index meets the conditions that the index does not cover."""
+        if self.batch is not None and self.owner not in (None, task.owner):
+            return False
+        if self.batch is not None and self.operation is not None and self.operation not in task.spec.operations:
+            return False
         return not self.statuses or task.status in self.statuses
 
 

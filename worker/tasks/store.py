@@ -92,7 +92,7 @@ class Tasks:
                     "spec": msgspec.json.encode(spec).decode(),
                     "cost": spec.expected_ms,
                     "job": queue.job_for(task_id, at_ms).decode(),
-                    "indices": indices.creation_indices(spec.operations, owner_name),
+                    "indices": indices.creation_indices(spec.operations, owner_name, batch.id if batch else None),
                     "fetch_host": spec.url_host if spec.source is None else None,
                 }
                 for task_id, spec in specs.items()

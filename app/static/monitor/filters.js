@@ -11,7 +11,7 @@ const TIMES = [
   ["86400", "Last day"],
   ["custom", "From … to …"],
 ];
-const KEPT = ["status", "operation", "owner", "time", "since", "before"];
+const KEPT = ["status", "operation", "owner", "batch", "time", "since", "before"];
 
 export class Filters {
   constructor(onChange) {
@@ -45,9 +45,10 @@ export class Filters {
       field("From", h("input", { class: "input", type: "datetime-local", name: "since", step: 1 })),
       field("To", h("input", { class: "input", type: "datetime-local", name: "before", step: 1 })),
       field("Key", h("input", { class: "input", name: "owner", placeholder: "Any key", autocomplete: "off", spellcheck: "false" })),
+      field("Batch", h("input", { class: "input", name: "batch", placeholder: "Any batch", autocomplete: "off", spellcheck: "false" })),
     );
     this.form.owner.parentElement.hidden = true;
-    for (const name of ["time", "since", "before", "owner"]) this.form[name].value = kept.get(name) ?? "";
+    for (const name of ["time", "since", "before", "owner", "batch"]) this.form[name].value = kept.get(name) ?? "";
     this.form.addEventListener("change", () => this.changed());
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.showTimes();
@@ -98,6 +99,7 @@ export class Filters {
       status: this.statuses.join(","),
       operation: data.get("operation"),
       owner: String(data.get("owner")).trim(),
+      batch: String(data.get("batch")).trim(),
       time: data.get("time"),
       since: custom ? data.get("since") : "",
       before: custom ? data.get("before") : "",
@@ -120,7 +122,7 @@ export class Filters {
   clear() {
     this.form.reset();
     for (const box of this.form.querySelectorAll("[type=checkbox]")) box.checked = false;
-    for (const name of ["operation", "time", "since", "before", "owner"]) this.form[name].value = "";
+    for (const name of ["operation", "time", "since", "before", "owner", "batch"]) this.form[name].value = "";
     this.changed();
   }
 }

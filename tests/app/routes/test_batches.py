@@ -73,6 +73,19 @@ async def test_a_batch_is_paged_in_the_order_of_the_pictures(api: Client) -> Non
     assert (page["status"], page["counts"]["PENDING"]) == ("running", 9)
 
 
+async def test_tasks_are_listed_by_batch(api: Client) -> None:
+    first, second = [await created(api, PICTURES) for _ in range(2)]
+    for query, expected in (("", 3), ("&operation=resize", 3), ("&operation=blur", 0), ("&status=SUCCESS", 0)):
+        page = (await api.get(f"/tasks?batch={first['batch_id']}{query}")).json()["tasks"]
+        assert len(page) == expected
+        assert {task["task_id"] for task in page} <= set(first["task_ids"])
+        assert {task["batch_id"] for task in page} <= {first["batch_id"]}
+    assert (await api.get("/tasks?batch=x")).status_code == 422
+    await api.post(f"/batches/{second['batch_id']}/cancel")
+    await api.delete(f"/batches/{second['batch_id']}")
+    assert (await api.get(f"/tasks?batch={second['batch_id']}")).json()["tasks"] == []
+
+
 async def test_pictures_by_url_as_json_with_fields_of_their_own(redis: ArqRedis, settings: Settings) -> None:
     local = msgspec.structs.replace(settings, outbound_allow=("127.0.0.0/8",))
     async with (

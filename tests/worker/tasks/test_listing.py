@@ -45,6 +45,7 @@ async def test_the_record_says_all_there_is_to_know(service: Client) -> None:
         "expires_at": None,
         "priority": "normal",
         "queue_group": None,
+        "batch_id": None,
         "file": {
             "name": "Ferien 2026.jpeg",
             "format": "jpeg",

@@ -29,6 +29,7 @@ for _, each in ipairs(owners) do
 end
 if batch then
   redis.call('ZREM', 'batch:' .. batch .. ':tasks', args.id)
+  redis.call('ZREM', 'tasks:batch:' .. batch, args.id)
   redis.call('HINCRBY', 'batch:' .. batch, status, -1)
   if redis.call('EXISTS', 'batch:' .. batch .. ':tasks') == 0 then
     redis.call('DEL', 'batch:' .. batch)
