@@ -72,7 +72,10 @@ class FormReader:
             raise MalformedForm(f"the form cannot be read: {exc}") from exc
 
     async def parts(self, most: int = MAX_PARTS) -> AsyncIterator[Part]:
-        """Yield the parts in order, at most `most`; each must be read to its end before the next."""
+        """Yield the parts in order, at most `most`; each must be read to its end before the next.
+
+        The file inputs that a web page's form sends empty are left out.
+        """
         count = 0
         while (event := await self.next_event()) is not None:
             if not isinstance(event, Part):
@@ -80,9 +83,17 @@ class FormReader:
             count += 1
             if count > most:
                 raise MalformedForm(f"the form has more than {most} fields")
+            if event.file_name == "" and await self._peek() is None:
+                await self.next_event()
+                continue
             yield event
 
     async def next_event(self) -> Part | bytes | None:
+        await self._peek()
+        return self._events.popleft() if self._events else None
+
+    async def _peek(self) -> Part | bytes | None:
+        """Return the next event, which `next_event` then returns too."""
         while not self._events:
             chunk = await anext(self._body, b"")
             if not chunk:
@@ -93,7 +104,7 @@ class FormReader:
                 self._parser.write(chunk)
             except FormParserError as exc:
                 raise MalformedForm(f"the form does not match the boundary of its Content-Type: {exc}") from exc
-        return self._events.popleft()
+        return self._events[0]
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]

@@ -103,6 +103,9 @@ def form_components(settings: Settings, presets: Presets) -> dict[str, Schema]:
             },
             _references("OutputFields", output),
         )
+        components["ConvertForm"] = _form(
+            "Only another format.", {"format": output["format"]}, _references("OutputFields", set(output) - {"format"})
+        )
         components["VariantsForm"] = _form(
             "Several results of one image, which is decoded once.",
             {"variants": _json("Variants", "Name -> operations and output of a result."), **OVERLAY},
@@ -160,7 +163,7 @@ def form_examples(settings: Settings, presets: Presets) -> dict[str, Any]:
             forms[name] = {"operation": name, **{field: _text(value) for field, value in kind.example.items()}}
         forms["several operations"] = {"operations": _encoding(_PIPELINE), "max_bytes": 60_000}
         forms["several results"] = {"variants": _encoding(_VARIANTS)}
-        forms["another format"] = {"operations": "[]", "format": "webp", "quality": 75}
+        forms["another format"] = {"format": "webp", "quality": 75}
     forms |= {f"preset {name}": {"preset": name} for name in presets.by_name}
     return {name: {"value": {"file": FILE, **form}} for name, form in forms.items()}
 

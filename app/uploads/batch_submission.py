@@ -18,7 +18,7 @@ from app.state import Request
 from app.tasks.presets import as_text
 from app.uploads.form_fields import Form, Upload, address_problems, build_spec, take_schedule
 from app.uploads.idempotency import HEADER, FingerprintingReader, IdempotencyRecord, parse_key
-from app.uploads.receive import FileProblem, drain, in_time, place, store_file
+from app.uploads.receive import FileProblem, drain, given_fields, in_time, place, store_file
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import upload_path
 from worker.tasks.claims import Claim
@@ -203,6 +203,7 @@ async def _read_form(request: Request, received: Received) -> None:
                 received.problems.append(Problem(part.name, "must be given only once"))
             received.fields[part.name] = await part.text()
     received.fingerprint = reader.fingerprint
+    received.fields = given_fields(received.fields)
     if not received.pictures:
         received.problems.append(Problem("file", "is missing; send each image in a field 'file', or its URL in 'url'"))
 

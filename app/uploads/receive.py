@@ -122,6 +122,7 @@ async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str
         except FileProblem as exc:
             problems.append(Problem(part.name, str(exc)))
             await drain(part, settings.max_upload_bytes)
+    fields = given_fields(fields)
     has_file = "file" in uploads or any(problem.field == "file" for problem in problems)
     if "url" in fields and (has_file or "file" in fields):
         problems.append(Problem("url", "cannot be combined with file; send one of the two"))
@@ -134,6 +135,11 @@ async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str
 
 
 _IS_TEXT = "must be a file, not text; with curl: -F file=@photo.jpg"
+
+
+def given_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields that are not blank; forms of web pages send all of their fields."""
+    return {name: text for name, text in fields.items() if text.strip()}
 
 
 class FileProblem(Exception):

@@ -13,13 +13,24 @@ from worker.imaging.plan import Output, Plan, Variant
 from worker.operations import OPERATIONS
 from worker.operations.base import Operation
 from worker.pixels.geometry import Size
-from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, shorten
+from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, shorten, suggestion
 
 MAX_VARIANTS = 20
 
 VARIANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 _ONE_OF = f"one of {', '.join(OPERATIONS)}"
+
+_MEANT = "; to only convert the format, send format and no operation"
+
+_REQUEST = ("operation", "operations", "variants", "preset", "file", "url", "overlay", "callback_url")
+"""Fields of a request besides those of operations and outputs, for suggestions."""
+
+SYNONYMS = {"greyscale": "grayscale", "thumbnail": "resize", "scale": "resize", "mirror": "flip", "gray": "grayscale"}
+"""Names of operations in other libraries, for suggestions."""
+
+ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+"""Usual names of output formats -> ours."""
 _OUTPUT = Output.__struct_fields__
 
 
@@ -51,6 +62,8 @@ def parse_plan(
         variants = parser.variants(fields)
     elif "operations" in fields:
         variants = {"": parser.pipeline(fields)}
+    elif "format" in fields and set(fields) <= set(_OUTPUT):
+        variants = {"": parser.pipeline({**fields, "operations": "[]"})}
     else:
         variants = {"": parser.single(fields)}
     plan = Plan(variants)
@@ -144,6 +157,9 @@ class _Parser:
         return variant
 
     def _output(self, value: Mapping[str, Any], prefix: str, *, is_text: bool) -> Output:
+        format_name = value.get("format")
+        if isinstance(format_name, str) and format_name in ALIASES:
+            value = {**value, "format": ALIASES[format_name]}
         values, problems = convert_fields(Output, value, prefix, is_text=is_text)
         self.problems += problems
         return Output(**values)
@@ -164,17 +180,21 @@ class _Parser:
     def _step(self, value: Mapping[str, Any], prefix: str, *, is_text: bool) -> Operation | None:
         name = value.get("operation")
         if name is None:
-            self._add(f"{prefix}operation", f"is missing; must be {_ONE_OF}")
+            self._add(f"{prefix}operation", f"is missing; must be {_ONE_OF}{_MEANT if is_text else ''}")
             return None
         kind = OPERATIONS.get(name) if isinstance(name, str) else None
         if kind is None:
-            self._add(f"{prefix}operation", f"unknown operation {shorten(name)}; must be {_ONE_OF}")
+            hint = _MEANT if name == "convert" else suggestion(SYNONYMS.get(str(name).lower(), name), OPERATIONS)
+            self._add(f"{prefix}operation", f"unknown operation {shorten(name)}; must be {_ONE_OF}{hint}")
             return None
         known = kind.__struct_fields__
         takes = ", ".join((*known, *_OUTPUT) if is_text else known) or "none"
         values, problems = convert_fields(kind, value, prefix, is_text=is_text)
         problems += [
-            Problem(prefix + field, f"is not a parameter of {name}, which takes {takes}")
+            Problem(
+                prefix + field,
+                f"is not a parameter of {name}, which takes {takes}{suggestion(field, (*known, *_OUTPUT, *_REQUEST))}",
+            )
             for field in value
             if field not in (*known, "operation")
         ]

@@ -1,9 +1,10 @@
 """Convert form fields to typed values, and describe invalid ones for problem documents."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import EnumMeta
 from functools import cache
 from typing import Any
@@ -22,6 +23,15 @@ def shorten(value: Any) -> str:
         return text if len(text) <= 40 else text[:37] + "..."
     text = value
     return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def suggestion(text: Any, choices: Iterable[str]) -> str:
+    """Return "; did you mean ...?" for the choice that is most like a text, or an empty string if none is."""
+    if not isinstance(text, str):
+        return ""
+    by_lower = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(text.strip().lower().replace("-", "_")[:40], by_lower, n=1, cutoff=0.7)
+    return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
 def describe_allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
@@ -167,8 +177,23 @@ def _convert(value: Any, field: _Field, name: str, *, is_text: bool) -> tuple[An
     except ValueError:  # including msgspec's ValidationError
         is_meant = False
     if not is_meant:
-        return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(value)}")]
+        hint = suggestion(value, _choices(info))
+        return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(value)}{hint}")]
     return converted, []
+
+
+def _choices(info: inspect.Type) -> list[str]:
+    """Return the texts that a type allows if it is a list of choices."""
+    match info:
+        case inspect.Metadata(type=inner):
+            return _choices(inner)
+        case inspect.UnionType(types=types):
+            return [choice for inner in types for choice in _choices(inner)]
+        case inspect.LiteralType(values=choices):
+            return list(map(str, choices))
+        case inspect.EnumType(cls=members):
+            return [str(member.value) for member in _members(members)]
+    return []
 
 
 def _checks(info: inspect.Type) -> Iterator[Callable[[Any], object]]:

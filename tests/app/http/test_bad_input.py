@@ -30,6 +30,7 @@ async def nothing_remains(api: Client, redis: ArqRedis, stored: Callable[[], lis
     await eventually(is_empty)  # after a client that hung up nobody says when
 
 
+CONVERT = "; to only convert the format, send format and no operation"
 ONE_OF = f"one of {', '.join(OPERATIONS)}"
 RESIZE_TAKES = ", ".join((*Resize.__struct_fields__, *Output.__struct_fields__))
 
@@ -82,15 +83,28 @@ async def test_png_that_claims_100000_x_100000_pixels(api: Client) -> None:
 
 
 async def test_missing_and_unknown_operation(api: Client) -> None:
-    assert problem_fields(await post(api, jpeg())) == {"operation": f"is missing; must be {ONE_OF}"}
-    assert problem_fields(await post(api, jpeg(), operation="sharpn")) == {
-        "operation": f"unknown operation 'sharpn'; must be {ONE_OF}"
-    }
+    assert problem_fields(await post(api, jpeg())) == {"operation": f"is missing; must be {ONE_OF}{CONVERT}"}
+    for name, hint in (
+        ("sharpn", "; did you mean sharpen?"),
+        ("Resize", "; did you mean resize?"),
+        ("greyscale", "; did you mean grayscale?"),
+        ("round-corners", "; did you mean round_corners?"),
+        ("convert", CONVERT),
+        ("unlike", ""),
+    ):
+        assert problem_fields(await post(api, jpeg(), operation=name)) == {
+            "operation": f"unknown operation {name!r}; must be {ONE_OF}{hint}"
+        }
 
 
-@pytest.mark.parametrize(
-    "width", ["0", "-5", "1e9", "abc", "nan", "inf", "", "null", "1.5", "99999999999999999999", "٣"]
-)
+async def test_a_choice_that_is_almost_right_is_answered_with_the_right_one(api: Client) -> None:
+    fields = problem_fields(await post(api, jpeg(), operation="resize", fit="Cover", format="JPEG", preset2="x"))
+    assert fields["fit"].endswith("got 'Cover'; did you mean cover?")
+    assert fields["format"].endswith("got 'JPEG'; did you mean jpeg?")
+    assert fields["preset2"].endswith("; did you mean preset?")
+
+
+@pytest.mark.parametrize("width", ["0", "-5", "1e9", "abc", "nan", "inf", "null", "1.5", "99999999999999999999", "٣"])
 async def test_a_width_that_is_none(api: Client, width: str) -> None:
     assert problem_fields(await post(api, jpeg(), operation="resize", width=width)) == {
         "width": f"must be a whole number from 1 to 16383; got {width!r}"
@@ -104,7 +118,7 @@ async def test_a_long_value_is_quoted_in_part(api: Client) -> None:
 
 async def test_a_parameter_that_the_operation_does_not_have(api: Client) -> None:
     assert problem_fields(await post(api, jpeg(), operation="resize", widht="5")) == {
-        "widht": f"is not a parameter of resize, which takes {RESIZE_TAKES}"
+        "widht": f"is not a parameter of resize, which takes {RESIZE_TAKES}; did you mean width?"
     }
 
 
@@ -156,7 +170,7 @@ async def test_two_files_and_a_file_in_another_field(api: Client) -> None:
     assert problem_fields(await api.post("/process-image/", files=parts)) == {
         "file": "must be only one file",
         "image": "must not be a file; send the image in the field 'file'",
-        "operation": f"unknown operation 'reszie'; must be {ONE_OF}",
+        "operation": f"unknown operation 'reszie'; must be {ONE_OF}; did you mean resize?",
     }
 
 

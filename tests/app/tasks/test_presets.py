@@ -137,7 +137,7 @@ def test_only_presets_without_a_file_is_refused_by_name() -> None:
             "[a] operations[0].sigma: must be a number from 0.1 to 1000; got -1",
         ),
         ("[a]\noperations = 'blur'", "[a] operations: is not valid JSON"),
-        ("[a.variants.x]\nformat = 'jpg'", "[a] variants.x.format: must be one of auto, avif"),
+        ("[a.variants.x]\nformat = 'jpgg'", "[a] variants.x.format: must be one of auto, avif"),
         ("[a.variants.x]\nsize = 5", "[a] variants.x.size: is not allowed here; allowed: operations, format"),
         ("[a]\nvariants = {}", "[a] variants: must have 1 to 20 entries; got 0"),
         (
@@ -158,7 +158,7 @@ def test_an_error_in_the_file_names_the_preset_and_its_field(settings: Settings,
 def test_one_start_tells_of_every_error(settings: Settings) -> None:
     assert settings.presets_file is not None
     Path(settings.presets_file).write_text(
-        "[a]\noperation = 'blur'\nradius = -1\nformat = 'jpg'\n[b]\n[c]\noperation = 5"
+        "[a]\noperation = 'blur'\nradius = -1\nformat = 'jpgg'\n[b]\n[c]\noperation = 5"
     )
     with pytest.raises(InvalidSettings) as caught:
         read_presets(settings.presets_file, settings, is_required=settings.only_presets)

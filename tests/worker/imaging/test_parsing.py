@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from typing import Any
 
 import httpx2
@@ -203,6 +204,7 @@ async def test_variants_are_made_of_one_upload_and_named_in_the_status(service: 
         "path": view["result"]["thumb"],
         "format": "webp",
         "bytes": len(answers["thumb"].content),
+        "crc32": zlib.crc32(answers["thumb"].content),
         "sha256": hashlib.sha256(answers["thumb"].content).hexdigest(),
         "width": 40,
         "height": 40,

@@ -301,7 +301,10 @@ def psnr(one: Image.Image, other: Image.Image) -> float:
         ({"enlarge": "maybe"}, ["enlarge: must be true or false; got 'maybe'"]),
         (
             {"resample": "cubic"},
-            ["resample: must be one of bicubic, bilinear, box, hamming, lanczos, nearest; got 'cubic'"],
+            [
+                "resample: must be one of bicubic, bilinear, box, hamming, lanczos, nearest; got 'cubic'; "
+                "did you mean bicubic?"
+            ],
         ),
     ],
 )
