@@ -38,9 +38,12 @@ class TooManyStreams(Exception):
 
 
 class UnsupportedImage(Exception):
-    def __init__(self, allowed: Iterable[InputFormat]) -> None:
+    """The file is not in one of the `allowed` formats; `what` says what it is, if that is known."""
+
+    def __init__(self, allowed: Iterable[InputFormat], what: str = "") -> None:
         choices = ", ".join(known.value for known in allowed)
-        super().__init__(f"the file is not a supported image, whatever its name; supported formats: {choices}")
+        found = f"the file is {what}" if what else "the file is not a supported image, whatever its name"
+        super().__init__(f"{found}; supported formats: {choices}")
 
 
 class InvalidKey(Exception):

@@ -12,6 +12,9 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_PARTS = 100
 
 
+_FORM = b"multipart/form-data"
+
+
 class Part:
     """A part of the form: the field name, the file name if it is a file, and its bytes, which can be read once."""
 
@@ -47,8 +50,9 @@ class FormReader:
 
     def __init__(self, content_type: str | None, body: AsyncIterator[bytes]) -> None:
         kind, options = parse_options_header(content_type)
-        if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise MalformedForm("the request must be a form: Content-Type multipart/form-data with a boundary")
+        if kind != _FORM or not options.get(b"boundary"):
+            hint = "; do not set the header yourself, the client adds it with its boundary" if kind == _FORM else ""
+            raise MalformedForm(f"the request must be a form: Content-Type multipart/form-data with a boundary{hint}")
         self._body = body
         # A Part, then its bytes, then None, repeated.
         self._events: deque[Part | bytes | None] = deque()
@@ -89,7 +93,8 @@ class FormReader:
             yield event
 
     async def next_event(self) -> Part | bytes | None:
-        await self._peek()
+        if not self._events:
+            await self._peek()
         return self._events.popleft() if self._events else None
 
     async def _peek(self) -> Part | bytes | None:

@@ -1,7 +1,9 @@
 """Exception handlers that turn errors into `application/problem+json` (RFC 9457)."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -146,8 +148,24 @@ async def _http_error(request: Request, exc: Exception) -> Response:
         # Relative, because the request's Host may be any name.
         return Response(status_code=307, headers={"Location": path})
     _count(request, HTTPStatus(exc.status_code).name.lower())
-    headers = {"Allow": _allow(request)} if exc.status_code == 405 else exc.headers
-    return _response(request, _problem(HTTPException, exc.status_code, exc.detail, UNSET), headers)
+    headers, detail = exc.headers, exc.detail
+    if exc.status_code == 405:
+        headers = {"Allow": _allow(request)}
+        detail = f"{request.method} is not supported here; allowed: {headers['Allow']}"
+    elif exc.status_code == 404:
+        detail = f"no route has this path{_nearest_route(request)}; /docs lists all of them"
+    return _response(request, _problem(HTTPException, exc.status_code, detail, UNSET), headers)
+
+
+def _nearest_route(request: Request) -> str:
+    """Return "; did you mean ...?" for the route whose path is most like that of the request, if one is."""
+    paths = {each.path_format for each in request.app.routes if isinstance(each, Route) and each.include_in_schema}
+    asked = _ID.sub("{task_id}", request.scope["path"][:200])
+    close = get_close_matches(asked, paths, n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
 def _allow(request: Request) -> str:

@@ -16,6 +16,7 @@ from app.http.negotiation import bounded_header
 from app.state import Request, party_of
 from app.uploads.form_fields import MAX_SHOWN_NAME, Form, Upload, safe_stem
 from worker.errors import PictureError
+from worker.imaging.formats import UnreadFormat
 from worker.outbound.shares import NoPlace
 from worker.storage import Storage, overlay_path, upload_path
 from worker.tasks.files import LimitedBody, paced, store_upload
@@ -160,11 +161,12 @@ def _no_file(text: str | None) -> Problem:
 async def store_file(part: Part, storage: Storage, path: str, settings: Settings) -> Upload:
     body = LimitedBody(part.chunks(), settings.max_upload_bytes, UploadTooLarge(settings.max_upload_bytes))
     try:
-        stored = await store_upload(body, storage, path, settings.input_formats, settings.limits)
+        image_format, size = await store_upload(body, storage, path, settings.input_formats, settings.limits)
     except PictureError as exc:
         raise FileProblem(str(exc)) from exc
-    if stored is None:
-        raise UnsupportedImage(settings.input_formats) if body.bytes else FileProblem("must not be empty")
+    except UnreadFormat as exc:
+        if not body.bytes:
+            raise FileProblem("must not be empty") from exc
+        raise UnsupportedImage(settings.input_formats, exc.what) from exc
     name = part.file_name or ""
-    image_format, size = stored
     return Upload(image_format, safe_stem(name), name[:MAX_SHOWN_NAME], body.bytes, size)

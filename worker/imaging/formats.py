@@ -94,6 +94,40 @@ def sniff(head: bytes, allowed: Collection[InputFormat] = tuple(InputFormat)) ->
     return next((known for known in InputFormat if known in allowed and known.mark.match(head)), None)
 
 
+_UNREAD = {
+    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "a Photoshop document (PSD)": rb"8BPS",
+    "SVG": rb"(?:\xef\xbb\xbf)?\s{0,64}(?:<\?xml[^>]{0,200}>\s{0,64})?(?i:<!doctype\s{1,64}svg|<svg)\b",
+    "a PDF document": rb"%PDF-",
+    "PostScript": rb"%!PS",
+    "a raw file of a camera": rb"FUJIFILMCCD-RAW|FOVb|....ftypcrx |II(?:RO|U\0)",
+    "a video": rb"\x1a\x45\xdf\xa3|....ftyp(?:isom|iso[2-9]|mp4[12]|M4V |qt  |avc1|3gp)|RIFF....AVI ",
+    "an icon of macOS (ICNS)": rb"icns",
+    "a ZIP archive": rb"PK\x03\x04",
+    "a web page": rb"(?i:\s{0,64}<(?:!doctype html|html))",
+}
+"""Formats that are recognized but not read, and how their files begin."""
+
+_UNREAD_MARKS = {name: re.compile(mark, re.DOTALL) for name, mark in _UNREAD.items()}
+
+
+def describe_unread(head: bytes) -> str:
+    """Say what a file is that is in none of the accepted formats, or return an empty string if that is not known."""
+    known = sniff(head)
+    if known is not None:
+        return f"{known.name}, which this server reads only if INPUT_FORMATS contains {known.value}"
+    return next((name for name, mark in _UNREAD_MARKS.items() if mark.match(head)), "")
+
+
+class UnreadFormat(Exception):
+    """A file is in none of the accepted formats; `what` says what it is, if that is known."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
 @dataclass(frozen=True)
 class Timing:
     """Durations of the frames in milliseconds, and number of loops (0 for infinite)."""

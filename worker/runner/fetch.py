@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
+from worker.imaging.formats import UnreadFormat
 from worker.outbound.client import Refused
 from worker.settings import Settings
 from worker.storage import Storage
@@ -98,9 +99,10 @@ async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: s
         min_bytes_s = settings.upload_min_bytes_s
         too_slow = _fetch_error(f"{answer.url.host} did not send the image at {min_bytes_s:,} bytes per second")
         body = LimitedBody(paced(answer.aiter_raw(), min_bytes_s, too_slow), max_bytes, too_large)
-        stored = await store_upload(body, storage, path, settings.input_formats, settings.limits)
-        if stored is None:
+        try:
+            source, size = await store_upload(body, storage, path, settings.input_formats, settings.limits)
+        except UnreadFormat as exc:
             choices = ", ".join(known.value for known in settings.input_formats)
-            raise _fetch_error(f"{answer.url.host} did not send a supported image; supported formats: {choices}")
-        source, size = stored
+            what = f"a supported image but {exc.what}" if exc.what else "a supported image"
+            raise _fetch_error(f"{answer.url.host} did not send {what}; supported formats: {choices}") from exc
         return Fetched(source, body.bytes, size)

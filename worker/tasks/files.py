@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 
 from worker.imaging.decoding import HEAD_BYTES, check_header
-from worker.imaging.formats import InputFormat, sniff
+from worker.imaging.formats import InputFormat, UnreadFormat, describe_unread, sniff
 from worker.imaging.guards import Limits
 from worker.pixels.geometry import Size
 from worker.storage import Storage, StorageUnavailable, overlay_path, results_path, upload_path
@@ -55,10 +55,10 @@ class LimitedBody:
 
 async def store_upload(
     body: LimitedBody, storage: Storage, path: str, formats: Collection[InputFormat], limits: Limits
-) -> tuple[InputFormat, Size | None] | None:
+) -> tuple[InputFormat, Size | None]:
     """Check the head of an upload, then stream it to storage; return its format and, if the head has it, its size.
 
-    Returns None, and stores nothing, if its format is not one of `formats`. Raises `PictureError` for a
+    Raises `UnreadFormat`, and stores nothing, if its format is not one of `formats`. Raises `PictureError` for a
     header that is damaged or exceeds the limits, and `StorageUnavailable`.
     """
     head = b""
@@ -68,7 +68,7 @@ async def store_upload(
             break
     source = sniff(head, formats)
     if source is None:
-        return None
+        raise UnreadFormat(describe_unread(head))
     # In a thread, because the header of a hostile file can take a quarter of a second.
     size = await asyncio.to_thread(check_header, head, source, limits, is_whole=len(head) < HEAD_BYTES)
     await storage.put(path, body.chunks, head)

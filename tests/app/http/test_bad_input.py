@@ -58,7 +58,7 @@ async def test_empty_file(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF88a" + b"\0" * 100, b"\0"]
+    "text", [b"hello", b"<text>", b"GIF88a" + b"\0" * 100, b"\0"]
 )
 async def test_text_renamed_to_jpg(api: Client, text: bytes) -> None:
     answer = await post(api, text, operation="grayscale")
@@ -72,6 +72,43 @@ async def test_text_renamed_to_jpg(api: Client, text: bytes) -> None:
 
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"8BPS\0\1", "a Photoshop document (PSD)"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0", "a video"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "a raw file of a camera"),
+        (b"<!DOCTYPE html><title>404</title>", "a web page"),
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "HEIC, which this server reads only if INPUT_FORMATS contains heic",
+        ),
+    ],
+)
+async def test_a_format_that_is_not_read_is_named(api: Client, head: bytes, name: str) -> None:
+    answer = await post(api, head + b"\0" * 200, operation="grayscale")
+    assert answer.status_code == 415
+    assert answer.json()["detail"].startswith(f"the file is {name}; supported formats: jpeg, png")
+
+
+async def test_paths_and_methods_that_are_not_supported_are_answered_with_those_that_are(api: Client) -> None:
+    for path, nearest in (
+        ("/process-images/", "/process-image/"),
+        ("/task-state/3f0c5e4e-7d0b-4c55-9d0e-5a0f6b1c2d3e", "/task-status/{task_id}"),
+        ("/batch", "/batches"),
+    ):
+        answer = await api.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == f"no route has this path; did you mean {nearest}?; /docs lists all of them"
+    assert (await api.get("/nothing-like-it")).json()["detail"] == "no route has this path; /docs lists all of them"
+    answer = await api.put("/queue/pause")
+    assert answer.json()["detail"] == "PUT is not supported here; allowed: POST"
 
 
 async def test_png_that_claims_100000_x_100000_pixels(api: Client) -> None:
@@ -181,7 +218,11 @@ async def test_no_multipart_at_all(api: Client, content_type: str | None) -> Non
     headers = {} if content_type is None else {"Content-Type": content_type}
     answer = await api.post("/process-image/", content=b"{}", headers=headers)
     assert answer.status_code == 400
-    assert answer.json()["detail"] == ("the request must be a form: Content-Type multipart/form-data with a boundary")
+    hint = "; do not set the header yourself, the client adds it with its boundary"
+    assert answer.json()["detail"] == (
+        "the request must be a form: Content-Type multipart/form-data with a boundary"
+        + (hint if content_type == "multipart/form-data" else "")
+    )
 
 
 @pytest.mark.parametrize(

@@ -252,5 +252,5 @@ async def test_a_wrong_method_or_path_is_a_problem_too(api: Client) -> None:
         "type": "about:blank",
         "title": "Not Found",
         "status": 404,
-        "detail": "Not Found",
+        "detail": "no route has this path; /docs lists all of them",
     }
