@@ -64,7 +64,7 @@ async def test_the_curl_session_works_as_printed(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert '"operation":"grayscale"' in done.stdout
-    assert done.stdout.count('"message":"Image processing started"') == 4
+    assert done.stdout.count('"message":"Image processing started"') == 6
     names = zipfile.ZipFile(tmp_path / "batch.zip").namelist()
     assert names == ["photo.jpg", "gray.jpg", "manifest.json"]
     assert '"status":"completed"' in done.stdout

@@ -52,7 +52,10 @@ class FormReader:
         kind, options = parse_options_header(content_type)
         if kind != _FORM or not options.get(b"boundary"):
             hint = "; do not set the header yourself, the client adds it with its boundary" if kind == _FORM else ""
-            raise MalformedForm(f"the request must be a form: Content-Type multipart/form-data with a boundary{hint}")
+            raise MalformedForm(
+                "the request must be a form (Content-Type multipart/form-data with a boundary, or "
+                f"application/x-www-form-urlencoded), or an image with the fields in the query{hint}"
+            )
         self._body = body
         # A Part, then its bytes, then None, repeated.
         self._events: deque[Part | bytes | None] = deque()

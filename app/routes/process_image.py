@@ -92,6 +92,9 @@ async def process_image(request: Request) -> Response:
     one image, each with its own operations and output; or a `preset`. An empty list of operations only converts the
     format: `operations=[]` and `format=webp`.
 
+    The image may also be the body of the request, as `curl --data-binary` sends it, with the fields in the query; a
+    form without a file may be urlencoded.
+
     The form is validated before the task is created, and one response names all problems. Problems that depend on the
     pixels of the image, such as a crop box outside of it, may also fail the task later.
     """

@@ -15,6 +15,7 @@ from app.http.multipart import FormReader, Part
 from app.http.negotiation import bounded_header
 from app.state import Request, party_of
 from app.uploads.form_fields import MAX_SHOWN_NAME, Form, Upload, safe_stem
+from app.uploads.plain_bodies import as_multipart
 from worker.errors import PictureError
 from worker.imaging.formats import UnreadFormat
 from worker.outbound.shares import NoPlace
@@ -40,7 +41,8 @@ def form_reader(request: Request, kind: type[AnyReader]) -> AnyReader:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
         raise UploadTooLarge(settings.max_upload_bytes)
-    return kind(bounded_header(request.headers, "content-type"), body)
+    content_type = bounded_header(request.headers, "content-type")
+    return kind(*as_multipart(content_type, request.query_params.multi_items(), body))
 
 
 @asynccontextmanager

@@ -57,9 +57,7 @@ async def test_empty_file(api: Client) -> None:
     assert problem_fields(await post(api, b"", operation="grayscale")) == {"file": "must not be empty"}
 
 
-@pytest.mark.parametrize(
-    "text", [b"hello", b"<text>", b"GIF88a" + b"\0" * 100, b"\0"]
-)
+@pytest.mark.parametrize("text", [b"hello", b"<text>", b"GIF88a" + b"\0" * 100, b"\0"])
 async def test_text_renamed_to_jpg(api: Client, text: bytes) -> None:
     answer = await post(api, text, operation="grayscale")
     assert answer.status_code == 415
@@ -212,7 +210,7 @@ async def test_two_files_and_a_file_in_another_field(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json", "image/jpeg", "multipart/form-data", "multipart/mixed; boundary=x", None]
+    "content_type", ["application/json", "text/plain", "multipart/form-data", "multipart/mixed; boundary=x", None]
 )
 async def test_no_multipart_at_all(api: Client, content_type: str | None) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
@@ -220,7 +218,8 @@ async def test_no_multipart_at_all(api: Client, content_type: str | None) -> Non
     assert answer.status_code == 400
     hint = "; do not set the header yourself, the client adds it with its boundary"
     assert answer.json()["detail"] == (
-        "the request must be a form: Content-Type multipart/form-data with a boundary"
+        "the request must be a form (Content-Type multipart/form-data with a boundary, or "
+        "application/x-www-form-urlencoded), or an image with the fields in the query"
         + (hint if content_type == "multipart/form-data" else "")
     )
 

@@ -198,7 +198,9 @@ async def test_what_cannot_be_fetched_fails_with_the_reason(service: Client, set
         "127.0.0.1 answered 404 Not Found instead of an image": Answer(404, body=PHOTO),
         "127.0.0.1 answered 500 Internal Server Error instead of an image": Answer(500),
         "127.0.0.1 answered 304 Not Modified instead of an image": Answer(304),
-        f"127.0.0.1 did not send a supported image but a web page; supported formats: {FORMATS}": Answer(body=b"<html>"),
+        f"127.0.0.1 did not send a supported image but a web page; supported formats: {FORMATS}": Answer(
+            body=b"<html>"
+        ),
         "the image could not be fetched from 127.0.0.1: Exceeded maximum allowed redirects.": Answer(
             302, {"Location": "/"}
         ),
