@@ -24,12 +24,14 @@ from app.standalone.supervisor import (
     serve,
 )
 from app.tasks.presets import read_presets
-from worker.settings import InvalidSettings, read_settings
+from worker.settings import InvalidSettings, misspelled_settings, read_settings
 from worker.storage import Storage, StorageUnavailable
 from worker.telemetry import logs
 
 BANNER = """\
 Darkroom is running at {url}
+  studio       {url}/
+  monitor      {url}/monitor
   API          {url}/docs
   data         {data_dir}
   Redis        {redis_url}
@@ -42,9 +44,8 @@ Ctrl-C stops everything; tasks and images stay in the data directory."""
 
 def main() -> None:
     options = _options()
-    for (
-        number
-    ) in STOP_SIGNALS:  # until the server installs its own handlers; KeyboardInterrupt then stops what has been started
+    # Until the server installs its own handlers; KeyboardInterrupt then stops what has been started.
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
     try:
         _run(options)
@@ -70,6 +71,8 @@ def _run(options: argparse.Namespace) -> None:
     data_dir: Path = options.data_dir.absolute()
     environ = dict(os.environ)
     environ.setdefault("STORAGE_URL", (data_dir / "storage").as_uri())
+    for warning in misspelled_settings(Settings, environ):
+        print(f"darkroom: {warning}", file=sys.stderr)  # noqa: T201
     settings = read_settings(Settings, environ)
     logs.configure(settings.log_format)
     with ExitStack() as stack:

@@ -1,5 +1,6 @@
 """`python -m worker` runs a worker process."""
 
+import argparse
 import asyncio
 import logging
 import sys
@@ -7,12 +8,20 @@ import sys
 import uvloop
 
 from worker.main import run
-from worker.settings import InvalidSettings, Settings, read_settings
+from worker.settings import InvalidSettings, Settings, misspelled_settings, read_settings
 from worker.storage import StorageUnavailable
 from worker.telemetry import logs
 
 
 def main() -> None:
+    names = ", ".join(name.upper() for name in Settings.__struct_fields__)
+    argparse.ArgumentParser(
+        prog="python -m worker",
+        description="Run a worker until SIGTERM or SIGINT.",
+        epilog=f"Settings are environment variables: {names}.",
+    ).parse_args()
+    for warning in misspelled_settings(Settings):
+        print(f"darkroom: {warning}", file=sys.stderr)  # noqa: T201
     try:
         settings = read_settings(Settings)
     except InvalidSettings as exc:

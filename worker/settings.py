@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -35,13 +36,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Settings of the worker; each field is the environment variable of the same name in capitals."""
 
     redis_url: Annotated[
-        str, Meta(pattern=r"^(redis|rediss|unix)://", description="Redis or Valkey: queue and task state.")
+        str,
+        Meta(
+            pattern=r"^(redis|rediss|unix)://",
+            description="Redis or Valkey: queue and task state.",
+            extra={"allowed": "a URL that begins with redis://, rediss:// or unix://"},
+        ),
     ] = "redis://127.0.0.1:6379"
     storage_url: Annotated[
         str,
         Meta(
             pattern=r"^(file|s3|gs|az)://",
-            description="Storage of uploads and results: `file://`, `s3://`, `gs://` or `az://`.",
+            description="Storage of uploads and results: a directory, `s3://`, `gs://` or `az://`.",
+            extra={"allowed": "the path of a directory, or a URL that begins with file://, s3://, gs:// or az://"},
         ),
     ] = field(default_factory=_default_storage_url)
     sync_writes: Annotated[
@@ -183,7 +190,16 @@ class Settings(Struct, frozen=True, kw_only=True):
 def read_settings(kind: type[AnySettings], environ: Mapping[str, str] = os.environ) -> AnySettings:
     """Build `kind` from environment variables; raise `InvalidSettings` naming each invalid one."""
     texts = {name: environ[name.upper()] for name in kind.__struct_fields__ if environ.get(name.upper())}
+    if "storage_url" in texts and "://" not in texts["storage_url"]:
+        texts["storage_url"] = Path(texts["storage_url"]).absolute().as_uri()
     values, problems = convert_fields(kind, texts)
     if problems:
         raise InvalidSettings("; ".join(f"{problem.field.upper()}: {problem.message}" for problem in problems))
     return kind(**values)
+
+
+def misspelled_settings(kind: type[Settings], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a warning for each environment variable whose name is almost that of a setting."""
+    names = {name.upper() for name in kind.__struct_fields__}
+    near = {name: get_close_matches(name, names, n=1, cutoff=0.85) for name in environ if name not in names}
+    return [f"{name} is not a setting; did you mean {close[0]}?" for name, close in near.items() if close]

@@ -21,7 +21,7 @@ from worker.operations import OPERATIONS
 from worker.storage import StorageUnavailable
 from worker.tasks.listing import CURSOR, Page, Selection, page
 from worker.tasks.queue_state import QueueFull, check_capacity
-from worker.tasks.schedule import NAME
+from worker.tasks.schedule import ALLOWED_NAME, NAME
 from worker.tasks.status import Status
 
 if TYPE_CHECKING:
@@ -60,15 +60,38 @@ class TasksQuery(msgspec.Struct, frozen=True):
     ] = ()
     operation: Annotated[OperationName, Meta(description="Only tasks with this operation.")] | None = None
     owner: (
-        Annotated[str, Meta(pattern=NAME, description="Only tasks created with the API key of this name.")] | None
+        Annotated[
+            str,
+            Meta(
+                pattern=NAME,
+                description="Only tasks created with the API key of this name.",
+                extra={"allowed": ALLOWED_NAME},
+            ),
+        ]
+        | None
     ) = None
-    batch: Annotated[str, Meta(pattern=BATCH_ID, description="Only tasks of the batch with this id.")] | None = None
+    batch: (
+        Annotated[
+            str,
+            Meta(
+                pattern=BATCH_ID,
+                description="Only tasks of the batch with this id.",
+                extra={"allowed": "the id of a batch, of 36 characters"},
+            ),
+        ]
+        | None
+    ) = None
     since: Annotated[Time, Meta(description="Only tasks of this time or later.")] | None = None
     before: Annotated[Time, Meta(description="Only tasks before this time.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=200, description="Maximum number of tasks on a page.")] = 50
     cursor: (
         Annotated[
-            str, Meta(pattern=CURSOR, description="The position of the page, from the `next` of the previous page.")
+            str,
+            Meta(
+                pattern=CURSOR,
+                description="The position of the page, from the `next` of the previous page.",
+                extra={"allowed": "the cursor in the `next` of the previous page"},
+            ),
         ]
         | None
     ) = None

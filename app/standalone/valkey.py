@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 CONFIG = {"appendonly": "yes", "hash-max-listpack-value": "1024"}
 """Append each write to a file, and store a task's record in the compact listpack encoding."""
 
-TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
-"""Signals that a terminal sends to all its processes, on Ctrl-C or when it is closed."""
+GROUP_SIGNALS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
+"""Signals that a terminal, systemd or `timeout` sends to the whole group; the server must outlive the worker."""
 
 
 class EmbeddedValkey:
@@ -35,12 +35,12 @@ class EmbeddedValkey:
 
     def start(self) -> str:
         """Start the server and return its URL, which is the same each time."""
-        # The server must outlive the worker: the child inherits the blocked signals.
-        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
+        # The child inherits the blocked signals.
+        signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         try:
             self._server.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL_SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
         return str(self._server.connection_url)
 
     def restart_if_dead(self) -> None:
@@ -53,8 +53,13 @@ class EmbeddedValkey:
         self.start()
 
     def stop(self) -> None:
-        if self._server._process is not None:  # noqa: SLF001 - as above
-            self._server.stop()
+        """Shut the server down by a command, since it blocks SIGTERM; kill it if it does not respond."""
+        if self._server._process is None:  # noqa: SLF001 - as above
+            return
+        client = redis.Redis.from_url(self._server.connection_url, socket_timeout=5)
+        with client, suppress(redis.RedisError, OSError):
+            client.shutdown()
+        self._server.stop()
 
 
 def free_port() -> int:

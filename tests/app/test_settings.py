@@ -36,7 +36,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("TASK_TIMEOUT_S", "0", "a number greater than 0"),
         ("TASK_TIMEOUT_S", "nan", "a number greater than 0"),
         ("WORKER_THREADS", "-1", "a whole number from 1 to 256"),
-        ("REDIS_URL", "localhost:6379", "text that matches ^(redis|rediss|unix)://"),
+        ("REDIS_URL", "localhost:6379", "a URL that begins with redis://, rediss:// or unix://"),
     ],
 )
 def test_a_wrong_value_names_the_variable_and_what_is_allowed(name: str, value: str, allowed: str) -> None:

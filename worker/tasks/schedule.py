@@ -9,6 +9,8 @@ from msgspec import Meta, Struct
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
 """Names of API keys and queue groups, shorter than keys and hashes, so that none of those is logged as a name."""
 
+ALLOWED_NAME = "1 to 32 letters, digits, _ and -, beginning with a letter or digit"
+
 LATEST_START_S = LONGEST_EXPIRY_S = 7 * 86_400
 
 
@@ -50,7 +52,7 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
                     "servers without API keys; with them, the keys take turns."
                 ),
                 examples=["tenant-7"],
-                extra={"allowed": "1 to 32 letters, digits, _ and -, beginning with a letter or digit"},
+                extra={"allowed": ALLOWED_NAME},
             ),
         ]
         | None

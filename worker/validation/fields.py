@@ -34,7 +34,7 @@ def suggestion(text: Any, choices: Iterable[str]) -> str:
     return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
-def describe_allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
+def describe_allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911 - a table
     """Describe the values that a type allows: "a whole number from 1 to 100"."""
     match kind:
         case inspect.Metadata(extra={"allowed": words}):
@@ -57,8 +57,6 @@ def describe_allowed(kind: inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912
             return "text"
         case inspect.StrType(pattern=None, max_length=most):
             return f"text of {kind.min_length or 0} to {most} characters"
-        case inspect.StrType(pattern=pattern):
-            return f"text that matches {pattern}"
         case inspect.VarTupleType(item_type=inspect.EnumType() as items):
             return f"one or more {describe_allowed(items).removeprefix('one ')}, comma-separated"
         case inspect.VarTupleType(item_type=inspect.StructType(cls=items)):

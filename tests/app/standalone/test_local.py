@@ -19,6 +19,8 @@ from arq.connections import ArqRedis
 from app.api_settings import Settings
 from tests.conftest import DEADLINE_S, PATIENT, Client, eventually
 from tests.support.pictures import decoded, jpeg
+from worker import settings as engine
+from worker.settings import misspelled_settings
 
 ENVIRON = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "STORAGE_URL")}
 
@@ -101,6 +103,7 @@ async def test_one_command_serves_and_ctrl_c_leaves_no_process_and_every_task(
         log = run.log.read_text()
         assert "Fatal" not in log
         assert "Traceback" not in log
+        assert "Valkey has exited" not in log
 
     with running(*options) as run:
         async with run.client() as client:
@@ -209,6 +212,20 @@ def test_a_data_directory_in_use_is_one_line(tmp_path: Path) -> None:
     with running("--data-dir", str(tmp_path)):
         said = refusal("--port", "0", "--data-dir", str(tmp_path))
     assert said == f"darkroom: {tmp_path} is in use by another run; stop it or give another --data-dir\n"
+
+
+async def test_a_misspelt_variable_is_named_with_the_right_one(tmp_path: Path) -> None:
+    with running("--data-dir", str(tmp_path / "data"), QEUE_LIMIT="5", STORAGE_URL=str(tmp_path / "plain path")) as run:
+        async with run.client() as client:
+            assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
+        assert "darkroom: QEUE_LIMIT is not a setting; did you mean QUEUE_LIMIT?\n" in run.log.read_text()
+        assert f"studio       {run.url}/" in run.banner
+    assert [path for path in (tmp_path / "plain path").rglob("*") if path.is_file()]
+
+
+def test_no_setting_is_taken_for_another_that_is_misspelt() -> None:
+    environ = {name.upper(): "" for name in Settings.__struct_fields__} | dict(ENVIRON)
+    assert misspelled_settings(engine.Settings, environ) == misspelled_settings(Settings, environ) == []
 
 
 def test_a_wrong_variable_is_one_line(tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ async def test_a_wrong_setting_is_one_line_that_names_it(settings: Settings) -> 
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "darkroom: STORAGE_URL: must be text that matches ^(file|s3|gs|az)://; got 'ftp://x'; "
+        "darkroom: STORAGE_URL: must be the path of a directory, or a URL that begins with file://, s3://, gs:// or "
+        "az://; got 'ftp://x'; "
         "WORKER_THREADS: must be a whole number from 1 to 256; got 'many'\n"
     )
