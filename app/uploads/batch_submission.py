@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -103,8 +104,12 @@ def _callback_problems(request: Request, **urls: str | None) -> list[Problem]:
 async def _specs(request: Request, received: Received, problems: list[Problem]) -> dict[str, Spec]:
     """Validate the fields for each picture; return the specs by task id, or raise `InvalidParameters`."""
     settings, presets = request.state["settings"], request.state["presets"]
+    owner = request.state["caller"].owner
     each = _take_each(received, problems)
     problems += received.problems
+    limit = min(settings.queue_limit, owner.limit if owner is not None and owner.limit is not None else math.inf)
+    if len(received.pictures) > limit:
+        problems.append(Problem("file", f"must be given at most {limit} times, the limit of waiting tasks"))
     specs: dict[str, Spec] = {}
     numbers: dict[Problem, list[int]] = {}
     for number, picture in enumerate(received.pictures):
@@ -211,6 +216,7 @@ async def _read_form(request: Request, received: Received) -> None:
 async def _receive_file(request: Request, received: Received, part: Part) -> None:
     """Store a file as the upload of a new task; add a problem if it is not an image that is read here."""
     settings, task_id, number = request.state["settings"], new_task_id(), len(received.pictures)
+    await request.state["storage"].require_space(settings.min_free_mb)
     received.pictures.append(Picture(task_id))
     await request.state["tasks"].note_upload(task_id)  # if this process dies, the clean-up deletes the file
     storing = store_file(part, request.state["storage"], upload_path(task_id), settings)

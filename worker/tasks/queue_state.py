@@ -22,11 +22,12 @@ UNKNOWN_RETRY_S = 30
 
 
 class QueueFull(Exception):
-    """The queue is full; `retry_after_s` estimates when it has room."""
+    """The queue has no room for `wanted` tasks; `retry_after_s` estimates when it has."""
 
-    def __init__(self, waiting: int, ended_in_10_s: int) -> None:
+    def __init__(self, waiting: int, ended_in_10_s: int, wanted: int = 1) -> None:
         self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
-        super().__init__(f"the queue is full with {waiting:,} waiting tasks; try again in {self.retry_after_s} s")
+        room = "is full with" if wanted == 1 else f"has no room for {wanted:,} tasks beside"
+        super().__init__(f"the queue {room} {waiting:,} waiting tasks; try again in {self.retry_after_s} s")
 
 
 def _retry_after_s(waiting: int, ended_in_10_s: int) -> int:
@@ -42,10 +43,11 @@ class OwnerQueueFull(QueueFull):
     slug = "owner_waits"
     """The name in metrics and in the `type` of the problem document."""
 
-    def __init__(self, waiting: int, ended_in_10_s: int) -> None:
+    def __init__(self, waiting: int, ended_in_10_s: int, wanted: int = 1) -> None:
         self.retry_after_s = _retry_after_s(waiting, ended_in_10_s)
+        limit = "its limit" if wanted == 1 else f"and no room for {wanted:,} more"
         Exception.__init__(
-            self, f"this API key already has {waiting:,} waiting tasks, its limit; try again in {self.retry_after_s} s"
+            self, f"this API key already has {waiting:,} waiting tasks, {limit}; try again in {self.retry_after_s} s"
         )
 
 
@@ -66,10 +68,13 @@ class Capacity:
             if key in self._full and time.monotonic() < self._full[key][0]:
                 raise self._full[key][1]
 
-    def record_full(self, waiting: int, ended_in_10_s: int, owner: Hashable | None = None) -> QueueFull:
-        """Remember that the queue, or the owner's share of it, is full; return the error to raise."""
-        full = (QueueFull if owner is None else OwnerQueueFull)(waiting, ended_in_10_s)
-        self._full[owner] = time.monotonic() + FULL_REMEMBERED_S, full
+    def record_full(
+        self, waiting: int, ended_in_10_s: int, owner: Hashable | None = None, wanted: int = 1
+    ) -> QueueFull:
+        """Return the error to raise; remember it if the queue, or the owner's share of it, has no room for one task."""
+        full = (QueueFull if owner is None else OwnerQueueFull)(waiting, ended_in_10_s, wanted)
+        if wanted == 1:
+            self._full[owner] = time.monotonic() + FULL_REMEMBERED_S, full
         return full
 
 

@@ -114,7 +114,7 @@ class Tasks:
         if waiting is None:
             raise KeyInUse
         if refused:
-            raise self.capacity.record_full(waiting, refused[0], owner if refused[1:] else None)
+            raise self.capacity.record_full(waiting, refused[0], owner if refused[1:] else None, len(specs))
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raise `TaskNotFound` if there is none, or if the text is not a task id."""

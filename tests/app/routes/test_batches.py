@@ -127,11 +127,18 @@ async def test_one_bad_picture_or_field_refuses_all_and_leaves_nothing(
 
 
 async def test_more_pictures_than_the_queue_has_room_for_are_all_refused(redis: ArqRedis, settings: Settings) -> None:
-    small = msgspec.structs.replace(settings, queue_limit=2)
+    """A batch that is larger than the queue never fits, and one that does not fit now keeps no single image out."""
+    small = msgspec.structs.replace(settings, queue_limit=3)
     async with serving(small) as url, Client(base_url=url) as client:
+        assert problem_fields(await post(client, PICTURES * 2)) == {
+            "file": "must be given at most 3 times, the limit of waiting tasks"
+        }
+        await client.upload()
         answer = await post(client, PICTURES)
-        assert (answer.status_code, await redis.zcard("tasks:created")) == (429, 0)
+        assert (answer.status_code, await redis.zcard("tasks:created")) == (429, 1)
+        assert answer.json()["detail"].startswith("the queue has no room for 3 tasks beside 1 waiting tasks; ")
         assert int(answer.headers["retry-after"]) >= 1
+        await client.upload()
 
 
 async def test_more_pictures_than_max_batch_are_refused(settings: Settings, redis: ArqRedis) -> None:
