@@ -159,6 +159,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether an upload is kept as long as its task; if false, it is deleted after processing."),
     ] = True
+    health_file: (
+        Annotated[
+            str,
+            Meta(
+                description=(
+                    "File that a worker touches every 5 seconds while it is alive, for health checks that start no "
+                    "Python."
+                )
+            ),
+        ]
+        | None
+    ) = None
     log_format: Annotated[
         LogFormat, Meta(description="Format of the log: `text`, or `json` with one object per line.")
     ] = LogFormat.TEXT

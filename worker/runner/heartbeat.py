@@ -10,7 +10,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -109,6 +111,7 @@ class Heartbeat:
         """Stop the heartbeats and delete the report."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._remove_health_file()
         name = self.beat().name
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -126,7 +129,20 @@ class Heartbeat:
             except (RedisError, OSError) as exc:
                 logger.warning("could not send the heartbeat: %s", exc)
             self._check_recycle(beat)
+            self._touch()
             await asyncio.sleep(BEAT_INTERVAL_S)
+
+    def _remove_health_file(self) -> None:
+        if self._settings.health_file is not None:
+            with suppress(OSError):
+                Path(self._settings.health_file).unlink()
+
+    def _touch(self) -> None:
+        if self._settings.health_file is not None:
+            try:
+                Path(self._settings.health_file).touch()
+            except OSError as exc:
+                logger.warning("HEALTH_FILE: %s", exc)
 
     async def _send(self, beat: Beat) -> None:
         at_ms = now_ms()

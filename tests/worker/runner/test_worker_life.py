@@ -2,14 +2,17 @@
 
 import asyncio
 import inspect
+import os
 import signal
 import socket
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from arq.connections import ArqRedis
 from arq.worker import Worker
 
@@ -20,6 +23,8 @@ from worker.main import worker_settings
 from worker.pixels.resampling import RESAMPLER
 from worker.runner.heartbeat import RECORD_TTL_MS, Beat
 from worker.tasks.queue import LEASES, NEVER_TRIES
+
+ROOT = Path(__file__).parents[3]
 
 
 async def test_every_setting_is_one_that_arq_knows(settings: Settings) -> None:
@@ -125,6 +130,31 @@ async def test_a_worker_that_stops_while_it_begins_a_task_leaves_none_behind(
 
 async def is_alive(redis: ArqRedis) -> bool:
     return bool(await redis.exists("arq:queue:health-check"))
+
+
+async def test_the_health_check_of_compose_sees_a_worker_live_and_die(
+    settings: Settings, redis: ArqRedis, tmp_path: Path
+) -> None:
+    """The command as it stands in compose.yaml, on another file."""
+    health = tmp_path / "health"
+    watched = msgspec.structs.replace(settings, health_file=str(health))
+    [_, command] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["worker"]["healthcheck"]["test"]
+    command = command.replace("$$", "$").replace("/tmp/worker-health", str(health))
+
+    async def is_healthy() -> bool:
+        run = await asyncio.create_subprocess_exec("sh", "-c", command, stderr=asyncio.subprocess.DEVNULL)
+        return await run.wait() == 0
+
+    assert not await is_healthy()
+    with process("-m", "worker", **environment(watched)) as worker:
+        await eventually(is_healthy)
+        os.utime(health, (0, 0))
+        assert not await is_healthy()
+        await eventually(is_healthy)
+        worker.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(worker.wait, DEADLINE_S) == 0
+    assert not health.exists()
+    assert await redis.ping()
 
 
 async def test_a_wrong_setting_is_one_line_that_names_it(settings: Settings) -> None:
