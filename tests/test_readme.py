@@ -84,6 +84,7 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     computed = {"STORAGE_URL": "`./data/storage`", "WORKER_THREADS": "number of cores"} | dict.fromkeys(
         ("API_KEYS", "CORS_ORIGINS"), "none"
     )
+    computed["INPUT_FORMATS"] = "all that can be read"
     computed["WORKER_MAX_RSS_MB"] = f"4000 + {BLOCK_CACHE_MB} for each core"
     for name, shown in rows.items():
         default = getattr(settings, name.lower())

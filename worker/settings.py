@@ -19,6 +19,10 @@ from worker.validation.fields import convert_fields
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
 
+HAS_HEIF = find_spec("pillow_heif") is not None
+"""Whether HEIC can be read: the extra heif is installed."""
+
+
 class InvalidSettings(Exception):
     """One or more environment variables are invalid; the message names each and what is allowed."""
 
@@ -105,7 +109,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(
             min_length=1, description="Accepted image formats, comma-separated; `heic` needs `pip install '.[heif]'`."
         ),
-    ] = tuple(known for known in InputFormat if known is not InputFormat.HEIC)
+    ] = tuple(known for known in InputFormat if known is not InputFormat.HEIC or HAS_HEIF)
     max_pixels: Annotated[
         int, Meta(ge=1, description="Maximum size of an input image in pixels, summed over all frames.")
     ] = 64_000_000
@@ -183,7 +187,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30.0
 
     def __post_init__(self) -> None:
-        if InputFormat.HEIC in self.input_formats and find_spec("pillow_heif") is None:
+        if InputFormat.HEIC in self.input_formats and not HAS_HEIF:
             raise InvalidSettings("INPUT_FORMATS: heic needs the package pillow-heif: pip install '.[heif]'")
         try:
             keys = [secret_key(secret) for secret in self.webhook_secrets]

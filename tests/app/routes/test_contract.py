@@ -232,7 +232,7 @@ async def test_the_catalog_names_every_operation_with_its_bounds(api: Client) ->
     names = {module.stem for module in modules} - {"__init__", "base"}
     assert {entry["operation"] for entry in catalog["operations"]} == names
     assert set(catalog["output"]["format"]["enum"]) == {"auto", "keep", "jpeg", "png", "webp", "avif", "gif", "tiff"}
-    assert catalog["input"] == ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "ico"]
+    assert catalog["input"] == ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "ico", "heic"]
     assert {entry["operation"] for entry in catalog["operations"] if entry["takes_overlay"]} == {"watermark"}
 
 

@@ -70,7 +70,7 @@ async def test_several_apis_and_workers_count_as_one(settings: Settings, redis: 
                 await client.ended(await client.upload(operation="grayscale"))
                 broken = await client.upload(jpeg((64, 48))[:-200], operation="resize")
                 assert (await client.ended(broken))["status"] == "FAILURE"
-                assert (await client.post("/process-image/", data={"operation": "grayscale"})).status_code == 400
+                assert (await client.post("/process-image/", json={"operation": "grayscale"})).status_code == 400
         async with Client(base_url=apis[0][1]) as one, Client(base_url=apis[1][1]) as other:
             await shows(one, waiting_seconds_count=40)
             own = ("darkroom_api_resident_memory_bytes",)

@@ -13,6 +13,7 @@ from app.api_settings import Settings
 from tests.conftest import Client, problem_fields, serving, working
 from tests.support.pictures import decoded, jpeg
 from tests.support.receiver import Answer, receiving
+from worker.imaging.formats import InputFormat
 
 
 async def convert(client: Client, **fields: str) -> str:
@@ -87,3 +88,14 @@ async def test_a_urlencoded_form_with_a_url(redis: ArqRedis, settings: Settings)
         long = await client.post("/process-image/", data={"url": "x" * 70_000})
         assert (long.status_code, "at most 65,536 bytes" in long.text) == (400, True)
     assert await redis.zcard("tasks:SUCCESS") == 1
+
+
+async def test_a_format_that_this_server_does_not_accept_is_named(settings: Settings, redis: ArqRedis) -> None:
+    narrow = msgspec.structs.replace(settings, input_formats=(InputFormat.PNG,))
+    head = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    async with serving(narrow) as url, Client(base_url=url) as client:
+        answer = await client.post("/process-image/", files={"file": head}, data={"format": "png"})
+    assert answer.json()["detail"] == (
+        "the file is HEIC, which this server reads only if INPUT_FORMATS contains heic; supported formats: png"
+    )
+    assert await redis.zcard("tasks:created") == 0

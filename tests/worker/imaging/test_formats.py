@@ -288,9 +288,9 @@ def test_a_small_result_of_a_heic_is_made_of_its_picture_and_not_of_its_thumbnai
     assert mean_difference(made, Image.new("L", (40, 30), 128)) < 5
 
 
-async def test_heic_is_not_read_unless_asked_for(api: Client) -> None:
-    upload = {"file": ("photo.heic", files()["heic"][0], "image/heic")}
-    assert (await api.post("/process-image/", files=upload, data={"operation": "flip"})).status_code == 415
+async def test_heic_is_read_where_its_library_is_installed(service: Client) -> None:
+    task_id = await service.upload(files()["heic"][0], operation="flip")
+    assert (await service.ended(task_id))["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
