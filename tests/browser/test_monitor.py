@@ -242,6 +242,10 @@ async def test_a_webhooks_deliveries_are_told_and_it_is_sent_again(
     assert (await service.get(f"/tasks/{task_id}")).json()["webhook"]["state"] == "waiting"
 
 
+RATE = r"(?:25|33|50|100) %"
+"""Failure rates of a minute in which the last of four tasks failed, and perhaps not all of them ended."""
+
+
 async def test_charts_are_drawn_and_told_in_words_and_numbers(service: Client, monitor: Monitor) -> None:
     for data in (jpeg(), jpeg(), jpeg(), BROKEN):
         await service.ended(await service.upload(data))
@@ -256,13 +260,13 @@ async def test_charts_are_drawn_and_told_in_words_and_numbers(service: Client, m
     await expect(monitor.figure("failed")).to_have_text("25 %")
     summary = monitor.page.locator('[data-chart="Failure rate"] figcaption')
     await expect(summary).to_have_text(
-        re.compile(r"Failure rate, last hour\. failed: last 25 %, highest 25 % at \d\d:\d\d\.")
+        re.compile(rf"Failure rate, last hour\. failed: last {RATE}, highest {RATE} at \d\d:\d\d\.")
     )
     await monitor.page.get_by_text("Show as a table").click()
     table = monitor.page.get_by_role("region", name="History as a table")
     await expect(table.get_by_role("row")).to_have_count(61)
     await expect(table.get_by_role("columnheader", name="Running time, p99")).to_be_attached()
-    await expect(table.get_by_role("row").filter(has_text="25 %")).to_have_count(1)
+    await expect(table.get_by_role("row").filter(has_text=re.compile(RATE)).first).to_be_attached()
     await monitor.page.get_by_role("radio", name="Day").check(force=True)
     await expect(table.get_by_role("row")).to_have_count(97)
     await expect(monitor.page.locator('[data-chart="Queue"] figcaption')).to_contain_text("last day")

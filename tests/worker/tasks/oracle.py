@@ -116,7 +116,9 @@ class Oracle:
     """Tasks whose files are to be deleted."""
     is_paused: bool = False
     batch_ends: int = 0
-    """How often all tasks of the batch had ended, each time with a webhook message."""
+    """How often all tasks of the batch had ended."""
+    batch_messages: set[int] = field(default_factory=set)
+    """The webhook messages of the batch: the numbers of its ends. They begin again when it is deleted and made again."""
     events: list[Event] = field(default_factory=list)
     messages: set[tuple[int, int]] = field(default_factory=set)
     """The webhook messages: task and number of its end."""
@@ -261,6 +263,7 @@ class Oracle:
         was, record.status, record.since = record.status, target, self.now
         if record.kind.batch is not None and target in FINAL_STATES and not self._unfinished_of_batch():
             self.batch_ends += 1
+            self.batch_messages.add(self.batch_ends)
         if was is PENDING:
             self._unqueue(task)
         elif target is Status.SUCCESS:
@@ -320,6 +323,8 @@ class Oracle:
         if record is not None and record.status not in FINAL_STATES:
             return False
         self.records.pop(task, None)
+        if not self._of_batch():
+            self.batch_ends = 0
         self._unqueue(task)
         self.leases.pop(task, None)
         self.uploads.add(task)
@@ -381,7 +386,7 @@ class Oracle:
             "uploads": {ids[task] for task in self.uploads},
             "owners": {"ann"} if of_ann else set(),
             "jobs": {task_id for task_id, record in records.items() if record.status not in FINAL_STATES},
-            "messages": len(self.messages) + self.batch_ends,
+            "messages": len(self.messages) + len(self.batch_messages),
             "batch": Counter(str(record.status) for record in self._of_batch().values()),
             "batch tasks": {ids[task] for task in self._of_batch()},
             "events": [(ids[each.task], each) for each in self.events],
