@@ -118,7 +118,7 @@ class Oracle:
     batch_ends: int = 0
     """How often all tasks of the batch had ended."""
     batch_messages: set[int] = field(default_factory=set)
-    """The webhook messages of the batch: the numbers of its ends. They begin again when it is deleted and made again."""
+    """The webhook messages of the batch: the numbers of its ends. They begin again when it is made again."""
     events: list[Event] = field(default_factory=list)
     messages: set[tuple[int, int]] = field(default_factory=set)
     """The webhook messages: task and number of its end."""
