@@ -90,18 +90,13 @@ class FormReader:
             count += 1
             if count > most:
                 raise MalformedForm(f"the form has more than {most} fields")
-            if event.file_name == "" and await self._peek() is None:
-                await self.next_event()
-                continue
+            if event.file_name == "":
+                if (first := await self.next_event()) is None:
+                    continue
+                self._events.appendleft(first)
             yield event
 
     async def next_event(self) -> Part | bytes | None:
-        if not self._events:
-            await self._peek()
-        return self._events.popleft() if self._events else None
-
-    async def _peek(self) -> Part | bytes | None:
-        """Return the next event, which `next_event` then returns too."""
         while not self._events:
             chunk = await anext(self._body, b"")
             if not chunk:
@@ -112,7 +107,7 @@ class FormReader:
                 self._parser.write(chunk)
             except FormParserError as exc:
                 raise MalformedForm(f"the form does not match the boundary of its Content-Type: {exc}") from exc
-        return self._events[0]
+        return self._events.popleft()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]

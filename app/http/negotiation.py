@@ -9,6 +9,11 @@ MAX_LENGTH = 4096
 """Maximum length of a header in characters, ten times what browsers send; 64 KB of commas took 44 ms to parse."""
 
 
+def essence(content_type: str) -> str:
+    """Return the media type of a Content-Type in lower case, without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def bounded_header(headers: Mapping[str, str], name: str, default: str = "") -> str:
     """Return a header, or `default` if it is absent or longer than `MAX_LENGTH`."""
     value = headers.get(name, default)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from app.http.exceptions import BodyTooLarge, BodyTooSlow, MalformedForm
 from app.http.multipart import FormReader
-from app.http.negotiation import bounded_header
+from app.http.negotiation import bounded_header, essence
 from worker.imaging.parsing import InvalidParameters
 from worker.validation.fields import Problem, convert_fields, decode_json, missing_fields, unknown_fields
 
@@ -48,7 +48,7 @@ async def read_body(request: Request[Any], kind: type[Fields]) -> Fields:
     Raises `MalformedForm` for a body that cannot be parsed, and `BodyTooLarge` and `BodyTooSlow` beyond its limits.
     """
     body, content_type = await read_bounded(request), bounded_header(request.headers, "content-type")
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = essence(content_type)
     if not body:
         return parse_fields(kind, [])
     if media_type == "application/json":

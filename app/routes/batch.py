@@ -11,12 +11,6 @@ from app.http.description import Answer, describe
 from app.http.exceptions import (
     BodyTooLarge,
     BodyTooSlow,
-    InvalidKey,
-    KeyReused,
-    MalformedForm,
-    TooManyUploads,
-    UploadTooLarge,
-    UploadTooSlow,
 )
 from app.http.parameters import read_query
 from app.http.responses import json_response
@@ -27,13 +21,12 @@ from app.tasks.bulk_retry import retry_all
 from app.tasks.views import TaskRecord, task_record, timestamp
 from app.uploads.batch_submission import submit_batch
 from app.uploads.idempotency import KEY
-from worker.imaging.parsing import InvalidParameters
+from app.uploads.submission import PROBLEMS
 from worker.runner.cleanup import remove
-from worker.storage import StorageFull, StorageUnavailable
+from worker.storage import StorageUnavailable
 from worker.tasks.batches import Batch, BatchNotFound, BatchRunning, get_batch, page_of, task_ids, tasks_of
-from worker.tasks.claims import KeyInUse
 from worker.tasks.model import TaskNotFound, WrongState
-from worker.tasks.queue_state import OwnerQueueFull, QueueFull, check_capacity
+from worker.tasks.queue_state import QueueFull, check_capacity
 from worker.tasks.status import FINAL_STATES, Status, TaskId, Time
 from worker.telemetry.clock import rfc3339
 
@@ -98,23 +91,7 @@ _BATCH = Answer(200, "The batch.", BatchView, {"batch": _EXAMPLE})
         {"accepted": BatchAccepted(BATCH_ID, [TASK_ID])},
         headers=(LOCATION,),
     ),
-    problems=(
-        MalformedForm,
-        InvalidKey,
-        BatchNotFound,
-        UploadTooSlow,
-        BodyTooSlow,
-        BodyTooLarge,
-        TooManyUploads,
-        KeyInUse,
-        UploadTooLarge,
-        InvalidParameters,
-        KeyReused,
-        QueueFull,
-        OwnerQueueFull,
-        StorageFull,
-        StorageUnavailable,
-    ),
+    problems=(*PROBLEMS, BatchNotFound, BodyTooSlow, BodyTooLarge),
     headers=(KEY,),
     body="batch",
 )

@@ -7,16 +7,10 @@ from starlette.responses import Response
 
 from app.http.description import PICTURES, Answer, describe
 from app.http.exceptions import (
-    InvalidKey,
-    KeyReused,
-    MalformedForm,
     NoResult,
     ResultNotFound,
     SeveralResults,
-    TooManyUploads,
     UnsupportedImage,
-    UploadTooLarge,
-    UploadTooSlow,
 )
 from app.http.negotiation import APPLIED, PREFER, preference_applied, wait_s
 from app.http.responses import json_response
@@ -26,12 +20,8 @@ from app.state import Request
 from app.tasks.event_hub import wait_for_end
 from app.tasks.views import task_status
 from app.uploads.idempotency import KEY
-from app.uploads.submission import submit
-from worker.imaging.parsing import InvalidParameters
-from worker.storage import StorageFull, StorageUnavailable
-from worker.tasks.claims import KeyInUse
+from app.uploads.submission import PROBLEMS, submit
 from worker.tasks.model import Task, TaskNotFound
-from worker.tasks.queue_state import OwnerQueueFull, QueueFull
 from worker.tasks.status import Status, TaskId, TaskStatus
 
 
@@ -63,25 +53,7 @@ class Accepted(Struct, frozen=True):
         headers=(LOCATION, APPLIED, CONTENT_LOCATION, ETAG, LAST_MODIFIED),
     ),
     REDIRECT,
-    problems=(
-        MalformedForm,
-        InvalidKey,
-        TaskNotFound,
-        SeveralResults,
-        UploadTooSlow,
-        TooManyUploads,
-        NoResult,
-        KeyInUse,
-        ResultNotFound,
-        UploadTooLarge,
-        UnsupportedImage,
-        InvalidParameters,
-        KeyReused,
-        QueueFull,
-        OwnerQueueFull,
-        StorageFull,
-        StorageUnavailable,
-    ),
+    problems=(*PROBLEMS, TaskNotFound, SeveralResults, NoResult, ResultNotFound, UnsupportedImage),
     headers=(PREFER, KEY),
     body="form",
 )

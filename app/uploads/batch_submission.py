@@ -11,19 +11,18 @@ from msgspec import Struct
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.http.exceptions import KeyReused, UnsupportedImage, UploadTooSlow
+from app.http.exceptions import KeyReused, UnsupportedImage
 from app.http.multipart import MAX_PARTS, Part
-from app.http.negotiation import bounded_header
+from app.http.negotiation import bounded_header, essence
 from app.http.parameters import json_object, read_bounded
 from app.state import Request
 from app.tasks.presets import as_text
 from app.uploads.form_fields import Form, Upload, address_problems, build_spec, take_schedule
-from app.uploads.idempotency import HEADER, FingerprintingReader, IdempotencyRecord, parse_key
-from app.uploads.receive import FileProblem, drain, given_fields, in_time, place, store_file
+from app.uploads.idempotency import FingerprintingReader, IdempotencyRecord, take_claim
+from app.uploads.receive import FileProblem, drain, given_fields, in_time, paced_body, place, store_file
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import upload_path
 from worker.tasks.claims import Claim
-from worker.tasks.files import paced
 from worker.tasks.model import Spec, new_task_id
 from worker.tasks.schedule import NewBatch
 from worker.telemetry import logs
@@ -55,13 +54,10 @@ async def submit_batch(request: Request) -> str:
 
     Raises `InvalidParameters` with the problems of all pictures, and the errors of `submission.submit`.
     """
-    key = parse_key(request.headers.getlist(HEADER))
-    if key is None:
+    claim, earlier = await take_claim(request)
+    if claim is None:
         return await _create(request)
-    claim = Claim(request.state["redis"], f"idempotency:{request.state['caller'].name or ''}:{key}")
-    stored = await claim.take()
-    if stored is not None:
-        earlier = msgspec.json.decode(stored, type=IdempotencyRecord)
+    if earlier is not None:
         async with _received(request) as received:
             await _forget(request, received)
         if received.fingerprint != earlier.fingerprint:
@@ -154,7 +150,7 @@ async def _received(request: Request) -> AsyncIterator[Received]:
     received = Received([], {}, [])
     try:
         async with place(request):
-            if bounded_header(request.headers, "content-type").partition(";")[0].strip().lower() == "application/json":
+            if essence(bounded_header(request.headers, "content-type")) == "application/json":
                 await _read_json(request, received)
             else:
                 await _read_form(request, received)
@@ -190,9 +186,7 @@ async def _read_json(request: Request, received: Received) -> None:
 
 async def _read_form(request: Request, received: Received) -> None:
     settings = request.state["settings"]
-    too_slow = UploadTooSlow(f"at {settings.upload_min_bytes_s:,} bytes per second")
-    body = paced(request.stream(), settings.upload_min_bytes_s, too_slow)
-    reader = FingerprintingReader(bounded_header(request.headers, "content-type"), body)
+    reader = FingerprintingReader(bounded_header(request.headers, "content-type"), paced_body(request))
     async for part in reader.parts(settings.max_batch + MAX_PARTS):
         if part.name in ("file", "url") and len(received.pictures) == settings.max_batch:
             raise InvalidParameters([Problem(part.name, f"must be given at most {settings.max_batch} times")])

@@ -14,6 +14,8 @@ import msgspec
 from app.http.description import Header
 from app.http.exceptions import InvalidKey
 from app.http.multipart import FormReader, Part
+from app.state import Request
+from worker.tasks.claims import Claim
 
 HEADER = "idempotency-key"
 
@@ -68,6 +70,19 @@ class FingerprintingReader(FormReader):
     def fingerprint(self) -> str:
         """Digest of the form; it does not depend on the order of the parts and the boundary."""
         return hashlib.sha256(b"\n".join(sorted(self._read))).hexdigest()
+
+
+async def take_claim(request: Request) -> tuple[Claim | None, IdempotencyRecord | None]:
+    """Claim the key of a request, if it has one; return the claim and the record of an earlier request with that key.
+
+    Raises `InvalidKey`, and `KeyInUse` while the earlier request is being received.
+    """
+    key = parse_key(request.headers.getlist(HEADER))
+    if key is None:
+        return None, None
+    claim = Claim(request.state["redis"], f"idempotency:{request.state['caller'].name or ''}:{key}")
+    stored = await claim.take()
+    return claim, None if stored is None else msgspec.json.decode(stored, type=IdempotencyRecord)
 
 
 def parse_key(values: list[str]) -> str | None:

@@ -7,26 +7,32 @@ from collections.abc import AsyncIterator, Sequence
 from urllib.parse import parse_qsl, quote
 from uuid import uuid4
 
+from starlette.datastructures import QueryParams
+
 from app.http.exceptions import MalformedForm
 from app.http.multipart import MAX_FIELD_BYTES, MAX_PARTS
+from app.http.negotiation import essence
 from worker.imaging.formats import sniff
 
 URLENCODED = "application/x-www-form-urlencoded"
 
 SNIFFED_BYTES = 64
-"""First bytes of a body that tell whether it is an image: curl sends one as urlencoded unless it is told its type."""
+"""First bytes of a body, which show whether it is an image: curl sends images as urlencoded without a Content-Type."""
 
 Fields = Sequence[tuple[str, str]]
 
 
-def as_multipart(content_type: str, query: Fields, body: AsyncIterator[bytes]) -> tuple[str, AsyncIterator[bytes]]:
+def as_multipart(content_type: str, query: QueryParams, body: AsyncIterator[bytes]) -> tuple[str, AsyncIterator[bytes]]:
     """Return the content type and the body of a form; those of a multipart form and of other types are unchanged."""
-    media_type = content_type.partition(";")[0].strip().lower()
+    if content_type.startswith("multipart/form-data"):
+        return content_type, body
+    media_type = essence(content_type)
     boundary = uuid4().hex
+    fields = query.multi_items()
     if media_type == URLENCODED:
-        parts = _urlencoded(query, body, boundary)
+        parts = _urlencoded(fields, body, boundary)
     elif media_type.startswith("image/") or media_type == "application/octet-stream":
-        parts = _image(query, b"", body, boundary)
+        parts = _image(fields, b"", body, boundary)
     else:
         return content_type, body
     return f"multipart/form-data; boundary={boundary}", parts

@@ -33,16 +33,20 @@ PLACE_TIMEOUT_S = 20.0
 """Maximum time that a client waits for others before its upload is received."""
 
 
+def paced_body(request: Request) -> AsyncIterator[bytes]:
+    """Return the chunks of the body, which raise `UploadTooSlow` if the client is slower than UPLOAD_MIN_BYTES_S."""
+    min_bytes_s = request.state["settings"].upload_min_bytes_s
+    return paced(request.stream(), min_bytes_s, UploadTooSlow(f"at {min_bytes_s:,} bytes per second"))
+
+
 def form_reader(request: Request, kind: type[AnyReader]) -> AnyReader:
     """Return a parser for the form; raise `UploadTooLarge` or `MalformedForm` if the headers already show it."""
-    settings = request.state["settings"]
-    too_slow = UploadTooSlow(f"at {settings.upload_min_bytes_s:,} bytes per second")
-    body = paced(request.stream(), settings.upload_min_bytes_s, too_slow)
+    settings, body = request.state["settings"], paced_body(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_upload_bytes + FORM_OVERHEAD_BYTES:
         raise UploadTooLarge(settings.max_upload_bytes)
     content_type = bounded_header(request.headers, "content-type")
-    return kind(*as_multipart(content_type, request.query_params.multi_items(), body))
+    return kind(*as_multipart(content_type, request.query_params, body))
 
 
 @asynccontextmanager

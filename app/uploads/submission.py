@@ -4,17 +4,44 @@ import msgspec
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.http.exceptions import KeyReused, SeveralResults
+from app.http.exceptions import (
+    InvalidKey,
+    KeyReused,
+    MalformedForm,
+    SeveralResults,
+    TooManyUploads,
+    UploadTooLarge,
+    UploadTooSlow,
+)
 from app.http.multipart import FormReader
 from app.http.negotiation import prefers_any_picture, wait_s
 from app.state import Request
 from app.uploads.form_fields import build_spec, take_schedule
-from app.uploads.idempotency import HEADER, FingerprintingReader, IdempotencyRecord, parse_key
+from app.uploads.idempotency import FingerprintingReader, IdempotencyRecord, take_claim
 from app.uploads.receive import form_reader, read_through, receive_form
-from worker.tasks.claims import Claim
+from worker.imaging.parsing import InvalidParameters
+from worker.storage import StorageFull, StorageUnavailable
+from worker.tasks.claims import Claim, KeyInUse
 from worker.tasks.model import new_task_id
+from worker.tasks.queue_state import OwnerQueueFull, QueueFull
 from worker.telemetry import logs
 from worker.telemetry.counters import BYTES_IN
+
+PROBLEMS = (
+    MalformedForm,
+    InvalidKey,
+    UploadTooSlow,
+    TooManyUploads,
+    KeyInUse,
+    UploadTooLarge,
+    InvalidParameters,
+    KeyReused,
+    QueueFull,
+    OwnerQueueFull,
+    StorageFull,
+    StorageUnavailable,
+)
+"""The errors of a request that creates tasks."""
 
 
 async def submit(request: Request) -> str:
@@ -24,13 +51,11 @@ async def submit(request: Request) -> str:
     `InvalidKey`, `KeyInUse` while the earlier request is being received, `KeyReused` if it was another request,
     `InvalidParameters`, `QueueFull` and the errors of `receive_form`.
     """
-    key = parse_key(request.headers.getlist(HEADER))
-    if key is None:
+    claim, earlier = await take_claim(request)
+    if claim is None:
         return await _create(request, form_reader(request, FormReader))
-    claim = Claim(request.state["redis"], f"idempotency:{request.state['caller'].name or ''}:{key}")
-    stored = await claim.take()
-    if stored is not None:
-        return await _existing_task(request, msgspec.json.decode(stored, type=IdempotencyRecord))
+    if earlier is not None:
+        return await _existing_task(request, earlier)
     async with claim.renewed():
         return await _create(request, form_reader(request, FingerprintingReader), claim)
 

@@ -34,7 +34,7 @@ RATE = 10
 LONGEST_DRAIN_S = 120
 
 PICTURES = {hue: jpeg((320, 240), hue) for hue in range(0, 360, 30)}
-WISHES: list[dict[str, str]] = [
+RECIPES: list[dict[str, str]] = [
     {"operation": "grayscale"},
     {"operation": "resize", "width": "64"},
     {"operation": "resize", "width": "200", "height": "100", "fit": "cover", "format": "webp"},
@@ -67,16 +67,16 @@ class Ledger:
         self.refused: Counter[str] = Counter()
 
     async def upload(
-        self, client: httpx2.AsyncClient, url: str, hue: int, wish: dict[str, str], schedule: dict[str, str]
+        self, client: httpx2.AsyncClient, url: str, hue: int, recipe: dict[str, str], schedule: dict[str, str]
     ) -> None:
         files = {"file": (f"{hue}.jpg", PICTURES[hue])}
         try:
-            answer = await client.post(f"{url}/process-image/", files=files, data={**wish, **schedule})
+            answer = await client.post(f"{url}/process-image/", files=files, data={**recipe, **schedule})
         except httpx2.HTTPError as exc:
             self.refused[type(exc).__name__] += 1
             return
         if answer.status_code == 202:
-            self.accepted[answer.json()["task_id"]] = (hue, wish)
+            self.accepted[answer.json()["task_id"]] = (hue, recipe)
         else:
             assert answer.status_code == 503, answer.text
             assert "retry-after" in answer.headers
@@ -84,13 +84,13 @@ class Ledger:
 
     def expected(self, task_id: str) -> bytes:
         """Return what an undisturbed run gives."""
-        hue, wish = self.accepted[task_id]
-        return undisturbed(hue, tuple(wish.items()))
+        hue, recipe = self.accepted[task_id]
+        return undisturbed(hue, tuple(recipe.items()))
 
 
 @cache
-def undisturbed(hue: int, wish: tuple[tuple[str, str], ...]) -> bytes:
-    plan = parse_plan(dict(wish), InputFormat.JPEG, 1)
+def undisturbed(hue: int, recipe: tuple[tuple[str, str], ...]) -> bytes:
+    plan = parse_plan(dict(recipe), InputFormat.JPEG, 1)
     return render(Upload(PICTURES[hue], InputFormat.JPEG), plan, LIMITS)[""].data
 
 
@@ -99,8 +99,8 @@ async def load(system: System, ledger: Ledger, chance: random.Random, stop: asyn
         uploads = []
         while not stop.is_set():
             url = f"http://127.0.0.1:{chance.choice(system.api_ports)}"
-            hue, wish, schedule = chance.choice(list(PICTURES)), chance.choice(WISHES), chance.choice(SCHEDULES)
-            upload = ledger.upload(client, url, hue, wish, schedule)
+            hue, recipe, schedule = chance.choice(list(PICTURES)), chance.choice(RECIPES), chance.choice(SCHEDULES)
+            upload = ledger.upload(client, url, hue, recipe, schedule)
             uploads.append(asyncio.create_task(upload))
             await asyncio.sleep(1 / RATE)
         await asyncio.gather(*uploads)

@@ -40,8 +40,6 @@ class Batch(Struct, frozen=True, kw_only=True):
     owner: str | None = None
     """Name of the API key that created it."""
     callback_url: str | None = None
-    message_id: str | None = None
-    """Id of the last webhook message."""
     counts: dict[Status, int]
     """Number of tasks in each state; tasks that were deleted are in none."""
 
@@ -60,7 +58,7 @@ def _key(batch_id: str) -> str:
 
 
 async def get_batch(redis: Redis, batch_id: str) -> Batch:
-    """Return a batch; raise `BatchNotFound` if there is none, or if the text is not an id."""
+    """Return a batch; raise `BatchNotFound` if no batch has this id."""
     try:
         known_id = parse_task_id(batch_id)
     except TaskNotFound:

@@ -98,7 +98,7 @@ def test_every_route_is_decided_on() -> None:
 async def test_a_route_answers_those_who_may(
     by_name: Mapping[str, Client], tasks: Tasks, storage: Storage, method: str, path: str
 ) -> None:
-    wish = FORM if path.startswith("/process-image") or path == "/batches" else {}
+    body = FORM if path.startswith("/process-image") or path == "/batches" else {}
     for name, expected in zip((NOBODY, "bob", "ann", "ops"), DECISIONS[method, path], strict=True):
         task_id = await by_name["ann"].upload()
         status = STATES.get(path.rpartition("/")[2], Status.SUCCESS)
@@ -109,7 +109,7 @@ async def test_a_route_answers_those_who_may(
         file = "shared/base.css" if path.startswith("/static") else "photo.jpg"
         batch_id = await ended_batch(by_name["ann"], tasks) if "batch_id" in path else ""
         url = path.format(task_id=task_id, name=file, batch_id=batch_id)
-        async with by_name[name].stream(method, url, **wish) as answer:
+        async with by_name[name].stream(method, url, **body) as answer:
             assert answer.status_code == expected, name
             if expected == 401:
                 assert answer.headers["www-authenticate"] == 'Bearer realm="darkroom"'

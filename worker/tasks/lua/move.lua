@@ -72,7 +72,6 @@ local function end_batch()
   redis.call('HSET', batch, 'ended_ms', now)
   if url then
     local message = 'msg_' .. string.gsub(task.batch, '-', '') .. '_' .. redis.call('HINCRBY', batch, 'ends', 1)
-    redis.call('HSET', batch, 'message_id', message)
     queue_webhook(message, {'task_id', task.batch, 'url', url, 'status', target, 'request_id', request or '',
       'counts', string.format('{"SUCCESS":%d,"FAILURE":%d,"REVOKED":%d}', succeeded or 0, failed or 0, revoked or 0)})
   end
