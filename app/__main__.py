@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -16,7 +17,6 @@ from app.http.exceptions import OPENING
 from app.main import create_app
 from app.standalone.supervisor import (
     STOP_SIGNALS,
-    CannotStart,
     check_redis,
     embedded_valkey,
     listening_socket,
@@ -24,9 +24,11 @@ from app.standalone.supervisor import (
     serve,
 )
 from app.tasks.presets import read_presets
-from worker.settings import InvalidSettings, misspelled_settings, read_settings
-from worker.storage import Storage, StorageUnavailable
-from worker.telemetry import logs
+from worker.runner.start import CannotStart, check_storage, errors_as_one_line, read_and_log
+from worker.settings import read_settings
+from worker.telemetry.logs import LogFormat
+
+logger = logging.getLogger(__name__)
 
 BANNER = """\
 Darkroom is running at {url}
@@ -48,9 +50,8 @@ def main() -> None:
     for number in STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
     try:
-        _run(options)
-    except (CannotStart, InvalidSettings, StorageUnavailable) as exc:
-        sys.exit(f"darkroom: {exc}")
+        with errors_as_one_line():
+            _run(options)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -71,15 +72,12 @@ def _run(options: argparse.Namespace) -> None:
     data_dir: Path = options.data_dir.absolute()
     environ = dict(os.environ)
     environ.setdefault("STORAGE_URL", (data_dir / "storage").as_uri())
-    for warning in misspelled_settings(Settings, environ):
-        print(f"darkroom: {warning}", file=sys.stderr)  # noqa: T201
-    settings = read_settings(Settings, environ)
-    logs.configure(settings.log_format)
+    settings = read_and_log(Settings, environ)
     with ExitStack() as stack:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         _check_access(settings, listener.getsockname()[0])
         stack.enter_context(lock_data_dir(data_dir))
-        Storage(settings.storage_url)  # report errors before starting anything
+        check_storage(settings.storage_url)  # report errors before starting anything
         read_presets(settings.presets_file, settings, is_required=settings.only_presets)
         valkey = None
         if environ.get("REDIS_URL"):
@@ -92,8 +90,15 @@ def _run(options: argparse.Namespace) -> None:
         url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
         key = " -H 'Authorization: Bearer <key>'" if settings.api_keys else ""
         banner = BANNER.format(url=url, data_dir=data_dir, redis_url=settings.redis_url, key=key)
+
+        def announce() -> None:
+            if settings.log_format is LogFormat.JSON:
+                logger.info("Darkroom is running at %s", url)
+            else:
+                print(banner, flush=True)  # noqa: T201
+
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        runner.run(serve(create_app(settings), settings, listener, environ, valkey, lambda: print(banner, flush=True)))  # noqa: T201
+        runner.run(serve(create_app(settings), settings, listener, environ, valkey, announce))
 
 
 def _check_access(settings: Settings, address: str) -> None:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -26,11 +27,10 @@ from app.tasks.presets import read_presets
 from app.tasks.readiness import HealthChecks
 from worker.imaging.guards import configure_pillow
 from worker.outbound.shares import Shares
-from worker.settings import read_settings
+from worker.runner.start import check_storage, errors_as_one_line, read_and_log
 from worker.storage import Storage
 from worker.tasks.connection import connect
 from worker.tasks.store import Tasks
-from worker.telemetry import logs
 from worker.telemetry.counters import Reporter
 from worker.telemetry.logs import LogFormat
 from worker.webhooks.messages import Webhooks
@@ -115,12 +115,19 @@ def _middleware(settings: Settings, routes: list[Route]) -> list[Middleware]:
 def __getattr__(name: str) -> ASGIApp:
     # `app` is created on access, so that importing this module does not read the environment.
     if name == "app":
-        settings = read_settings(Settings)
-        logs.configure(settings.log_format)
+        return _application()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _application() -> ASGIApp:
+    """Build the application from the environment, or exit with one line."""
+    with errors_as_one_line():
+        settings = read_and_log(Settings)
         if settings.log_format is LogFormat.JSON:
             _take_over_log()
+        check_storage(settings.storage_url)
         return create_app(settings)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _take_over_log() -> None:

@@ -5,6 +5,7 @@ uvicorn does not limit the size and the time of a request's head, nor of the tra
 """
 
 import asyncio
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import uvicorn.main
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.http.problems import BY_STATUS, PROBLEM_JSON, ProblemDocument
+from worker.telemetry.logs import UVICORN_JSON, LogFormat
 
 MAX_HEAD_BYTES = 64 * 1024
 """Maximum size of a request head (request line and header fields), of trailers and of chunk extensions."""
@@ -222,7 +224,10 @@ def server_config(app: Any, **options: Any) -> uvicorn.Config:
 
 
 def main() -> None:
-    options = ["--http", "app.server:BoundedProtocol", "--ws", "none", *sys.argv[1:]]
+    options = ["--http", "app.server:BoundedProtocol", "--ws", "none"]
+    if os.environ.get("LOG_FORMAT") == LogFormat.JSON:  # also for what uvicorn logs before it imports the application
+        options += ["--log-config", str(UVICORN_JSON)]
+    options += sys.argv[1:]
     uvicorn.main.main(["app.main:app", *options], prog_name="python -m app.server")
 
 

@@ -69,6 +69,8 @@ def settings(valkey: ValkeyServer, tmp_path: Path) -> Settings:
         storage_url=(tmp_path / "storage").as_uri(),
         redis_timeout_s=DEADLINE_S,
         worker_threads=2,
+        max_pixels=64_000_000,  # the defaults depend on the machine
+        max_output_pixels=64_000_000,
         shutdown_grace_s=5,
     )
 

@@ -43,7 +43,7 @@ MAY_IMPORT = {
         "worker.operations", "worker.outbound", "worker.runner", "worker.storage", "worker.tasks", "worker.telemetry",
         "worker.validation", "worker.webhooks",
     },
-    "app.standalone": {"app.api_settings", "app.server", "worker.__main__"},
+    "app.standalone": {"app.api_settings", "app.server", "worker.__main__", "worker.runner"},
     "worker.validation": set(),
     "worker.telemetry": set(),
     "worker.outbound": set(),

@@ -23,7 +23,7 @@ from tests.pictures_of_pages import MAX_BYTES, PICTURES, SCHEMES, SHOTS
 from tests.support.pictures import decoded, jpeg
 from worker.imaging.guards import BLOCK_CACHE_MB
 from worker.operations import OPERATIONS
-from worker.settings import read_settings
+from worker.settings import LEAST_MEGAPIXELS, MOST_MEGAPIXELS, read_settings
 
 ROOT = Path(__file__).parent.parent
 FILES = [
@@ -86,6 +86,8 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     )
     computed["INPUT_FORMATS"] = "all that can be read"
     computed["WORKER_MAX_RSS_MB"] = f"4000 + {BLOCK_CACHE_MB} for each core"
+    bounds = f"{LEAST_MEGAPIXELS} to {MOST_MEGAPIXELS} million, by memory and cores"
+    computed["MAX_PIXELS"] = computed["MAX_OUTPUT_PIXELS"] = bounds
     for name, shown in rows.items():
         default = getattr(settings, name.lower())
         assert shown == computed.get(name, "none" if default in (None, ()) else f"`{as_text(default)}`"), name

@@ -3,14 +3,12 @@
 import argparse
 import asyncio
 import logging
-import sys
 
 import uvloop
 
 from worker.main import run
-from worker.settings import InvalidSettings, Settings, misspelled_settings, read_settings
-from worker.storage import StorageUnavailable
-from worker.telemetry import logs
+from worker.runner.start import check_storage, errors_as_one_line, read_and_log
+from worker.settings import Settings
 
 
 def main() -> None:
@@ -20,20 +18,13 @@ def main() -> None:
         description="Run a worker until SIGTERM or SIGINT.",
         epilog=f"Settings are environment variables: {names}.",
     ).parse_args()
-    for warning in misspelled_settings(Settings):
-        print(f"darkroom: {warning}", file=sys.stderr)  # noqa: T201
-    try:
-        settings = read_settings(Settings)
-    except InvalidSettings as exc:
-        sys.exit(f"darkroom: {exc}")
-    logs.configure(settings.log_format, captures_stderr=True)
+    with errors_as_one_line():
+        settings = read_and_log(Settings, captures_stderr=True)
+        check_storage(settings.storage_url)
     # arq logs each job twice at INFO; `worker.runner.processor` logs it once, with the task id first.
     logging.getLogger("arq").setLevel(logging.WARNING)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(run(settings))
-        except StorageUnavailable as exc:
-            sys.exit(f"darkroom: {exc}")
+    with errors_as_one_line(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(settings))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from arq import cron
@@ -23,6 +24,7 @@ from worker.runner.heartbeat import Heartbeat
 from worker.runner.loop import EventWorker, release
 from worker.runner.processor import Processor
 from worker.runner.slots import Slots
+from worker.runner.start import check_storage, errors_as_one_line
 from worker.runner.task_renderer import TaskRenderer
 from worker.settings import Settings, read_settings
 from worker.storage import Storage
@@ -36,19 +38,22 @@ from worker.webhooks.delivery import WebhookWorker, webhook_settings
 
 logger = logging.getLogger(__name__)
 
+Context = dict[str, Any]
+"""What the functions of arq's workers share."""
 
-async def process_task(ctx: dict[str, Any], task_id: str) -> None:
+
+async def process_task(ctx: Context, task_id: str) -> None:
     """Process a task. This is the arq function that `worker.tasks.queue.job_for` calls in arq's own loop."""
     await ctx["processor"].begin_and_process(task_id)
 
 
-async def sweep_all(ctx: dict[str, Any]) -> None:
+async def sweep_all(ctx: Context) -> None:
     """Sample and clean up the queue. This is an arq cron job that runs once a minute."""
     await sample(ctx["redis"], ctx["tasks"].stats)
     await sweep(ctx["tasks"], ctx["storage"])
 
 
-async def sweep_files(ctx: dict[str, Any]) -> None:
+async def sweep_files(ctx: Context) -> None:
     """Delete half-written files. This is an arq cron job that runs once an hour."""
     await remove_partial_files(ctx["storage"])
 
@@ -59,7 +64,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
     def stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    async def on_startup(ctx: dict[str, Any]) -> None:
+    async def on_startup(ctx: Context) -> None:
         if "heartbeat" in ctx:  # arq calls this again after an outage of Redis
             return
         await follow(ctx["redis"])
@@ -77,9 +82,10 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["reporter"] = Reporter(ctx["tasks"].stats, ctx["redis"])
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 
-    async def on_shutdown(ctx: dict[str, Any]) -> None:
-        await release(ctx)
-        ctx["slots"].leave()
+    async def on_shutdown(ctx: Context) -> None:
+        if "heartbeat" in ctx:  # otherwise the start has failed
+            await release(ctx)
+            ctx["slots"].leave()
 
     return {
         "functions": [process_task],
@@ -116,8 +122,18 @@ ARQ_SETTINGS: dict[str, Callable[[Settings], dict[str, Any]]] = {
 def __getattr__(name: str) -> dict[str, Any]:
     # They are created on access, so that importing this module does not read the environment.
     if name in ARQ_SETTINGS:
-        return ARQ_SETTINGS[name](read_settings(Settings))
+        with errors_as_one_line():
+            settings = read_settings(Settings)
+        options = ARQ_SETTINGS[name](settings)
+        return {**options, "on_startup": partial(_start, settings.storage_url, options["on_startup"])}
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+async def _start(storage_url: str, on_startup: Callable[[Context], Awaitable[None]], ctx: Context) -> None:
+    """Start a worker of arq's own command, which `arq --check` does not."""
+    with errors_as_one_line():
+        await asyncio.to_thread(check_storage, storage_url)
+    await on_startup(ctx)
 
 
 async def run(settings: Settings) -> None:

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
+from PIL import ImageFont
 
-from worker.imaging.formats import InputFormat
+from worker.imaging.formats import ALIASES, InputFormat
 from worker.imaging.guards import BLOCK_CACHE_MB, Limits
 from worker.outbound.client import networks
 from worker.outbound.signatures import secret_key
@@ -34,6 +37,22 @@ def _default_storage_url() -> str:
 def _usable_cores() -> int:
     # Unlike os.cpu_count(), the affinity mask respects `taskset` and cpusets; macOS has none.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+MB_PER_MEGAPIXEL = 30
+"""Memory that a task needs, at most: 64 megapixels to AVIF took 1.5 GB, 108 megapixels blurred 1.3 GB."""
+
+LEAST_MEGAPIXELS, MOST_MEGAPIXELS = 64, 120
+"""Bounds of the default of MAX_PIXELS; phones take photographs of 108 megapixels."""
+
+
+def _affordable_pixels() -> int:
+    """Return the number of pixels that each core can process in the memory of this machine, or of its container."""
+    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
+    with suppress(OSError, ValueError):  # no cgroup v2, or "max"
+        memory_mb = min(memory_mb, int(Path("/sys/fs/cgroup/memory.max").read_text()) / 1e6)
+    megapixels = int(memory_mb / _usable_cores() / MB_PER_MEGAPIXEL)
+    return max(LEAST_MEGAPIXELS, min(MOST_MEGAPIXELS, megapixels)) * 1_000_000
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -112,11 +131,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = tuple(known for known in InputFormat if known is not InputFormat.HEIC or HAS_HEIF)
     max_pixels: Annotated[
         int, Meta(ge=1, description="Maximum size of an input image in pixels, summed over all frames.")
-    ] = 64_000_000
+    ] = field(default_factory=_affordable_pixels)
     max_frames: Annotated[int, Meta(ge=1, description="Maximum number of frames of an animation.")] = 256
     max_output_pixels: Annotated[
         int, Meta(ge=1, description="Maximum size of the result of an operation in pixels, summed over all frames.")
-    ] = 64_000_000
+    ] = field(default_factory=_affordable_pixels)
     max_operations: Annotated[int, Meta(ge=1, description="Maximum number of operations in a pipeline.")] = 20
     font_path: (
         Annotated[
@@ -190,13 +209,20 @@ class Settings(Struct, frozen=True, kw_only=True):
         if InputFormat.HEIC in self.input_formats and not HAS_HEIF:
             raise InvalidSettings("INPUT_FORMATS: heic needs the package pillow-heif: pip install '.[heif]'")
         try:
+            urlsplit(self.redis_url).port  # noqa: B018 - it raises for a port that is no number
+        except ValueError as exc:
+            raise InvalidSettings(f"REDIS_URL: {exc}") from exc
+        try:
             keys = [secret_key(secret) for secret in self.webhook_secrets]
         except ValueError as exc:  # without the value, which may be a secret
             raise InvalidSettings(f"WEBHOOK_SECRETS: {exc}") from None
         if len(keys) > 2:
             raise InvalidSettings("WEBHOOK_SECRETS: must be one secret, or two during a rotation")
-        if self.font_path is not None and not Path(self.font_path).is_file():
-            raise InvalidSettings(f"FONT_PATH: {self.font_path!r} is not a file")
+        if self.font_path is not None:
+            try:
+                ImageFont.truetype(self.font_path)
+            except OSError as exc:
+                raise InvalidSettings(f"FONT_PATH: {self.font_path!r} cannot be read as a font: {exc}") from exc
 
     @property
     def limits(self) -> Limits:
@@ -206,6 +232,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 def read_settings(kind: type[AnySettings], environ: Mapping[str, str] = os.environ) -> AnySettings:
     """Build `kind` from environment variables; raise `InvalidSettings` naming each invalid one."""
     texts = {name: environ[name.upper()] for name in kind.__struct_fields__ if environ.get(name.upper())}
+    if "input_formats" in texts:
+        names = (name.strip() for name in texts["input_formats"].split(","))
+        texts["input_formats"] = ",".join(ALIASES.get(name, name) for name in names)
     if "storage_url" in texts and "://" not in texts["storage_url"]:
         texts["storage_url"] = Path(texts["storage_url"]).absolute().as_uri()
     values, problems = convert_fields(kind, texts)
@@ -214,7 +243,7 @@ def read_settings(kind: type[AnySettings], environ: Mapping[str, str] = os.envir
     return kind(**values)
 
 
-def misspelled_settings(kind: type[Settings], environ: Mapping[str, str] = os.environ) -> list[str]:
+def misspelled_settings(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each environment variable whose name is almost that of a setting."""
     names = {name.upper() for name in kind.__struct_fields__}
     near = {name: get_close_matches(name, names, n=1, cutoff=0.85) for name in environ if name not in names}

@@ -23,6 +23,7 @@ from app.api_settings import Settings
 from app.server import server_config
 from app.standalone.valkey import EmbeddedValkey
 from worker.__main__ import main as worker_main
+from worker.runner.start import CannotStart
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +36,15 @@ STOP_MARGIN_S = 5.0
 """Time beyond SHUTDOWN_GRACE_S after which a stopping worker is killed."""
 
 
-class CannotStart(Exception):
-    """An error at startup; the message is shown as one line on the terminal."""
-
-
 @contextmanager
 def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Lock the data directory: two Valkey servers on one append-only file would corrupt it."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "lock").open("w") as lock:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        opened = (data_dir / "lock").open("w")
+    except OSError as exc:
+        raise CannotStart(f"--data-dir: {data_dir} cannot be written: {exc.strerror}") from exc
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:

@@ -88,7 +88,7 @@ def read_presets(path: str | None, settings: Settings, *, is_required: bool) -> 
         raise InvalidSettings(f"PRESETS_FILE: {path}: {exc}") from exc
     problems: list[str] = []
     by_name = {name: preset for name, table in tables.items() if (preset := _preset(name, table, settings, problems))}
-    if not tables:
+    if is_required and not tables:
         problems.append("must have at least one table such as [thumbnail]")
     if problems:
         raise InvalidSettings(f"PRESETS_FILE: {path}: {'; '.join(problems)}")

@@ -11,7 +11,7 @@ from app.api_settings import Settings
 from app.routes import make_routes
 from tests.conftest import Client
 from tests.test_readme import README, ROOT
-from worker.settings import read_settings
+from worker.settings import MB_PER_MEGAPIXEL, MOST_MEGAPIXELS, read_settings
 from worker.tasks.queue import HEALTH_KEY
 
 [FRAGMENT] = re.findall(r"```yaml\n(.+?)```", README, re.DOTALL)
@@ -53,7 +53,8 @@ def test_the_workers_memory_suffices_for_the_largest_pictures() -> None:
     assert given.keys() <= set(Settings.__struct_fields__)
     limit_mb = int(WORKER["resources"]["limits"]["memory"].removesuffix("Gi")) * 2**30 / 1e6
     [mb_per_megapixel] = set(re.findall(r"(\d+) MB (?:a|per) megapixel", README))
-    assert limit_mb > int(given["worker_threads"]) * int(mb_per_megapixel) * DEFAULTS.max_pixels / 1e6
+    assert int(mb_per_megapixel) == MB_PER_MEGAPIXEL
+    assert limit_mb > int(given["worker_threads"]) * MB_PER_MEGAPIXEL * MOST_MEGAPIXELS
     assert limit_mb > DEFAULTS.worker_max_rss_mb
 
 

@@ -5,6 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
+ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+"""Usual names of formats -> ours."""
+
 
 class OutputFormat(Enum):
     """An output format: its name, file extension, maximum side and options.

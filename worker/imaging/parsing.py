@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from worker.imaging.formats import InputFormat
+from worker.imaging.formats import ALIASES, InputFormat
 from worker.imaging.guards import Limits
 from worker.imaging.pipeline import ImpossibleStep, check_sizes
 from worker.imaging.plan import Output, Plan, Variant
@@ -29,8 +29,6 @@ _REQUEST = ("operation", "operations", "variants", "preset", "file", "url", "ove
 SYNONYMS = {"greyscale": "grayscale", "thumbnail": "resize", "scale": "resize", "mirror": "flip", "gray": "grayscale"}
 """Names of operations in other libraries, for suggestions."""
 
-ALIASES = {"jpg": "jpeg", "tif": "tiff"}
-"""Usual names of output formats -> ours."""
 _OUTPUT = Output.__struct_fields__
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from contextvars import ContextVar
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TextIO
 
 from worker.telemetry.clock import rfc3339
@@ -17,6 +18,9 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 task_id: ContextVar[str] = ContextVar("task_id", default="")
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+UVICORN_JSON = Path(__file__).with_name("json_log.json")
+"""The configuration of logging for uvicorn's command line, with `JsonFormatter`."""
 
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

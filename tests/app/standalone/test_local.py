@@ -166,7 +166,7 @@ async def test_a_valkey_that_dies_is_started_again_with_all_it_held(tmp_path: Pa
             assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
 
 
-@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "redis://127.0.0.1:abc", "redis://no.such.host.invalid"])
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "redis://no.such.host.invalid"])
 def test_a_redis_that_does_not_answer_is_one_line(tmp_path: Path, url: str) -> None:
     said = refusal("--port", "0", "--data-dir", str(tmp_path), REDIS_URL=url)
     assert said.startswith("darkroom: REDIS_URL: cannot connect: ")
@@ -218,7 +218,7 @@ async def test_a_misspelt_variable_is_named_with_the_right_one(tmp_path: Path) -
     with running("--data-dir", str(tmp_path / "data"), QEUE_LIMIT="5", STORAGE_URL=str(tmp_path / "plain path")) as run:
         async with run.client() as client:
             assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
-        assert "darkroom: QEUE_LIMIT is not a setting; did you mean QUEUE_LIMIT?\n" in run.log.read_text()
+        assert "QEUE_LIMIT is not a setting; did you mean QUEUE_LIMIT?\n" in run.log.read_text()
         assert f"studio       {run.url}/" in run.banner
     assert [path for path in (tmp_path / "plain path").rglob("*") if path.is_file()]
 
@@ -236,4 +236,4 @@ def test_a_wrong_variable_is_one_line(tmp_path: Path) -> None:
 def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "storage").write_text("a file where a directory should be")
     said = refusal("--port", "0", "--data-dir", str(tmp_path))
-    assert re.fullmatch(r"darkroom: STORAGE_URL file://.*: .*File exists.*\n", said)
+    assert said == f"darkroom: STORAGE_URL: the directory {tmp_path / 'storage'} cannot be created: File exists\n"

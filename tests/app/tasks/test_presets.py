@@ -117,10 +117,17 @@ def test_only_presets_without_a_file_is_refused_by_name() -> None:
         read_settings(Settings, {"ONLY_PRESETS": "true"})
 
 
+def test_an_empty_file_has_no_presets_unless_they_are_required(settings: Settings) -> None:
+    assert settings.presets_file is not None
+    Path(settings.presets_file).write_text("")
+    assert read_presets(settings.presets_file, settings, is_required=False).by_name == {}
+    with pytest.raises(InvalidSettings, match=r"must have at least one table such as \[thumbnail\]"):
+        read_presets(settings.presets_file, settings, is_required=True)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "must have at least one table such as [thumbnail]"),
         ("[a", "Expected ']'"),
         ("[a]\n[a]", "Cannot declare ('a',) twice"),
         ("a = 5", "a: must be a table: [a]; got 5"),
