@@ -53,6 +53,14 @@ class Settings(engine.Settings, frozen=True, kw_only=True):
             description="Time in seconds for which an `Idempotency-Key` is remembered.",
         ),
     ] = 86_400
+    reuse_results: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Whether tasks get the results of equal ones of the same API key, unless their `reuse` is false."
+            )
+        ),
+    ] = False
     redirect_downloads: Annotated[
         bool,
         Meta(description="Whether downloads are redirected to signed URLs of the object store."),

@@ -14,6 +14,7 @@ from app.tasks.event_hub import EventHub
 from app.tasks.presets import Presets
 from app.tasks.readiness import HealthChecks
 from worker.outbound.shares import Shares
+from worker.runner.reuse import Reuse
 from worker.storage import Storage
 from worker.tasks.batches import Batch, BatchNotFound, get_batch
 from worker.tasks.model import Task, TaskNotFound, parse_task_id
@@ -32,6 +33,7 @@ class State(TypedDict):
     redis: Redis
     storage: Storage
     tasks: Tasks
+    reuse: Reuse
     webhooks: Webhooks
     events: EventHub
     links: Links

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store, from_url
 
 if TYPE_CHECKING:  # obstore defines these only in its stubs
@@ -168,6 +168,15 @@ class Storage:
     async def head(self, path: str) -> "ObjectMeta":
         with _obstore_errors():
             return await obstore.head_async(self._store, path)
+
+    async def copy(self, path: str, target: str) -> None:
+        """Copy an object without reading it: by a hard link in a local directory, or within the object store.
+
+        An existing target is left as it is in a local directory: a link to a file that replaces one leaves a third.
+        """
+        with _obstore_errors(), suppress(AlreadyExistsError):
+            await obstore.copy_async(self._store, path, target, overwrite=not self.is_local)
+        await self._sync(target)
 
     async def delete(self, path: str) -> None:
         """Delete an object if it exists."""

@@ -66,6 +66,20 @@ _JSON = {"contentMediaType": "application/json"}
 # No `format: uri`: URLs with spaces and non-ASCII letters are accepted as well.
 _URL = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://", "maxLength": MAX_URL_LENGTH}
 
+
+def _as_field(schema: Schema) -> Schema:
+    """Return the schema of a form field: lists are JSON, booleans may also be 1 or 0."""
+    description = {"description": schema["description"]} if "description" in schema else {}
+    content = {key: value for key, value in schema.items() if key not in ("description", "default")}
+    default = {"default": schema["default"]} if "default" in schema else {}
+    match schema.get("type"):
+        case "array":
+            return {"type": "string", **_JSON, "contentSchema": content, **description}
+        case "boolean":
+            return {"anyOf": [content, {"enum": [0, 1]}], **default, **description}
+    return schema
+
+
 PICTURE: dict[str, Schema] = {
     "file": {**_BINARY, "description": "The image. Its format is detected from its content, not from its name."},
     "url": {
@@ -76,7 +90,7 @@ PICTURE: dict[str, Schema] = {
         **_URL,
         "description": "URL that gets a webhook when the task ends (Standard Webhooks). Requires `WEBHOOK_SECRETS`.",
     },
-    **parameters(Schedule),
+    **{name: _as_field(schema) for name, schema in parameters(Schedule).items()},
 }
 """Fields of every form."""
 
@@ -222,19 +236,6 @@ def _json_components(output: Mapping[str, Schema], max_operations: int) -> dict[
 
 def _json(component: str, description: str) -> Schema:
     return {"type": "string", **_JSON, "contentSchema": _reference(component), "description": description}
-
-
-def _as_field(schema: Schema) -> Schema:
-    """Return the schema of a form field: lists are JSON, booleans may also be 1 or 0."""
-    description = {"description": schema["description"]} if "description" in schema else {}
-    content = {key: value for key, value in schema.items() if key not in ("description", "default")}
-    default = {"default": schema["default"]} if "default" in schema else {}
-    match schema.get("type"):
-        case "array":
-            return {"type": "string", **_JSON, "contentSchema": content, **description}
-        case "boolean":
-            return {"anyOf": [content, {"enum": [0, 1]}], **default, **description}
-    return schema
 
 
 def _object(properties: Mapping[str, Schema]) -> Schema:

@@ -106,6 +106,7 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     priority: Priority
     queue_group: str | None
     batch_id: Annotated[str, Meta(description="The batch to which the task belongs.")] | None
+    reused_from: Annotated[str, Meta(description="The task whose results it has, because both are equal.")] | None
     started_at: Time | None
     ended_at: Time | None
     waited_s: float
@@ -167,6 +168,7 @@ def task_record(
         priority=task.priority,
         queue_group=task.group,
         batch_id=task.batch,
+        reused_from=task.reused_from,
         started_at=timestamp(task.started_ms),
         ended_at=timestamp(task.ended_ms),
         waited_s=round(task.waited_ms / 1000, 3),

@@ -77,7 +77,8 @@ async def _create(request: Request, claim: Claim | None = None) -> str:
         callback_url = received.fields.pop("callback_url", None)
         task_callback_url = received.fields.pop("task_callback_url", None)
         problems += _callback_problems(request, callback_url=callback_url, task_callback_url=task_callback_url)
-        specs = await _specs(request, received, problems)
+        reuses = schedule.reuses(default=settings.reuse_results)
+        specs = await _specs(request, received, problems, reuses=reuses)
         entry = None
         if claim is not None:
             record = IdempotencyRecord(received.fingerprint, batch_id)
@@ -85,6 +86,7 @@ async def _create(request: Request, claim: Claim | None = None) -> str:
         batch = NewBatch(batch_id, callback_url, logs.request_id.get())
         await tasks.create_all(specs, entry, task_callback_url, owner, schedule, batch)
     tasks.stats.count(BYTES_IN, by=sum(spec.bytes for spec in specs.values()))
+    await request.state["reuse"].settle_new(specs)
     return batch_id
 
 
@@ -97,7 +99,7 @@ def _callback_problems(request: Request, **urls: str | None) -> list[Problem]:
     ]
 
 
-async def _specs(request: Request, received: Received, problems: list[Problem]) -> dict[str, Spec]:
+async def _specs(request: Request, received: Received, problems: list[Problem], *, reuses: bool) -> dict[str, Spec]:
     """Validate the fields for each picture; return the specs by task id, or raise `InvalidParameters`."""
     settings, presets = request.state["settings"], request.state["presets"]
     owner = request.state["caller"].owner
@@ -112,7 +114,8 @@ async def _specs(request: Request, received: Received, problems: list[Problem]) 
         own = {"url": picture.url} if picture.url is not None else {}
         form = Form({**received.fields, **(each[number] if each else {}), **own}, picture.upload, None, [])
         try:
-            specs[picture.task_id] = build_spec(form, settings, presets, [])
+            spec = build_spec(form, settings, presets, [])
+            specs[picture.task_id] = request.state["reuse"].with_digest(spec, form.sha256) if reuses else spec
         except InvalidParameters as exc:
             for problem in exc.problems:
                 numbers.setdefault(problem, []).append(number)

@@ -13,7 +13,7 @@ from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_pl
 from worker.outbound.client import Refused, check_url
 from worker.pixels.geometry import Size
 from worker.tasks.model import Spec
-from worker.tasks.schedule import DEFAULT_SCHEDULE, LATEST_START_S, Schedule
+from worker.tasks.schedule import LATEST_START_S, Schedule
 from worker.telemetry import logs
 from worker.telemetry.clock import now_ms
 from worker.validation.fields import Problem, convert_fields, shorten
@@ -36,6 +36,7 @@ class Upload(Struct, frozen=True):
     bytes: int
     size: Size | None
     """Size of the upright image in pixels, if the head of the file contains it."""
+    sha256: str
 
 
 class Form(Struct, frozen=True):
@@ -51,16 +52,23 @@ class Form(Struct, frozen=True):
     problems: list[Problem]
 
     @property
+    def files(self) -> list[Upload]:
+        return [upload for upload in (self.upload, self.overlay) if upload is not None]
+
+    @property
     def bytes(self) -> int:
         """Size of all files in bytes."""
-        return sum(upload.bytes for upload in (self.upload, self.overlay) if upload is not None)
+        return sum(upload.bytes for upload in self.files)
+
+    @property
+    def sha256(self) -> list[str]:
+        """Digests of all files."""
+        return [upload.sha256 for upload in self.files]
 
 
 def take_schedule(fields: dict[str, str], *, has_owner: bool) -> tuple[Schedule, list[Problem]]:
     """Remove the fields of the schedule from those of a form; return the schedule and the problems of the fields."""
     own = {name: fields.pop(name) for name in Schedule.__struct_fields__ if name in fields}
-    if not own:
-        return DEFAULT_SCHEDULE, []
     values, problems = convert_fields(Schedule, own, "", is_text=True)
     schedule = Schedule(**values)
     if schedule.queue_group is not None and has_owner:

@@ -175,4 +175,4 @@ async def store_file(part: Part, storage: Storage, path: str, settings: Settings
             raise FileProblem("must not be empty") from exc
         raise UnsupportedImage(settings.input_formats, exc.what) from exc
     name = part.file_name or ""
-    return Upload(image_format, safe_stem(name), name[:MAX_SHOWN_NAME], body.bytes, size)
+    return Upload(image_format, safe_stem(name), name[:MAX_SHOWN_NAME], body.bytes, size, body.sha256)

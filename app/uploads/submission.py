@@ -79,6 +79,8 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
     async with receive_form(request, task_id, reader) as form:
         schedule, problems = take_schedule(form.fields, has_owner=owner is not None)
         spec = build_spec(form, settings, request.state["presets"], problems)
+        if schedule.reuses(default=settings.reuse_results):
+            spec = request.state["reuse"].with_digest(spec, form.sha256)
         if spec.plan.is_named and wait_s(request.headers) is not None and prefers_any_picture(request.headers):
             raise SeveralResults(list(spec.plan.variants))
         entry = None
@@ -91,4 +93,5 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
             request.state["created_task_id"] = task_id
             raise
     tasks.stats.count(BYTES_IN, by=form.bytes)
+    await request.state["reuse"].settle_new({task_id: spec})
     return task_id

@@ -47,6 +47,7 @@ SCHEDULES: list[dict[str, str]] = [
     {"queue_group": "two", "priority": "high"},
     {"queue_group": "two", "priority": "low"},
     {"queue_group": "one", "expires_in": "3600"},
+    {"queue_group": "one", "reuse": "true"},
 ]
 
 

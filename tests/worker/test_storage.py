@@ -176,3 +176,12 @@ async def test_what_is_no_download_is_answered_by_the_api_itself(redis: object, 
         head = await client.head(f"/{view['result']}")
         size = (await Storage(s3).head(view["result"]))["size"]
         assert (head.status_code, head.headers["content-length"]) == (200, str(size))
+
+
+async def test_a_copy_outlives_its_original(storage: Storage) -> None:
+    await storage.put_bytes("one/a.jpg", b"picture", "image/jpeg")
+    await storage.copy("one/a.jpg", "two/b.jpg")
+    await storage.delete("one/a.jpg")
+    assert await storage.read("two/b.jpg") == b"picture"
+    with pytest.raises(FileNotFoundError):
+        await storage.copy("one/a.jpg", "two/c.jpg")

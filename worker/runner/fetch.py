@@ -105,4 +105,4 @@ async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: s
             choices = ", ".join(known.value for known in settings.input_formats)
             what = f"a supported image but {exc.what}" if exc.what else "a supported image"
             raise _fetch_error(f"{answer.url.host} did not send {what}; supported formats: {choices}") from exc
-        return Fetched(source, body.bytes, size)
+        return Fetched(source, body.bytes, size, body.sha256)

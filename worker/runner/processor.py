@@ -16,13 +16,14 @@ from redis.exceptions import RedisError
 from worker.errors import ErrorCode, StorageAway, TaskFailed, TaskStopped
 from worker.runner.fetch import Fetcher
 from worker.runner.heartbeat import worker_name
+from worker.runner.reuse import Reuse
 from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.connection import retry_through_outage
 from worker.tasks.files import delete_files, delete_uploads
 from worker.tasks.model import OutputRecord, Spec, Task, TaskNotFound, UnreadableTask, WrongState, queue_timeout_message
 from worker.tasks.progress import Progress, Run
-from worker.tasks.queue import LEASE_RENEWAL_S
+from worker.tasks.queue import LEASE_RENEWAL_S, REUSE_HOLD_MS
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
@@ -64,6 +65,7 @@ class Processor:
         self._storage = storage
         self._render = render
         self._fetcher = fetcher
+        self._reuse = Reuse(settings, tasks, storage)
         self.stops: dict[str, threading.Event] = {}
         """The running tasks; setting the event stops a task at its next step."""
         self.done = self.failed = 0
@@ -116,6 +118,9 @@ class Processor:
                     await self._fetch(task, spec)
                     logger.info("%s fetched in %.3f s", task.id, time.monotonic() - began)
                     return
+                if task.reuse_of:
+                    await self._wait_for_results(task)
+                    return
                 run.progress = Progress(spec.plan.step_count)
                 outputs = await self._render(task, spec, run, on_rendered)
         except TaskFailed as exc:
@@ -140,7 +145,18 @@ class Processor:
             raise StorageAway(exc) from exc
         self._tasks.stats.count(BYTES_IN, by=fetched.bytes)
         changes: dict[str, str | int] = {"fetch": 0, "fetched": msgspec.json.encode(fetched).decode()}
-        await retry_through_outage(lambda: self._hand_back(task, task.created_ms, changes))
+        if spec.reuse is not None and await retry_through_outage(
+            lambda: self._reuse.choose_fetched(task, spec, fetched)
+        ):
+            await self._wait_for_results(task, changes)
+        else:
+            await retry_through_outage(lambda: self._hand_back(task, task.created_ms, changes))
+
+    async def _wait_for_results(self, task: Task, changes: Mapping[str, str | int] = MappingProxyType({})) -> None:
+        """Hand back a task that reuses the results of another, and give it those if there are any yet."""
+        await retry_through_outage(lambda: self._hand_back(task, None, changes, delay_ms=REUSE_HOLD_MS))
+        with suppress(RedisError, StorageUnavailable):  # otherwise it is started again after the delay
+            await self._reuse.settle(task.id)
 
     def _check(self, task: Task) -> Spec:
         if task.cancel:
@@ -179,6 +195,8 @@ class Processor:
             logger.warning("%s was deleted during attempt %d", task.id, task.attempt)
             await delete_files(self._storage, task.id)
         else:
+            if task.reuse:
+                await self._reuse.settle_waiting(task)
             if not self._settings.keep_uploads:
                 await delete_uploads(self._storage, task.id)
 

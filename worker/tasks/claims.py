@@ -13,8 +13,6 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from worker.telemetry.lua import Script
-
 LIFE_S = 15
 """Lifetime of a claim that is not renewed, because its API process died."""
 RENEWAL_S = 5
@@ -64,10 +62,19 @@ class Claim:
             raise  # the claim expires; another command would only delay the response
         except BaseException:
             with suppress(RedisError):  # the claim expires
-                await Script(self._redis, "worker.tasks", "release_claim")(keys=[self._key], claim=self._token)
+                await self._release()
             raise
         finally:
             renewal.cancel()
+
+    async def _release(self) -> None:
+        """Delete the key if it still has this claim; raise `WatchError` if another request takes it now."""
+        async with self._redis.pipeline() as pipe:
+            await pipe.watch(self._key)
+            if await pipe.get(self._key) == self._token:
+                pipe.multi()  # type: ignore[no-untyped-call]
+                pipe.delete(self._key)
+                await pipe.execute()
 
     async def _renew(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """The files of a task: store an upload after checking its head, and delete uploads, overlays and results."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 
@@ -37,10 +38,11 @@ async def paced(chunks: AsyncIterator[bytes], min_bytes_s: int, error: Exception
 
 
 class LimitedBody:
-    """The chunks of an upload; raises `error` after `max_bytes`. `bytes` is the number of bytes read."""
+    """The chunks of an upload; raises `error` after `max_bytes`. `bytes` and `sha256` are of what has been read."""
 
     def __init__(self, chunks: AsyncIterable[bytes], max_bytes: int, error: Exception) -> None:
         self.bytes = 0
+        self._digest = hashlib.sha256()
         self._max_bytes = max_bytes
         self._error = error
         self.chunks = self._limit(chunks)
@@ -50,7 +52,12 @@ class LimitedBody:
             self.bytes += len(chunk)
             if self.bytes > self._max_bytes:
                 raise self._error
+            self._digest.update(chunk)
             yield chunk
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
 
 async def store_upload(

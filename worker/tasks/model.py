@@ -16,6 +16,7 @@ from worker.storage import results_path, upload_path
 from worker.tasks.schedule import Priority
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
+from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
 
 UNKNOWN_MEGAPIXELS = 2.0
 """Supposed size of an image whose size is not known before it is decoded."""
@@ -39,6 +40,8 @@ class Spec(Struct, frozen=True, omit_defaults=True):
     """Size of the upright image in pixels, if the head of the file contains it."""
     url: str | None = None
     """The URL to fetch the upload from, if it is not part of the request."""
+    reuse: str | None = None
+    """A digest of all that determines the results, if equal tasks share them; empty until the upload is fetched."""
     request_id: str = msgspec.field(default="", name="rid")
     """The X-Request-ID of the request; its JSON name is short because every waiting task has one."""
 
@@ -76,6 +79,7 @@ class Fetched(Struct, frozen=True):
     bytes: int
     size: Size | None
     """Size of the upright image in pixels, if the head of the file contains it."""
+    sha256: str = ""
 
 
 class OutputRecord(Struct, frozen=True, omit_defaults=True):
@@ -131,6 +135,12 @@ class Task(Struct, frozen=True, kw_only=True):
     priority: Priority = Priority.NORMAL
     expires_ms: int | None = None
     """When the task fails if it has not been started before (Unix ms)."""
+    reuse: str = ""
+    """The key of the equal tasks of the owner, if the task reuses results."""
+    reuse_of: str = ""
+    """Id of the task for whose results it waits."""
+    reused_from: str | None = None
+    """Id of the task whose results it has."""
     events: str = ""
     """Ids of the last events after the creation, separated by spaces."""
     fetched_json: bytes = b""
@@ -276,3 +286,12 @@ def queue_timeout_message(timeout_s: float) -> str:
 
 def new_task_id() -> str:
     return str(uuid4())
+
+
+def count_end(stats: Stats, task: Task) -> None:
+    """Count a task that has just ended: its state, waiting time and running time."""
+    has_code = task.status is Status.FAILURE and task.error_code is not None
+    stats.count(TASKS, task.status, *([str(task.error_code)] if has_code else []))
+    stats.observe(WAITING, seconds=task.waited_ms / 1000)
+    if task.ran_ms is not None:
+        stats.observe(RUNNING, seconds=task.ran_ms / 1000)

@@ -54,6 +54,9 @@ LEASES = "tasks:leases"
 BEGIN_ARGS = {"lock_prefix": in_progress_key_prefix, "job_prefix": job_key_prefix}
 """The parts of arq's keys that begin.lua needs."""
 
+REUSE_HOLD_MS = 30_000
+"""Time after which a task that waits for the results of another is started, in case nobody gives it those."""
+
 LEASE_S = 15
 """Time after which other workers may take over a task whose lease is not renewed."""
 LEASE_RENEWAL_S = 5

@@ -31,7 +31,7 @@ class Priority(StrEnum):
 
 
 class Schedule(Struct, frozen=True, omit_defaults=True):
-    """When a task is to be started; the fields of the form with which a request says so."""
+    """When and whether a task is to be started; the fields of the form with which a request says so."""
 
     priority: Annotated[
         Priority,
@@ -84,10 +84,26 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
         | None
     ) = None
 
+    reuse: (
+        Annotated[
+            bool,
+            Meta(
+                description=(
+                    "Whether the task gets the results of an earlier one, or of one under way, that has the same "
+                    "upload, operations and API key, instead of being processed. Default: REUSE_RESULTS."
+                )
+            ),
+        ]
+        | None
+    ) = None
+
     @property
     def start_ms(self) -> int | None:
         """The earliest start in Unix ms."""
         return None if self.start_at is None else round(self.start_at.timestamp() * 1000)
+
+    def reuses(self, *, default: bool) -> bool:
+        return default if self.reuse is None else self.reuse
 
 
 DEFAULT_SCHEDULE = Schedule()

@@ -17,7 +17,8 @@ class Status(StrEnum):
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     # PENDING to PENDING: the queue had lost the task. STARTED to STARTED: another worker takes over from a dead one.
     # Back to PENDING: a stopping worker hands the task back, or a client retries it.
-    Status.PENDING: frozenset({Status.PENDING, Status.STARTED, Status.FAILURE, Status.REVOKED}),
+    # PENDING to SUCCESS: it gets the results of an equal task.
+    Status.PENDING: frozenset(Status),
     Status.STARTED: frozenset({Status.STARTED, Status.PENDING, Status.SUCCESS, Status.FAILURE, Status.REVOKED}),
     Status.SUCCESS: frozenset(),
     Status.FAILURE: frozenset({Status.PENDING}),

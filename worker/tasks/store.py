@@ -26,7 +26,7 @@ from worker.tasks.queue_state import Capacity
 from worker.tasks.schedule import DEFAULT_SCHEDULE, NewBatch, Owner, Schedule
 from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
 from worker.telemetry.clock import now_ms
-from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
+from worker.telemetry.counters import TASKS, Stats
 from worker.telemetry.lua import Script
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Tasks:
         """Counters of this process, which a `Reporter` sends to Redis."""
         self.capacity = Capacity()
         load = partial(Script, redis, "worker.tasks", "_common")
-        self._create = load("_turns", "_positions", "create")
+        self._create = load("_turns", "_positions", "_reuse", "create")
         self._begin = load("_turns", "begin")
         self._position = load("_turns", "_positions", "position")
         self._renew = load("renew_lease")
@@ -56,6 +56,7 @@ class Tasks:
         self._request_cancel = load("request_cancel")
         self._delete = load("delete")
         self._note_upload = load("note_upload")
+        self._choose_original = load("_reuse", "choose_original")
 
     async def create(  # noqa: PLR0913 - two say what, one for whom, one when
         self,
@@ -94,6 +95,7 @@ class Tasks:
                     "job": queue.job_for(task_id, at_ms).decode(),
                     "indices": indices.creation_indices(spec.operations, owner_name, batch.id if batch else None),
                     "fetch_host": spec.url_host if spec.source is None else None,
+                    "reuse": spec.reuse or None,
                 }
                 for task_id, spec in specs.items()
             ],
@@ -108,6 +110,7 @@ class Tasks:
             wake_channel=queue.WAKE_CHANNEL,
             queue_limit=self._queue_limit,
             events_kept=model.EVENTS_KEPT,
+            reuse_hold_ms=queue.REUSE_HOLD_MS,
             idempotency=idempotency,
             **queue.BEGIN_ARGS,
         )
@@ -248,7 +251,7 @@ class Tasks:
             raise self.capacity.record_full(int(reply[1]), int(reply[2]), owner)
         task = model.decode_record(task_id, model.pairs(reply))
         if target in FINAL_STATES:
-            count_end(self.stats, task)
+            model.count_end(self.stats, task)
         return task
 
     async def cancel(self, task_id: str) -> Task:
@@ -273,6 +276,12 @@ class Tasks:
             task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fresh, owner=owner
         )
 
+    async def choose_original(self, task_id: str, key: str, gone: str | None = None) -> str | None:
+        """Choose the task whose results a task reuses; `key` is that of the owner's equal tasks."""
+        keys = [model.task_key(task_id), key]
+        original: bytes | None = await self._choose_original(keys=keys, id=task_id, gone=gone, ttl_ms=UNFINISHED_TTL_MS)
+        return None if original is None else original.decode()
+
     async def note_upload(self, task_id: str) -> None:
         """Record that an upload has begun, until `create` makes its task or `forget_upload` is called."""
         await self._note_upload(keys=["uploads"], id=task_id)
@@ -288,12 +297,3 @@ class Tasks:
         """
         keys = [model.task_key(task_id), *queue.job_keys(task_id)]
         return bool(await self._delete(keys=keys, id=task_id, indices=indices.ALL_INDICES))
-
-
-def count_end(stats: Stats, task: Task) -> None:
-    """Count a task that has just ended: its state, waiting time and running time."""
-    has_code = task.status is Status.FAILURE and task.error_code is not None
-    stats.count(TASKS, task.status, *([str(task.error_code)] if has_code else []))
-    stats.observe(WAITING, seconds=task.waited_ms / 1000)
-    if task.ran_ms is not None:
-        stats.observe(RUNNING, seconds=task.ran_ms / 1000)

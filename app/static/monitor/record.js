@@ -76,6 +76,7 @@ export function record(task) {
     task.priority !== "normal" && ["Priority", task.priority],
     task.queue_group && ["Queue group", task.queue_group],
     task.expires_at && ["Start by", time(task.expires_at)],
+    task.reused_from && ["Results of", h("a", { class: "mono", href: `/monitor#task-${task.reused_from}` }, task.reused_from)],
     task.batch_id && ["Batch", h("a", { class: "mono", href: `/monitor?batch=${task.batch_id}` }, task.batch_id)],
     ["Begun", task.started_at ? time(task.started_at) : "–"],
     ["Ended", task.ended_at ? time(task.ended_at) : "–"],

@@ -46,6 +46,7 @@ async def test_the_record_says_all_there_is_to_know(service: Client) -> None:
         "priority": "normal",
         "queue_group": None,
         "batch_id": None,
+        "reused_from": None,
         "file": {
             "name": "Ferien 2026.jpeg",
             "format": "jpeg",

@@ -1,10 +1,11 @@
 -- Create PENDING tasks and queue them, all or none, unless the queue has no room for all of them.
 -- KEYS  1 queue, 2 fetch queue, 3 idempotency key (if the request has one)
 -- args  tasks (array of {id, spec (JSON), cost (expected), job, indices (sorted sets for the task, besides those of its
---       state), fetch_host (of the URL, if the upload must be fetched) or nil}), priority, queue_group or nil, start_ms
+--       state), fetch_host (of the URL, if the upload must be fetched) or nil, reuse (digest, if it may have the results
+--       of a task with the same) or nil}), priority, queue_group or nil, start_ms
 --       (earliest start) or nil, expires_in (s, from when the tasks are due) or nil, callback_url or nil, owner {name,
 --       limit or nil, weight} or nil, batch {id, callback_url or nil, request_id} or nil, unfinished_ttl_ms, job_prefix,
---       wake_channel, queue_limit, events_kept,
+--       wake_channel, queue_limit, events_kept, reuse_hold_ms (delay of a task that waits for the results of another),
 --       idempotency {claim, record, ttl_ms} or nil: the claim that the key must have, the record that replaces it
 -- Returns {waiting}; {waiting, recently ended} when the queue is full; {waiting, recently ended, 1} when the owner has
 -- reached its limit, with the owner's numbers; {nil} when another request has the idempotency key.
@@ -62,6 +63,14 @@ local function create(new, number)
   set('priority', args.priority ~= 'normal' and args.priority)
   set('fetch', new.fetch_host and 1)
   set('host', new.fetch_host)
+  local start = due
+  if new.reuse then
+    local key = 'reuse:' .. (owner or '') .. ':' .. new.reuse
+    local original = original_of(new.id, key, now, args.unfinished_ttl_ms)
+    set('reuse', key)
+    set('reuse_of', original)
+    start = original and math.max(due, now + args.reuse_hold_ms) or due
+  end
   if args.batch then
     set('batch', args.batch.id)
     redis.call('ZADD', 'batch:' .. args.batch.id .. ':tasks', number, new.id)
@@ -75,13 +84,13 @@ local function create(new, number)
   end
   redis.call('ZREM', 'uploads', new.id)
   redis.call('SET', args.job_prefix .. new.id, new.job, 'PX', args.unfinished_ttl_ms)
-  redis.call('ZADD', new.fetch_host and fetch_queue or queue, due, new.id)
+  redis.call('ZADD', new.fetch_host and fetch_queue or queue, start, new.id)
   local task = set_turn({
     id = new.id, attempt = 0, owner = owner, group = args.queue_group, priority = args.priority, fetch = new.fetch_host,
     cost = new.cost, weight = owner and args.owner.weight, batch = args.batch and args.batch.id,
   })
   local is_next = redis.call('EXISTS', 'turns:' .. task.line) == 0
-  enter_turn(task, due, now)
+  enter_turn(task, start, now)
   enter_state(task, 'PENDING', due, args.unfinished_ttl_ms, fields, position_detail(task))
   return is_next
 end

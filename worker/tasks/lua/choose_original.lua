@@ -1,0 +1,11 @@
+-- Choose the task whose results a waiting or starting task reuses.
+-- KEYS  1 task hash, 2 its reuse key
+-- args  id, gone (a task whose results are deleted, or nil), ttl_ms
+-- Returns the id of the other task; nil if there is none, or if the task has been deleted.
+local hash, key = unpack(KEYS)
+if redis.call('EXISTS', hash) == 0 then
+  return false
+end
+local original = original_of(args.id, key, server_ms(), args.ttl_ms, args.gone)
+redis.call('HSET', hash, 'reuse', key, 'reuse_of', original or '')
+return original
