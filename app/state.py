@@ -17,7 +17,8 @@ from worker.outbound.shares import Shares
 from worker.runner.reuse import Reuse
 from worker.storage import Storage
 from worker.tasks.batches import Batch, BatchNotFound, get_batch
-from worker.tasks.model import Task, TaskNotFound, parse_task_id
+from worker.tasks.model import Task
+from worker.tasks.status import TaskNotFound, parse_task_id
 from worker.tasks.store import Tasks
 from worker.webhooks.messages import Webhooks
 

@@ -89,7 +89,7 @@ def room(module: str) -> str:
 
 def test_there_is_something_to_look_at() -> None:
     assert {"app.main", "worker.tasks.store", "worker.operations"} <= set(FILES)
-    assert "worker.tasks.model" in imports("app.http.problem_types")
+    assert "worker.tasks.status" in imports("app.http.problem_types")
     assert set(MAY_IMPORT) <= set(map(room, FILES))
 
 

@@ -39,8 +39,8 @@ from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.batches import BatchNotFound, BatchRunning
 from worker.tasks.claims import KeyInUse
-from worker.tasks.model import TaskNotFound, TaskRunning, UnreadableTask, WrongState
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
+from worker.tasks.status import TaskNotFound, TaskRunning, UnreadableTask, WrongState
 from worker.validation.fields import Problem
 
 

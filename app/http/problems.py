@@ -29,8 +29,8 @@ from app.http.responses import json_response
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.claims import KeyInUse
-from worker.tasks.model import UnreadableTask
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
+from worker.tasks.status import UnreadableTask
 from worker.telemetry.counters import REFUSALS
 from worker.validation.fields import Problem
 

@@ -33,7 +33,7 @@ from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
 from worker.operations import AnyOperation
 from worker.tasks.batches import BatchNotFound
-from worker.tasks.model import TaskNotFound, UnreadableTask
+from worker.tasks.status import TaskNotFound, UnreadableTask
 from worker.webhooks.messages import WebhookEvent
 
 SUMMARY = (

@@ -25,9 +25,8 @@ from app.uploads.submission import PROBLEMS
 from worker.runner.cleanup import remove
 from worker.storage import StorageUnavailable
 from worker.tasks.batches import Batch, BatchNotFound, BatchRunning, get_batch, page_of, task_ids, tasks_of
-from worker.tasks.model import TaskNotFound, WrongState
 from worker.tasks.queue_state import QueueFull, check_capacity
-from worker.tasks.status import FINAL_STATES, Status, TaskId, Time
+from worker.tasks.status import FINAL_STATES, Status, TaskId, TaskNotFound, Time, WrongState
 from worker.telemetry.clock import rfc3339
 
 AT_ONCE = 20

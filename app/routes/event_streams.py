@@ -29,8 +29,8 @@ from worker.tasks.events import (
     is_later,
     task_with_newest_id,
 )
-from worker.tasks.model import Task, TaskNotFound
-from worker.tasks.status import Status
+from worker.tasks.model import Task
+from worker.tasks.status import Status, TaskNotFound
 from worker.validation.fields import Problem
 
 HEARTBEAT_S = 15

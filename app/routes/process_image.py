@@ -21,8 +21,8 @@ from app.tasks.event_hub import wait_for_end
 from app.tasks.views import task_status
 from app.uploads.idempotency import KEY
 from app.uploads.submission import PROBLEMS, submit
-from worker.tasks.model import Task, TaskNotFound
-from worker.tasks.status import Status, TaskId, TaskStatus
+from worker.tasks.model import Task
+from worker.tasks.status import Status, TaskId, TaskNotFound, TaskStatus
 
 
 class Accepted(Struct, frozen=True):

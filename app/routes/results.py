@@ -32,8 +32,8 @@ from app.state import Request, get_own_task
 from worker.imaging.formats import media_type_of
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageUnavailable
-from worker.tasks.model import Task, TaskNotFound
-from worker.tasks.status import Results, Status, TaskId, Time
+from worker.tasks.model import Task
+from worker.tasks.status import Results, Status, TaskId, TaskNotFound, Time
 from worker.telemetry.clock import now_ms, rfc3339
 
 SIGNED_URL_LIFE_S = 300

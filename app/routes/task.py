@@ -37,9 +37,9 @@ from app.tasks.event_hub import wait_for_end
 from app.tasks.views import DeliveryAttempt, TaskRecord, TaskResult, Webhook, results, task_record
 from worker.runner.cleanup import remove
 from worker.storage import StorageUnavailable
-from worker.tasks.model import Task, TaskNotFound, TaskRunning, WrongState
+from worker.tasks.model import Task
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
-from worker.tasks.status import Status, TaskId, TaskStatus
+from worker.tasks.status import Status, TaskId, TaskNotFound, TaskRunning, TaskStatus, WrongState
 from worker.telemetry.clock import rfc3339
 from worker.webhooks.messages import Attempt, State
 

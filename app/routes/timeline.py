@@ -12,8 +12,7 @@ from app.openapi.examples import TASK_ID
 from app.routes.event_streams import EventName, name_of
 from app.state import Request, get_own_task
 from worker.tasks.events import Event, events_of_task
-from worker.tasks.model import TaskNotFound
-from worker.tasks.status import Status, TaskId, Time
+from worker.tasks.status import Status, TaskId, TaskNotFound, Time
 from worker.telemetry.clock import rfc3339
 
 

@@ -7,8 +7,9 @@ from functools import partial
 from app.http.exceptions import UploadGone
 from app.keys import Caller
 from worker.storage import Storage
-from worker.tasks.model import Task, TaskNotFound, WrongState
+from worker.tasks.model import Task
 from worker.tasks.queue_state import QueueFull
+from worker.tasks.status import TaskNotFound, WrongState
 from worker.tasks.store import Tasks
 
 CONCURRENT_RETRIES = 20

@@ -8,8 +8,8 @@ from worker.errors import ErrorCode
 from worker.runner.leftovers import Leftovers
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import remove_files
-from worker.tasks.model import Task, TaskNotFound, UnreadableTask, WrongState, queue_timeout_message
-from worker.tasks.status import Status
+from worker.tasks.model import Task, queue_timeout_message
+from worker.tasks.status import Status, TaskNotFound, UnreadableTask, WrongState
 from worker.tasks.store import Tasks
 
 logger = logging.getLogger(__name__)

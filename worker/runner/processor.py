@@ -21,10 +21,10 @@ from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.connection import retry_through_outage
 from worker.tasks.files import delete_files, delete_uploads
-from worker.tasks.model import OutputRecord, Spec, Task, TaskNotFound, UnreadableTask, WrongState, queue_timeout_message
+from worker.tasks.model import OutputRecord, Spec, Task, queue_timeout_message
 from worker.tasks.progress import Progress, Run
 from worker.tasks.queue import LEASE_RENEWAL_S, REUSE_HOLD_MS
-from worker.tasks.status import Status
+from worker.tasks.status import Status, TaskNotFound, UnreadableTask, WrongState
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
 from worker.telemetry.counters import BYTES_IN, BYTES_OUT, OPERATION

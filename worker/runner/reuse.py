@@ -24,8 +24,8 @@ from worker.pixels.resampling import RESAMPLER
 from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import delete_files, delete_uploads
-from worker.tasks.model import Fetched, Spec, Task, TaskNotFound, WrongState
-from worker.tasks.status import Status
+from worker.tasks.model import Fetched, Spec, Task
+from worker.tasks.status import Status, TaskNotFound, WrongState
 from worker.tasks.store import Tasks
 from worker.telemetry.clock import now_ms
 

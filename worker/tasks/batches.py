@@ -12,8 +12,8 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from worker.tasks.listing import records_of
-from worker.tasks.model import Task, TaskNotFound, parse_task_id
-from worker.tasks.status import FINAL_STATES, Status
+from worker.tasks.model import Task
+from worker.tasks.status import FINAL_STATES, Status, TaskNotFound, parse_task_id
 
 
 class BatchNotFound(Exception):

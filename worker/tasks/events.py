@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from worker.tasks.model import Task, parse_record, parse_task_id, task_key
+from worker.tasks.model import Task, parse_record, task_key
 from worker.tasks.progress import Step
-from worker.tasks.status import FINAL_STATES, Status
+from worker.tasks.status import FINAL_STATES, Status, parse_task_id
 
 logger = logging.getLogger(__name__)
 

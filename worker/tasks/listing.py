@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from worker.tasks import model
 from worker.tasks.indices import CREATED, in_batch, in_state, of_owner, with_operation
-from worker.tasks.model import Task, TaskNotFound
-from worker.tasks.status import Status
+from worker.tasks.model import Task
+from worker.tasks.status import Status, TaskNotFound, UnreadableTask
 
 MOST_EXAMINED = 2000
 """Maximum number of tasks read for one page, when the index contains many that do not match."""
@@ -133,6 +133,6 @@ def _readable(task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
     try:
         task = model.parse_record(task_id, record)
         task.spec  # noqa: B018 - decodes it
-    except (TaskNotFound, model.UnreadableTask):
+    except (TaskNotFound, UnreadableTask):
         return None
     return task

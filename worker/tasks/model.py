@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -14,7 +14,7 @@ from worker.imaging.plan import Plan
 from worker.pixels.geometry import Size
 from worker.storage import results_path, upload_path
 from worker.tasks.schedule import Priority
-from worker.tasks.status import FINAL_STATES, Status
+from worker.tasks.status import FINAL_STATES, Status, TaskNotFound, UnreadableTask
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
 
@@ -215,41 +215,8 @@ class Task(Struct, frozen=True, kw_only=True):
         return max(0, self.attempt - self.handed_back - (self.status is Status.STARTED))
 
 
-class TaskNotFound(Exception):
-    def __init__(self, task_id: str) -> None:
-        super().__init__(f"no task has the id {task_id[:64]!r}, or it has expired")
-
-
-class UnreadableTask(Exception):
-    """The record is damaged, or of an incompatible version of Darkroom, as during a rolling upgrade."""
-
-    def __init__(self, task_id: str, reason: Exception) -> None:
-        super().__init__(f"this version of Darkroom cannot read task {task_id}: {reason}")
-
-
-class TaskRunning(Exception):
-    def __init__(self, task_id: str) -> None:
-        super().__init__(f"task {task_id} is running; cancel it first")
-
-
-class WrongState(Exception):
-    """The transition is not in `TRANSITIONS`, or a newer attempt has taken over the task."""
-
-    def __init__(self, task_id: str, status: Status, target: Status) -> None:
-        super().__init__(f"task {task_id} is {status} and cannot become {target}")
-        self.status = status
-
-
 def task_key(task_id: str) -> str:
     return f"task:{task_id}"
-
-
-def parse_task_id(text: str) -> str:
-    """Return a task id in its canonical form; raise `TaskNotFound` if the text is not a UUID."""
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise TaskNotFound(text) from None
 
 
 def parse_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:

@@ -1,7 +1,8 @@
-"""The states of tasks, the transitions between them, and the status as clients receive it (API and webhooks)."""
+"""The states of tasks, the transitions between them, their errors, and the status as clients receive it."""
 
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -49,3 +50,36 @@ class TaskStatus(Struct, frozen=True):
         | UnsetType
     ) = UNSET
     error: Annotated[str, Meta(description="If FAILURE: the reason.")] | UnsetType = UNSET
+
+
+class TaskNotFound(Exception):
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"no task has the id {task_id[:64]!r}, or it has expired")
+
+
+class UnreadableTask(Exception):
+    """The record is damaged, or of an incompatible version of Darkroom, as during a rolling upgrade."""
+
+    def __init__(self, task_id: str, reason: Exception) -> None:
+        super().__init__(f"this version of Darkroom cannot read task {task_id}: {reason}")
+
+
+class TaskRunning(Exception):
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"task {task_id} is running; cancel it first")
+
+
+class WrongState(Exception):
+    """The transition is not in `TRANSITIONS`, or a newer attempt has taken over the task."""
+
+    def __init__(self, task_id: str, status: Status, target: Status) -> None:
+        super().__init__(f"task {task_id} is {status} and cannot become {target}")
+        self.status = status
+
+
+def parse_task_id(text: str) -> str:
+    """Return a task id in its canonical form; raise `TaskNotFound` if the text is not a UUID."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise TaskNotFound(text) from None

@@ -18,13 +18,13 @@ from redis.asyncio import Redis
 
 from worker.errors import ErrorCode
 from worker.settings import Settings
-from worker.tasks import indices, model, queue
+from worker.tasks import indices, model, queue, status
 from worker.tasks.claims import IdempotencyEntry, KeyInUse
-from worker.tasks.model import Spec, Task, TaskNotFound, WrongState
+from worker.tasks.model import Spec, Task
 from worker.tasks.progress import Progress, Step
 from worker.tasks.queue_state import Capacity
 from worker.tasks.schedule import DEFAULT_SCHEDULE, NewBatch, Owner, Schedule
-from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
+from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status, TaskNotFound, WrongState
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import TASKS, Stats
 from worker.telemetry.lua import Script
@@ -121,7 +121,7 @@ class Tasks:
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raise `TaskNotFound` if there is none, or if the text is not a task id."""
-        known_id = model.parse_task_id(task_id)
+        known_id = status.parse_task_id(task_id)
         # redis-py types each command for its blocking client too.
         record = await cast("Awaitable[dict[bytes, bytes]]", self.redis.hgetall(model.task_key(known_id)))
         return model.parse_record(known_id, record)
@@ -175,12 +175,12 @@ class Tasks:
         """Decode the record of a started task; if it is unreadable, fail the task and return None."""
         try:
             return model.decode_record(task_id, record)
-        except model.UnreadableTask as exc:
+        except status.UnreadableTask as exc:
             logger.exception("%s has a record that cannot be read", task_id)
             fields = {"error": str(exc), "error_code": ErrorCode.INTERNAL}
             try:
                 await self.move(task_id, Status.FAILURE, fields=fields)
-            except model.UnreadableTask:  # the reply is the same record
+            except status.UnreadableTask:  # the reply is the same record
                 self.stats.count(TASKS, Status.FAILURE, ErrorCode.INTERNAL)
             return None
 

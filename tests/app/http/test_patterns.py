@@ -45,7 +45,7 @@ from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 from worker.outbound.client import MAX_URL_LENGTH
-from worker.tasks.model import TaskNotFound, parse_task_id
+from worker.tasks.status import TaskNotFound, parse_task_id
 from worker.validation.fields import convert_fields, decode_json
 
 LENGTH = 64 * 1024

@@ -16,8 +16,8 @@ from tests.conftest import PHOTO, Client, working
 from tests.worker.tasks.test_tasks import SPEC
 from worker.runner.cleanup import BATCH, remove_partial_files, sweep
 from worker.storage import Storage, upload_path
-from worker.tasks.model import TaskNotFound, new_task_id
-from worker.tasks.status import Status
+from worker.tasks.model import new_task_id
+from worker.tasks.status import Status, TaskNotFound
 from worker.tasks.store import Tasks
 
 VARIANTS = '{"a": {}, "b": {"format": "png"}, "c": {"format": "webp"}}'

@@ -26,8 +26,7 @@ from worker.errors import ErrorCode
 from worker.pixels.resampling import RESAMPLER
 from worker.runner.cleanup import fail_overdue
 from worker.runner.heartbeat import BEAT_TTL_MS
-from worker.tasks.model import WrongState
-from worker.tasks.status import Status
+from worker.tasks.status import Status, WrongState
 from worker.tasks.store import Tasks
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import BUCKETS_S, MINUTES, QUARTERS, TASKS, Reporter, Stats

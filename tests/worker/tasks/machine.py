@@ -14,9 +14,9 @@ from tests.worker.tasks.test_tasks import SPEC
 from worker.tasks import queue
 from worker.tasks.connection import SharedRedis, connect
 from worker.tasks.events import STREAM
-from worker.tasks.model import Task, TaskNotFound, WrongState, pairs
+from worker.tasks.model import Task, pairs
 from worker.tasks.queue_state import QueueFull, pause, resume
-from worker.tasks.status import FINAL_STATES, Status
+from worker.tasks.status import FINAL_STATES, Status, TaskNotFound, WrongState
 from worker.tasks.store import Tasks
 
 IDS = [f"{number}" * 8 + "-0000-4000-8000-000000000000" for number in range(1, len(KINDS) + 1)]

@@ -16,8 +16,8 @@ from worker.operations.resize import Resize
 from worker.runner.cleanup import remove_expired
 from worker.storage import Storage
 from worker.tasks import queue
-from worker.tasks.model import Spec, Task, TaskNotFound, WrongState, new_task_id
-from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status
+from worker.tasks.model import Spec, Task, new_task_id
+from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status, TaskNotFound, WrongState
 from worker.tasks.store import UNFINISHED_TTL_MS, Tasks
 
 SPEC = Spec(one([Resize(width=5)], format="webp", quality=7), InputFormat.JPEG, "photo")
