@@ -24,7 +24,7 @@ from app.standalone.supervisor import (
     serve,
 )
 from app.tasks.presets import read_presets
-from worker.runner.start import CannotStart, check_storage, errors_as_one_line, read_and_log
+from worker.runner.start import CannotStart, check_storages, errors_as_one_line, read_and_log
 from worker.settings import read_settings
 from worker.telemetry.logs import LogFormat
 
@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> None:
         listener = stack.enter_context(listening_socket(options.host, options.port))
         _check_access(settings, listener.getsockname()[0])
         stack.enter_context(lock_data_dir(data_dir))
-        check_storage(settings.storage_url)  # report errors before starting anything
+        check_storages(settings)  # report errors before starting anything
         read_presets(settings.presets_file, settings, is_required=settings.only_presets)
         valkey = None
         if environ.get("REDIS_URL"):

@@ -28,7 +28,7 @@ from app.tasks.readiness import HealthChecks
 from worker.imaging.guards import configure_pillow
 from worker.outbound.shares import Shares
 from worker.runner.reuse import Reuse
-from worker.runner.start import check_storage, errors_as_one_line, read_and_log
+from worker.runner.start import check_storages, errors_as_one_line, read_and_log
 from worker.storage import Storage
 from worker.tasks.connection import connect
 from worker.tasks.store import Tasks
@@ -128,7 +128,7 @@ def _application() -> ASGIApp:
         settings = read_and_log(Settings)
         if settings.log_format is LogFormat.JSON:
             _take_over_log()
-        check_storage(settings.storage_url)
+        check_storages(settings)
         return create_app(settings)
 
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     },
     "app.openapi": {
         "app.api_settings", "app.auth", "app.http", "app.tasks", "worker.errors", "worker.imaging", "worker.operations",
-        "worker.outbound", "worker.tasks", "worker.webhooks",
+        "worker.outbound", "worker.storage", "worker.tasks", "worker.webhooks",
     },
     "app.state": {
         "app.api_settings", "app.auth", "app.http", "app.keys", "app.tasks", "worker.outbound", "worker.runner",

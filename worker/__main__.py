@@ -7,7 +7,7 @@ import logging
 import uvloop
 
 from worker.main import run
-from worker.runner.start import check_storage, errors_as_one_line, read_and_log
+from worker.runner.start import check_storages, errors_as_one_line, read_and_log
 from worker.settings import Settings
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     ).parse_args()
     with errors_as_one_line():
         settings = read_and_log(Settings, captures_stderr=True)
-        check_storage(settings.storage_url)
+        check_storages(settings)
     # arq logs each job twice at INFO; `worker.runner.processor` logs it once, with the task id first.
     logging.getLogger("arq").setLevel(logging.WARNING)
     with errors_as_one_line(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

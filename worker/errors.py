@@ -16,6 +16,8 @@ class ErrorCode(StrEnum):
     """The task waited longer than QUEUE_TIMEOUT_S."""
     EXPIRED = "expired"
     """The task was not started within its `expires_in`."""
+    DELIVERY = "delivery"
+    """The result could not be sent to its `output_url` or `output_prefix`."""
     WORKER_DIED = "worker_died"
     UNSUPPORTED_TASK = "unsupported_task"
     """The task was created by an incompatible version of Darkroom."""

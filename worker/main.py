@@ -19,12 +19,13 @@ from worker.imaging.guards import configure_pillow
 from worker.outbound.client import outbound_client
 from worker.pixels.resampling import RESAMPLER
 from worker.runner.cleanup import remove_partial_files, sweep
+from worker.runner.destinations import Destinations
 from worker.runner.fetch import Fetcher
 from worker.runner.heartbeat import Heartbeat
 from worker.runner.loop import EventWorker, release
 from worker.runner.processor import Processor
 from worker.runner.slots import Slots
-from worker.runner.start import check_storage, errors_as_one_line
+from worker.runner.start import check_storages, errors_as_one_line
 from worker.runner.task_renderer import TaskRenderer
 from worker.settings import Settings, read_settings
 from worker.storage import Storage
@@ -76,9 +77,11 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         ctx["storage"] = Storage(settings.storage_url, sync=settings.sync_writes)
         ctx["tasks"] = Tasks(ctx["redis"], settings)
         ctx["outbound"] = outbound_client(settings.outbound_allow)
-        fetcher = Fetcher(settings, ctx["storage"], ctx["outbound"])
+        stores = {name: Storage(url, sync=settings.sync_writes) for name, url in settings.store_urls.items()}
+        fetcher = Fetcher(settings, ctx["storage"], ctx["outbound"], stores)
+        destinations = Destinations(stores, ctx["storage"], ctx["outbound"])
         renderer = TaskRenderer(settings, ctx["storage"], ctx["slots"])
-        ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], renderer.outputs, fetcher)
+        ctx["processor"] = Processor(settings, ctx["tasks"], ctx["storage"], renderer.outputs, fetcher, destinations)
         ctx["reporter"] = Reporter(ctx["tasks"].stats, ctx["redis"])
         ctx["heartbeat"] = Heartbeat(settings, ctx["redis"], ctx["processor"], ctx["slots"], stop)
 
@@ -125,14 +128,14 @@ def __getattr__(name: str) -> dict[str, Any]:
         with errors_as_one_line():
             settings = read_settings(Settings)
         options = ARQ_SETTINGS[name](settings)
-        return {**options, "on_startup": partial(_start, settings.storage_url, options["on_startup"])}
+        return {**options, "on_startup": partial(_start, settings, options["on_startup"])}
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-async def _start(storage_url: str, on_startup: Callable[[Context], Awaitable[None]], ctx: Context) -> None:
+async def _start(settings: Settings, on_startup: Callable[[Context], Awaitable[None]], ctx: Context) -> None:
     """Start a worker of arq's own command, which `arq --check` does not."""
     with errors_as_one_line():
-        await asyncio.to_thread(check_storage, storage_url)
+        await asyncio.to_thread(check_storages, settings)
     await on_startup(ctx)
 
 

@@ -1,6 +1,7 @@
 """The settings of the worker, read once from the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
@@ -17,7 +18,7 @@ from worker.imaging.guards import BLOCK_CACHE_MB, Limits
 from worker.outbound.client import networks
 from worker.outbound.signatures import secret_key
 from worker.telemetry.logs import LogFormat
-from worker.validation.fields import convert_fields
+from worker.validation.fields import convert_fields, shorten
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
@@ -32,6 +33,11 @@ class InvalidSettings(Exception):
 
 def _default_storage_url() -> str:
     return (Path("data") / "storage").absolute().as_uri()
+
+
+def _as_url(storage: str) -> str:
+    """Return the URL of a storage that may be given as the path of a directory."""
+    return storage if "://" in storage else Path(storage).absolute().as_uri()
 
 
 def _usable_cores() -> int:
@@ -151,6 +157,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             extra={"allowed": "CIDR blocks such as 10.0.0.0/8 or fd00::/8, comma-separated", "check": networks},
         ),
     ] = ()
+    delivery_stores: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Stores for `output_prefix` and `source`, comma-separated entries `name=URL` with URLs as in "
+                "`STORAGE_URL`; every API key may use them."
+            )
+        ),
+    ] = ()
     webhook_secrets: Annotated[
         tuple[str, ...],
         Meta(
@@ -206,6 +221,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30.0
 
     def __post_init__(self) -> None:
+        for entry in self.delivery_stores:
+            name, _, url = entry.partition("=")
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", name) or not url:
+                raise InvalidSettings(
+                    f"DELIVERY_STORES: must be entries such as assets=s3://bucket/prefix; got {shorten(entry)}"
+                )
         if InputFormat.HEIC in self.input_formats and not HAS_HEIF:
             raise InvalidSettings("INPUT_FORMATS: heic needs the package pillow-heif: pip install '.[heif]'")
         try:
@@ -225,6 +246,12 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise InvalidSettings(f"FONT_PATH: {self.font_path!r} cannot be read as a font: {exc}") from exc
 
     @property
+    def store_urls(self) -> dict[str, str]:
+        """Name -> URL of each delivery store."""
+        entries = (entry.partition("=") for entry in self.delivery_stores)
+        return {name: _as_url(url) for name, _, url in entries}
+
+    @property
     def limits(self) -> Limits:
         return Limits(self.max_pixels, self.max_frames, self.max_output_pixels)
 
@@ -235,8 +262,8 @@ def read_settings(kind: type[AnySettings], environ: Mapping[str, str] = os.envir
     if "input_formats" in texts:
         names = (name.strip() for name in texts["input_formats"].split(","))
         texts["input_formats"] = ",".join(ALIASES.get(name, name) for name in names)
-    if "storage_url" in texts and "://" not in texts["storage_url"]:
-        texts["storage_url"] = Path(texts["storage_url"]).absolute().as_uri()
+    if "storage_url" in texts:
+        texts["storage_url"] = _as_url(texts["storage_url"])
     values, problems = convert_fields(kind, texts)
     if problems:
         raise InvalidSettings("; ".join(f"{problem.field.upper()}: {problem.message}" for problem in problems))

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import math
 import os
-import re
 import shutil
 import signal
 import time
@@ -54,11 +53,9 @@ class StorageFull(Exception):
 
 SPACE_FRESH_S = 1.0
 
-PARTIAL_NAME = re.compile(r"#\d+$")
-"""The end of the name of a file that obstore is writing to a local directory, and renames when it is complete."""
 
-PARTIAL_AGE_S = 3600
-"""Age from which such a file was left by a process that died."""
+MAX_STORE_PATH = 900
+"""Maximum length in characters of a client's path in a store; with a file name, object stores allow 1,024 bytes."""
 
 
 class Storage:
@@ -74,9 +71,9 @@ class Storage:
                 self._store: ObjectStore = from_url(url, **local)  # type: ignore[call-overload]
         except StorageUnavailable as exc:
             raise StorageUnavailable(f"STORAGE_URL {url}: {exc}") from exc
-        self._root = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
+        self.root = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
         """The local directory; None for an object store."""
-        self._synced = self._root if sync else None
+        self._synced = self.root if sync else None
         """The directory whose files are synced."""
         self._free_bytes, self._measured_s = math.inf, -math.inf
         """Free space on the disk of a local directory, and when it was measured (monotonic)."""
@@ -149,6 +146,11 @@ class Storage:
                 return result.meta, bytes(await result.bytes_async())
             return result.meta, result.stream(CHUNK_BYTES)
 
+    async def chunks(self, path: str) -> tuple[int, AsyncIterator[bytes]]:
+        """Return the size of an object in bytes, and its chunks, which may also raise `StorageUnavailable`."""
+        meta, body = await self.get(path)
+        return meta["size"], _bytes_of(body)
+
     async def stream(self, path: str, first: int, last: int) -> "BytesStream":
         """Read the bytes from `first` to `last`, both inclusive as in HTTP, in chunks of at least `CHUNK_BYTES`."""
         with _obstore_errors():
@@ -196,35 +198,20 @@ class Storage:
 
     async def require_space(self, least_mb: int) -> None:
         """Raise `StorageFull` if the disk of a local directory has less than `least_mb` free, by the last second."""
-        if self._root is None or not least_mb:
+        if self.root is None or not least_mb:
             return
         if time.monotonic() - self._measured_s > SPACE_FRESH_S:
             self._measured_s = time.monotonic()
             with suppress(OSError):  # writing will report it
-                self._free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._root)).free
+                self._free_bytes = (await asyncio.to_thread(shutil.disk_usage, self.root)).free
         if self._free_bytes < least_mb * 1_000_000:
             raise StorageFull(least_mb)
-
-    async def delete_partial(self) -> int:
-        """Delete the files in a local directory that processes were writing when they died; return their number."""
-        return 0 if self._root is None else await asyncio.to_thread(_delete_partial, self._root)
 
     async def check(self) -> None:
         """Write and delete a small object."""
         path = f"readiness/{uuid4()}"
         await self.put_bytes(path, b"ready")
         await self.delete(path)
-
-
-def _delete_partial(root: Path) -> int:
-    deleted, latest = 0, time.time() - PARTIAL_AGE_S  # by the clock of the file system
-    for folder, _, names in os.walk(root):
-        for path in (Path(folder) / name for name in names if PARTIAL_NAME.search(name)):
-            with suppress(OSError):  # a process is writing it, or another has deleted it
-                if path.stat().st_mtime < latest:
-                    path.unlink()
-                    deleted += 1
-    return deleted
 
 
 def _sync_to_disk(root: Path, path: str) -> None:
@@ -251,6 +238,15 @@ async def _chain(head: Iterable[bytes], rest: AsyncIterator[bytes]) -> AsyncIter
         yield chunk
     async for chunk in rest:
         yield chunk
+
+
+async def _bytes_of(body: "bytes | BytesStream") -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+        return
+    with _obstore_errors():
+        async for chunk in body:
+            yield bytes(chunk)
 
 
 @contextmanager

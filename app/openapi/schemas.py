@@ -13,6 +13,7 @@ from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 from worker.operations.base import Operation
 from worker.outbound.client import MAX_URL_LENGTH
+from worker.storage import MAX_STORE_PATH
 from worker.tasks.schedule import Schedule
 
 Schema = dict[str, Any]
@@ -80,11 +81,28 @@ def _as_field(schema: Schema) -> Schema:
     return schema
 
 
+_STORE_PATH = {"type": "string", "maxLength": MAX_STORE_PATH}
+
 PICTURE: dict[str, Schema] = {
     "file": {**_BINARY, "description": "The image. Its format is detected from its content, not from its name."},
     "url": {
         **_URL,
         "description": "URL of the image, which the worker fetches, instead of `file`. Only public addresses.",
+    },
+    "source": {
+        **_STORE_PATH,
+        "description": "Name of a delivery store and the path of the image in it, instead of `file`. Requires "
+        "`DELIVERY_STORES`.",
+    },
+    "output_url": {
+        "type": "string",
+        "description": "URL to which the result is sent with PUT when it is ready, such as a presigned URL of an "
+        "object store; for variants, a JSON object that maps their names to URLs. Only public addresses.",
+    },
+    "output_prefix": {
+        **_STORE_PATH,
+        "description": "Name of a delivery store and the directory in it to which the results are copied. Requires "
+        "`DELIVERY_STORES`.",
     },
     "callback_url": {
         **_URL,
@@ -93,6 +111,9 @@ PICTURE: dict[str, Schema] = {
     **{name: _as_field(schema) for name, schema in parameters(Schedule).items()},
 }
 """Fields of every form."""
+
+IMAGES = ("file", "url", "source")
+"""Fields that give the image, of which a form has one."""
 
 OVERLAY: dict[str, Schema] = {
     "overlay": {**_BINARY, "description": "A second image, which `watermark` places over the first."}
@@ -142,7 +163,7 @@ def form_schema(components: Mapping[str, Schema]) -> Schema:
 def batch_content(settings: Settings) -> dict[str, Any]:
     """Return the bodies of a request for a batch, as JSON and as a form, by media type."""
     shared: dict[str, Schema] = {
-        **_references("PictureFields", [name for name in PICTURE if name not in ("file", "url")]),
+        **_references("PictureFields", [name for name in PICTURE if name not in IMAGES]),
         "task_callback_url": {**_URL, "description": "URL that gets a webhook when each task ends."},
     }
     each: Schema = {"type": "object", "description": "Fields of a single image."}
@@ -210,7 +231,7 @@ def _form(
         "description": description,
         **_object({**own, **others, **_references("PictureFields", PICTURE)}),
         "required": [next(iter(own)), *required],
-        "oneOf": [{"required": ["file"]}, {"required": ["url"]}],
+        "oneOf": [{"required": [name]} for name in IMAGES],
         "additionalProperties": False,
     }
 

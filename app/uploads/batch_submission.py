@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -17,8 +18,9 @@ from app.http.negotiation import bounded_header, essence
 from app.http.parameters import json_object, read_bounded
 from app.state import Request
 from app.tasks.presets import as_text
-from app.uploads.form_fields import Form, Upload, address_problems, build_spec, take_schedule
+from app.uploads.form_fields import Form, Upload, build_spec, take_schedule
 from app.uploads.idempotency import FingerprintingReader, IdempotencyRecord, take_claim
+from app.uploads.locations import url_problems
 from app.uploads.receive import FileProblem, drain, given_fields, in_time, paced_body, place, store_file
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import upload_path
@@ -86,7 +88,7 @@ async def _create(request: Request, claim: Claim | None = None) -> str:
         batch = NewBatch(batch_id, callback_url, logs.request_id.get())
         await tasks.create_all(specs, entry, task_callback_url, owner, schedule, batch)
     tasks.stats.count(BYTES_IN, by=sum(spec.bytes for spec in specs.values()))
-    await request.state["reuse"].settle_new(specs)
+    await request.state["reuse"].settle_new([task_id for task_id, spec in specs.items() if spec.reuse])
     return batch_id
 
 
@@ -95,7 +97,7 @@ def _callback_problems(request: Request, **urls: str | None) -> list[Problem]:
         Problem(name, problem.message)
         for name, url in urls.items()
         if url is not None
-        for problem in address_problems({"callback_url": url}, request.state["settings"])
+        for problem in url_problems({"callback_url": url}, request.state["settings"])
     ]
 
 
@@ -125,9 +127,23 @@ async def _specs(request: Request, received: Received, problems: list[Problem], 
             problems.append(problem)
         else:
             problems += [Problem(f"[{number}].{problem.field}", problem.message) for number in affected]
+    problems += _path_problems(specs.values())
     if problems:
         raise InvalidParameters(problems)
     return specs
+
+
+def _path_problems(specs: Iterable[Spec]) -> list[Problem]:
+    """Return a problem for results that would replace one another in a delivery store."""
+    paths = Counter(
+        f"{spec.output_prefix}/{name}"
+        for spec in specs
+        if spec.output_prefix is not None
+        for name in spec.file_names.values()
+    )
+    repeated = [path for path, count in paths.items() if count > 1]
+    message = "gives several results the path {}; name the images differently, or set output_prefix in each"
+    return [Problem("output_prefix", message.format(shorten(repeated[0])))] if repeated else []
 
 
 def _take_each(received: Received, problems: list[Problem]) -> list[dict[str, str]]:

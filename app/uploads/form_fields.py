@@ -1,22 +1,21 @@
 """Validate the fields of a form: what to do with an image, when, and where webhooks go."""
 
 import unicodedata
-from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from app.api_settings import Settings
 from app.tasks.presets import Presets
+from app.uploads.locations import take_locations
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters, check_plan_sizes, parse_plan
-from worker.outbound.client import Refused, check_url
 from worker.pixels.geometry import Size
 from worker.tasks.model import Spec
-from worker.tasks.schedule import LATEST_START_S, Schedule
+from worker.tasks.schedule import DEFAULT_SCHEDULE, LATEST_START_S, Schedule
 from worker.telemetry import logs
 from worker.telemetry.clock import now_ms
-from worker.validation.fields import Problem, convert_fields, shorten
+from worker.validation.fields import Problem, convert_fields
 
 MAX_SHOWN_NAME = 200
 """Maximum length in characters of a client's file name in the task record."""
@@ -38,11 +37,17 @@ class Upload(Struct, frozen=True):
     """Size of the upright image in pixels, if the head of the file contains it."""
     sha256: str
 
+    def of(self, spec: Spec) -> Spec:
+        """Return a spec with this upload."""
+        return msgspec.structs.replace(
+            spec, source=self.format, stem=self.stem, name=self.name, bytes=self.bytes, size=self.size
+        )
+
 
 class Form(Struct, frozen=True):
     """A received form.
 
-    `upload` is None only if `problems` contains an entry for the file, or if the form has a `url`.
+    `upload` is None only if `problems` contains an entry for the file, or if the form has a `url` or a `source`.
     """
 
     fields: dict[str, str]
@@ -69,6 +74,8 @@ class Form(Struct, frozen=True):
 def take_schedule(fields: dict[str, str], *, has_owner: bool) -> tuple[Schedule, list[Problem]]:
     """Remove the fields of the schedule from those of a form; return the schedule and the problems of the fields."""
     own = {name: fields.pop(name) for name in Schedule.__struct_fields__ if name in fields}
+    if not own:
+        return DEFAULT_SCHEDULE, []
     values, problems = convert_fields(Schedule, own, "", is_text=True)
     schedule = Schedule(**values)
     if schedule.queue_group is not None and has_owner:
@@ -81,8 +88,8 @@ def take_schedule(fields: dict[str, str], *, has_owner: bool) -> tuple[Schedule,
 def build_spec(form: Form, settings: Settings, presets: Presets, problems: list[Problem]) -> Spec:
     """Validate the form; raise `InvalidParameters` with all problems, among them those found before."""
     fields, upload, overlay = dict(form.fields), form.upload, form.overlay
-    problems = [*problems, *form.problems, *address_problems(fields, settings)]
-    url, _ = (fields.pop(name, None) for name in ADDRESSES)
+    locations, more = take_locations(fields, settings)
+    problems = [*problems, *form.problems, *more]
     has_overlay = overlay is not None or any(problem.field == "overlay" for problem in problems)
     try:
         plan = parse_plan(
@@ -93,26 +100,27 @@ def build_spec(form: Form, settings: Settings, presets: Presets, problems: list[
         )
         if upload is not None and upload.size is not None:
             check_plan_sizes(plan, upload.size, settings.limits)
+        output_urls = locations.output_urls(plan.variants, settings)
     except InvalidParameters as exc:
         problems += exc.problems
+    except ValueError as exc:
+        problems.append(Problem("output_url", str(exc)))
     else:
-        overlay_format, request_id = overlay.format if overlay is not None else None, logs.request_id.get()
-        if url is not None and not problems:
-            name = file_name(url)
-            return Spec(
-                plan, None, safe_stem(name), overlay_format, name[:MAX_SHOWN_NAME], url=url, request_id=request_id
-            )
-        if upload is not None and not problems:
-            return Spec(
+        name = locations.image_name
+        if not problems and (upload is not None or name is not None):
+            spec = Spec(
                 plan,
-                upload.format,
-                upload.stem,
-                overlay_format,
-                upload.name,
-                upload.bytes,
-                upload.size,
-                request_id=request_id,
+                None,
+                safe_stem(name or ""),
+                None if overlay is None else overlay.format,
+                (name or "")[:MAX_SHOWN_NAME],
+                url=locations.url,
+                store_path=locations.source,
+                output_urls=output_urls,
+                output_prefix=locations.output_prefix and locations.output_prefix.rstrip("/"),
+                request_id=logs.request_id.get(),
             )
+            return spec if upload is None else upload.of(spec)
     raise InvalidParameters(problems)
 
 
@@ -130,27 +138,3 @@ def safe_stem(file_name: str) -> str:
     )
     stem = stem.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("._")
     return stem or "image"
-
-
-ADDRESSES = ("url", "callback_url")
-
-
-def address_problems(fields: Mapping[str, str], settings: Settings) -> list[Problem]:
-    """Return a problem for each field of `ADDRESSES` whose URL is not allowed."""
-    problems = []
-    if "callback_url" in fields and not settings.webhook_secrets:
-        problems.append(
-            Problem("callback_url", "is not available on this server, which has no WEBHOOK_SECRETS; omit it")
-        )
-    for name in ADDRESSES:
-        try:
-            if name in fields:
-                check_url(fields[name], settings.outbound_allow)
-        except Refused as exc:
-            problems.append(Problem(name, f"{shorten(fields[name])} is not allowed: it {exc}"))
-    return problems
-
-
-def file_name(url: str) -> str:
-    """Return the file name of a URL: the last segment of its path, as browsers use for downloads."""
-    return unquote(urlsplit(url).path.rpartition("/")[2])

@@ -131,9 +131,10 @@ async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str
             await drain(part, settings.max_upload_bytes)
     fields = given_fields(fields)
     has_file = "file" in uploads or any(problem.field == "file" for problem in problems)
-    if "url" in fields and (has_file or "file" in fields):
-        problems.append(Problem("url", "cannot be combined with file; send one of the two"))
-    if not has_file and ("url" not in fields or "file" in fields):
+    others = [name for name in ("url", "source") if name in fields]
+    surplus = others if has_file or "file" in fields else others[1:]
+    problems += [Problem(name, "cannot be combined with file or url; send one of them") for name in surplus]
+    if not has_file and (not others or "file" in fields):
         problems.append(_no_file(fields.pop("file", None)))
     if "overlay" in fields:
         problems.append(Problem("overlay", _IS_TEXT))

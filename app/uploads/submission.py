@@ -93,5 +93,6 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
             request.state["created_task_id"] = task_id
             raise
     tasks.stats.count(BYTES_IN, by=form.bytes)
-    await request.state["reuse"].settle_new({task_id: spec})
+    if spec.reuse:
+        await request.state["reuse"].settle_new([task_id])
     return task_id

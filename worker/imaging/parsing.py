@@ -23,7 +23,21 @@ _ONE_OF = f"one of {', '.join(OPERATIONS)}"
 
 _MEANT = "; to only convert the format, send format and no operation"
 
-_REQUEST = ("operation", "operations", "variants", "preset", "file", "url", "overlay", "callback_url")
+_REQUEST = (
+    "operation",
+    "operations",
+    "variants",
+    "preset",
+    "file",
+    "url",
+    "source",
+    "overlay",
+    "callback_url",
+    "output_url",
+    "output_prefix",
+    "priority",
+    "reuse",
+)
 """Fields of a request besides those of operations and outputs, for suggestions."""
 
 SYNONYMS = {"greyscale": "grayscale", "thumbnail": "resize", "scale": "resize", "mirror": "flip", "gray": "grayscale"}

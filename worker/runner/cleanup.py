@@ -2,7 +2,12 @@
 
 import asyncio
 import logging
+import os
+import re
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 
 from worker.errors import ErrorCode
 from worker.runner.leftovers import Leftovers
@@ -13,6 +18,12 @@ from worker.tasks.status import Status, TaskNotFound, UnreadableTask, WrongState
 from worker.tasks.store import Tasks
 
 logger = logging.getLogger(__name__)
+
+PARTIAL_NAME = re.compile(r"#\d+$")
+"""The end of the name of a file that obstore is writing to a local directory, and renames when it is complete."""
+
+PARTIAL_AGE_S = 3600
+"""Age from which such a file was left by a process that died."""
 
 BATCH = 100
 """Tasks handled at the same time."""
@@ -28,8 +39,19 @@ async def sweep(tasks: Tasks, storage: Storage) -> None:
 
 async def remove_partial_files(storage: Storage) -> None:
     """Delete the files that killed processes left half-written. The cost depends on the number of files."""
-    if deleted := await storage.delete_partial():
+    if storage.root is not None and (deleted := await asyncio.to_thread(_delete_partial, storage.root)):
         logger.info("deleted %d half-written files", deleted)
+
+
+def _delete_partial(root: Path) -> int:
+    deleted, latest = 0, time.time() - PARTIAL_AGE_S  # by the clock of the file system
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder) / name for name in names if PARTIAL_NAME.search(name)):
+            with suppress(OSError):  # a process is writing it, or another has deleted it
+                if path.stat().st_mtime < latest:
+                    path.unlink()
+                    deleted += 1
+    return deleted
 
 
 def _leftovers(tasks: Tasks) -> Leftovers:

@@ -1,6 +1,7 @@
 """Fetch uploads by URL and store them, within the limits of an upload."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
 from worker.imaging.formats import UnreadFormat
 from worker.outbound.client import Refused
 from worker.settings import Settings
-from worker.storage import Storage
+from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import LimitedBody, paced, store_upload
 from worker.tasks.model import Fetched, Spec, Task
 
@@ -24,8 +25,11 @@ MAX_CAUSE = 200
 class Fetcher:
     """Fetches uploads; one per worker process."""
 
-    def __init__(self, settings: Settings, storage: Storage, outbound: httpx2.AsyncClient) -> None:
+    def __init__(
+        self, settings: Settings, storage: Storage, outbound: httpx2.AsyncClient, stores: Mapping[str, Storage]
+    ) -> None:
         self._settings = settings
+        self._stores = stores
         self._storage = storage
         self._outbound = outbound
         self._running: dict[str, asyncio.Task[Fetched]] = {}
@@ -37,7 +41,8 @@ class Fetcher:
         `TaskFailed`, also if the operations do not allow the image, `StorageUnavailable`, and `TaskStopped` after
         `stop`.
         """
-        run = self._running[task.id] = asyncio.create_task(self._fetch(task, spec.url or ""))
+        fetching = self._fetch(task, spec.url or "") if spec.store_path is None else self._copy(task, spec.store_path)
+        run = self._running[task.id] = asyncio.create_task(fetching)
         try:
             fetched = await run
         except asyncio.CancelledError:
@@ -57,6 +62,24 @@ class Fetcher:
         """Cancel the fetch of a task, if there is one."""
         if task_id in self._running:
             self._running[task_id].cancel()
+
+    async def _copy(self, task: Task, store_path: str) -> Fetched:
+        """Copy an upload from a delivery store."""
+        name, _, path = store_path.partition("/")
+        if name not in self._stores:
+            raise _fetch_error(f"this worker has no store {name!r} in DELIVERY_STORES")
+        try:
+            size, chunks = await self._stores[name].chunks(path)
+        except FileNotFoundError as exc:
+            raise _fetch_error(f"the store {name} has no {path}") from exc
+        except StorageUnavailable as exc:
+            raise _fetch_error(f"the store {name} cannot be read: {exc}") from exc
+        if size > self._settings.max_upload_bytes:
+            raise _too_large(self._settings.max_upload_bytes)
+        try:
+            return await _store_body(chunks, f"the store {name}", self._storage, task.upload_path, self._settings)
+        except PictureError as exc:
+            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
 
     async def _fetch(self, task: Task, url: str) -> Fetched:
         host, timeout_s = urlsplit(url).hostname or "", self._settings.upload_timeout_s
@@ -80,6 +103,10 @@ def _fetch_error(message: str) -> TaskFailed:
     return TaskFailed(ErrorCode.FETCH, message)
 
 
+def _too_large(max_bytes: int) -> TaskFailed:
+    return _fetch_error(f"the image is too large; the limit is {max_bytes:,} bytes")
+
+
 async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: str, settings: Settings) -> Fetched:
     request = client.stream("GET", url, follow_redirects=True, headers={"Accept": "image/*"})
     async with AsyncExitStack() as stack:
@@ -92,17 +119,23 @@ async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: s
             phrase = answer.reason_phrase[:MAX_CAUSE]
             raise _fetch_error(f"{answer.url.host} answered {answer.status_code} {phrase} instead of an image")
         max_bytes = settings.max_upload_bytes
-        too_large = _fetch_error(f"the image is too large; the limit is {max_bytes:,} bytes")
         declared = answer.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > max_bytes:
-            raise too_large
-        min_bytes_s = settings.upload_min_bytes_s
-        too_slow = _fetch_error(f"{answer.url.host} did not send the image at {min_bytes_s:,} bytes per second")
-        body = LimitedBody(paced(answer.aiter_raw(), min_bytes_s, too_slow), max_bytes, too_large)
-        try:
-            source, size = await store_upload(body, storage, path, settings.input_formats, settings.limits)
-        except UnreadFormat as exc:
-            choices = ", ".join(known.value for known in settings.input_formats)
-            what = f"a supported image but {exc.what}" if exc.what else "a supported image"
-            raise _fetch_error(f"{answer.url.host} did not send {what}; supported formats: {choices}") from exc
-        return Fetched(source, body.bytes, size, body.sha256)
+            raise _too_large(max_bytes)
+        return await _store_body(answer.aiter_raw(), answer.url.host, storage, path, settings)
+
+
+async def _store_body(
+    chunks: AsyncIterator[bytes], sender: str, storage: Storage, path: str, settings: Settings
+) -> Fetched:
+    """Store the chunks as the upload, within the limits of uploads."""
+    max_bytes, min_bytes_s = settings.max_upload_bytes, settings.upload_min_bytes_s
+    too_slow = _fetch_error(f"{sender} did not send the image at {min_bytes_s:,} bytes per second")
+    body = LimitedBody(paced(chunks, min_bytes_s, too_slow), max_bytes, _too_large(max_bytes))
+    try:
+        source, size = await store_upload(body, storage, path, settings.input_formats, settings.limits)
+    except UnreadFormat as exc:
+        choices = ", ".join(known.value for known in settings.input_formats)
+        what = f"a supported image but {exc.what}" if exc.what else "a supported image"
+        raise _fetch_error(f"{sender} did not send {what}; supported formats: {choices}") from exc
+    return Fetched(source, body.bytes, size, body.sha256)

@@ -42,6 +42,8 @@ class EventWorker(Worker):
         self._in_slots: set[str] = set()
         """The tasks that wait for a slot or use one; the others of `tasks` are being fetched or stored."""
         self._fetching: dict[str, Task] = {}
+        self._sending: set[str] = set()
+        """Tasks whose results are being sent to their destinations, of which there may be many."""
         self._waits_for_room = False
         self._beginning: asyncio.Task[None] | None = None
 
@@ -67,7 +69,7 @@ class EventWorker(Worker):
         slots: Slots = self.ctx["slots"]
         # Results are stored while the next images are processed; a slow storage limits the number of tasks.
         free = slots.count - slots.lost - len(self._in_slots)
-        room = 2 * slots.count - (len(self.tasks) - len(self._fetching))
+        room = 2 * slots.count - (len(self.tasks) - len(self._fetching) - len(self._sending))
         self._waits_for_room = room < free
         free, fetches = max(0, min(free, room)), max(0, FETCHES - len(self._fetching))
         if free or fetches:
@@ -83,7 +85,8 @@ class EventWorker(Worker):
                 self._fetching[task.id] = task
             else:
                 self._in_slots.add(task.id)
-            work = self.ctx["processor"].process(task, partial(self._leave_slot, task.id))
+            on_rendered, on_stored = partial(self._leave_slot, task.id), partial(self._on_stored, task.id)
+            work = self.ctx["processor"].process(task, on_rendered, on_stored)
             self.tasks[task.id] = self.loop.create_task(work)
             self.tasks[task.id].add_done_callback(partial(self._on_end, task.id))
 
@@ -91,10 +94,15 @@ class EventWorker(Worker):
         self._in_slots.discard(task_id)
         self._wake.set()
 
+    def _on_stored(self, task_id: str) -> None:
+        self._sending.add(task_id)
+        self._wake.set()
+
     def _on_end(self, task_id: str, run: asyncio.Task[None]) -> None:
         if task_id in self._fetching:
             del self._fetching[task_id]
             self._wake.set()
+        self._sending.discard(task_id)
         if task_id in self._in_slots or self._waits_for_room:
             self._leave_slot(task_id)
         del self.tasks[task_id]

@@ -14,6 +14,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from worker.errors import ErrorCode, StorageAway, TaskFailed, TaskStopped
+from worker.runner.destinations import Destinations, NotSent
 from worker.runner.fetch import Fetcher
 from worker.runner.heartbeat import worker_name
 from worker.runner.reuse import Reuse
@@ -46,7 +47,7 @@ def _unexpected_as_failure(task_id: str) -> Iterator[None]:
     """Raise `TaskFailed` for an unexpected error; otherwise the lease would expire and two more attempts follow."""
     try:
         yield
-    except (TaskFailed, TaskStopped, StorageAway):
+    except (TaskFailed, TaskStopped, StorageAway, NotSent):
         raise
     except Exception as exc:  # a bug, or an error of a library on untrusted data
         logger.exception("%s: unexpected error", task_id)
@@ -57,14 +58,21 @@ def _unexpected_as_failure(task_id: str) -> Iterator[None]:
 class Processor:
     """Processes tasks; one per worker process."""
 
-    def __init__(
-        self, settings: Settings, tasks: Tasks, storage: Storage, render: RenderTask, fetcher: Fetcher
+    def __init__(  # noqa: PLR0913 - where tasks and files are, and the steps of a task
+        self,
+        settings: Settings,
+        tasks: Tasks,
+        storage: Storage,
+        render: RenderTask,
+        fetcher: Fetcher,
+        destinations: Destinations,
     ) -> None:
         self._settings = settings
         self._tasks = tasks
         self._storage = storage
         self._render = render
         self._fetcher = fetcher
+        self._destinations = destinations
         self._reuse = Reuse(settings, tasks, storage)
         self.stops: dict[str, threading.Event] = {}
         """The running tasks; setting the event stops a task at its next step."""
@@ -82,22 +90,31 @@ class Processor:
         except (TaskNotFound, WrongState) as exc:
             logger.info("%s not started: %s", task_id, exc)
 
-    async def process(self, task: Task, on_rendered: Callable[[], None] = lambda: None) -> None:
+    async def process(
+        self, task: Task, on_rendered: Callable[[], None] = lambda: None, on_stored: Callable[[], None] = lambda: None
+    ) -> None:
         """Process a started task to its end, or queue it again without counting the attempt.
 
-        It is queued again when storage is unavailable (with a delay), when this call is cancelled (the worker stops),
-        and after its upload was fetched. `on_rendered` is called when its slot is free, before the result is stored.
+        It is queued again when storage, or its destination, is unavailable (with a delay), when this call is cancelled
+        (the worker stops), and after its upload was fetched. `on_rendered` is called when its slot is free, before the
+        result is stored, and `on_stored` before the result is sent to its destination.
         """
         logs.task_id.set(task.id)
         with suppress(UnreadableTask):
             logs.request_id.set(task.spec.request_id)
         try:
             async with self._attendance(task) as run:
-                await self._finish(task, run, on_rendered)
+                await self._finish(task, run, on_rendered, on_stored)
         except StorageAway as exc:
             delay_s = min(LONGEST_DELAY_S, 2**task.handed_back)
             logger.warning("%s is delayed by %d s because storage is unavailable: %s", task.id, delay_s, exc)
             await retry_through_outage(lambda: self._hand_back(task, None, delay_ms=delay_s * 1000))
+        except NotSent as exc:
+            delay_s = min(LONGEST_DELAY_S, 2**task.sends)
+            logger.info("%s is sent again in %d s: %s", task.id, delay_s, exc)
+            outputs = msgspec.json.encode(exc.outputs).decode()
+            changes: dict[str, str | int] = {"outputs": outputs, "sends": task.sends + exc.was_tried}
+            await retry_through_outage(lambda: self._hand_back(task, None, changes, delay_ms=delay_s * 1000))
         except asyncio.CancelledError:
             with suppress(RedisError):  # the lease expires; stopping cannot wait for Redis
                 await asyncio.shield(self._hand_back(task, task.created_ms))
@@ -109,7 +126,9 @@ class Processor:
             self.stops[task_id].set()
             self._fetcher.stop(task_id)
 
-    async def _finish(self, task: Task, run: Run, on_rendered: Callable[[], None]) -> None:
+    async def _finish(
+        self, task: Task, run: Run, on_rendered: Callable[[], None], on_stored: Callable[[], None]
+    ) -> None:
         began = time.monotonic()
         try:
             with _unexpected_as_failure(task.id):
@@ -121,8 +140,15 @@ class Processor:
                 if task.reuse_of:
                     await self._wait_for_results(task)
                     return
-                run.progress = Progress(spec.plan.step_count)
-                outputs = await self._render(task, spec, run, on_rendered)
+                step_count, outputs = spec.plan.step_count, task.outputs
+                run.progress = Progress(step_count, step_count if outputs else 0)
+                if not outputs:  # otherwise they only have to be sent
+                    outputs = await self._render(task, spec, run, on_rendered)
+                if spec.has_destination:
+                    on_rendered()
+                    on_stored()
+                    await self._report(task, run.progress)
+                    await self._destinations.send(task, spec, outputs)
         except TaskFailed as exc:
             self.failed += 1
             await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
@@ -242,12 +268,13 @@ class Processor:
         while True:
             for _ in range(round(LEASE_RENEWAL_S / PROGRESS_INTERVAL_S)):
                 await asyncio.sleep(PROGRESS_INTERVAL_S)
-                if not run.progress.is_reported:
-                    await self._report(task, run.progress)
+                await self._report(task, run.progress)
             if not await self._renew(task):
                 return
 
     async def _report(self, task: Task, progress: Progress) -> None:
+        if progress.is_reported:
+            return
         try:
             await self._tasks.report_progress(task, progress)
         except RedisError as exc:

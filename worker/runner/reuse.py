@@ -9,7 +9,7 @@ can be deleted. A task whose original failed, or is gone, becomes an original it
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +53,12 @@ class Reuse:
         self._storage = storage
 
     def with_digest(self, spec: Spec, sha256: Iterable[str]) -> Spec:
-        """Return the spec of a task that reuses results; `sha256` are the digests of its files, unless it has a URL."""
+        """Return the spec of a task that reuses results, unless they are sent elsewhere.
+
+        `sha256` are the digests of its files; they are not used for an upload that has not been fetched.
+        """
+        if spec.has_destination:
+            return spec  # nobody would send the results
         if spec.source is None:
             return msgspec.structs.replace(spec, reuse="")
         parts = [engine_version(), self._settings.font_path, list(sha256), spec.source, spec.plan]
@@ -64,12 +69,11 @@ class Reuse:
         whole = self.with_digest(msgspec.structs.replace(spec, source=fetched.source), [fetched.sha256])
         return await self._tasks.choose_original(task.id, f"reuse:{task.owner or ''}:{whole.reuse}") is not None
 
-    async def settle_new(self, specs: Mapping[str, Spec]) -> None:
+    async def settle_new(self, task_ids: Iterable[str]) -> None:
         """Settle tasks that have just been created; log a failure, after which the workers do it."""
         try:
-            for task_id, spec in specs.items():
-                if spec.reuse:
-                    await self.settle(task_id)
+            for task_id in task_ids:
+                await self.settle(task_id)
         except (RedisError, StorageUnavailable) as exc:
             logger.warning("the results of equal tasks are not reused at once: %s", exc)
 

@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
-from worker.settings import AnySettings, InvalidSettings, misspelled_settings, read_settings
+from worker.settings import AnySettings, InvalidSettings, Settings, misspelled_settings, read_settings
 from worker.storage import StorageUnavailable
 from worker.telemetry import logs
 
@@ -46,35 +46,42 @@ def read_and_log(
     return settings
 
 
-def check_storage(url: str) -> None:
+def check_storages(settings: Settings) -> None:
+    """Call `check_storage` for the storage and for the delivery stores."""
+    check_storage(settings.storage_url)
+    for url in settings.store_urls.values():
+        check_storage(url, "DELIVERY_STORES")
+
+
+def check_storage(url: str, setting: str = "STORAGE_URL") -> None:
     """Raise `CannotStart` if the storage can never be used; log a warning if it does not answer yet.
 
     An object is written to an object store, without retries; of a local directory, the permissions are checked.
     """
     if url.startswith("file:"):
-        _check_directory(Path(unquote(urlsplit(url).path)))
+        _check_directory(Path(unquote(urlsplit(url).path)), setting)
         return
     try:
         store = from_url(url, retry_config={"max_retries": 0})
         obstore.put(store, "readiness/start", b"ready")
         obstore.delete(store, "readiness/start")
     except FileNotFoundError as exc:
-        raise CannotStart(f"STORAGE_URL: {url} does not exist; create it first") from exc
+        raise CannotStart(f"{setting}: {url} does not exist; create it first") from exc
     except (PermissionDeniedError, UnauthenticatedError) as exc:
-        raise CannotStart(f"STORAGE_URL: {url} may not be written with these credentials") from exc
+        raise CannotStart(f"{setting}: {url} may not be written with these credentials") from exc
     except (BaseError, OSError) as exc:
         reason = str(exc).splitlines()[0]
         if METADATA_ADDRESS in reason:
-            raise CannotStart(f"STORAGE_URL: {url} needs credentials, and this environment has none") from exc
+            raise CannotStart(f"{setting}: {url} needs credentials, and this environment has none") from exc
         if "Error performing" not in reason or "builder error" in reason:  # it was not even asked
-            raise CannotStart(f"STORAGE_URL: {url}: {reason}") from exc
-        logger.warning("STORAGE_URL: %s cannot be written yet: %s", url, reason)
+            raise CannotStart(f"{setting}: {url}: {reason}") from exc
+        logger.warning("%s: %s cannot be written yet: %s", setting, url, reason)
 
 
-def _check_directory(directory: Path) -> None:
+def _check_directory(directory: Path, setting: str) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise CannotStart(f"STORAGE_URL: the directory {directory} cannot be created: {exc.strerror}") from exc
+        raise CannotStart(f"{setting}: the directory {directory} cannot be created: {exc.strerror}") from exc
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise CannotStart(f"STORAGE_URL: the directory {directory} cannot be written")
+        raise CannotStart(f"{setting}: the directory {directory} cannot be written")

@@ -40,6 +40,12 @@ class Spec(Struct, frozen=True, omit_defaults=True):
     """Size of the upright image in pixels, if the head of the file contains it."""
     url: str | None = None
     """The URL to fetch the upload from, if it is not part of the request."""
+    store_path: str | None = None
+    """Name of a delivery store and the path in it of the upload, if it is not part of the request."""
+    output_urls: dict[str, str] = {}
+    """Name of a variant -> the URL to which its result is sent."""
+    output_prefix: str | None = None
+    """Name of a delivery store and the directory in it for the results."""
     reuse: str | None = None
     """A digest of all that determines the results, if equal tasks share them; empty until the upload is fetched."""
     request_id: str = msgspec.field(default="", name="rid")
@@ -47,7 +53,13 @@ class Spec(Struct, frozen=True, omit_defaults=True):
 
     @property
     def url_host(self) -> str:
-        return urlsplit(self.url or "").hostname or ""
+        """The host, or the name of the store, from which the upload is fetched."""
+        return urlsplit(self.url or f"//{self.store_path}").hostname or ""
+
+    @property
+    def has_destination(self) -> bool:
+        """Whether the results are sent elsewhere."""
+        return bool(self.output_urls) or self.output_prefix is not None
 
     @property
     def operations(self) -> set[str]:
@@ -135,6 +147,8 @@ class Task(Struct, frozen=True, kw_only=True):
     priority: Priority = Priority.NORMAL
     expires_ms: int | None = None
     """When the task fails if it has not been started before (Unix ms)."""
+    sends: int = 0
+    """Number of failed tries to send the results to their destination."""
     reuse: str = ""
     """The key of the equal tasks of the owner, if the task reuses results."""
     reuse_of: str = ""

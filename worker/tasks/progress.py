@@ -23,9 +23,9 @@ class Step(Struct, frozen=True, omit_defaults=True):
 class Progress:
     """The steps of one attempt. `operation_done` and, for a local directory, `output_done` are called in a thread."""
 
-    def __init__(self, step_count: int) -> None:
+    def __init__(self, step_count: int, done: int = 0) -> None:
         self._total = step_count
-        self._done = 0
+        self._done = done
         self._unreported: deque[Step] = deque()
         self.took_s: list[tuple[str, float]] = []
         """The completed operations with their duration in seconds."""

@@ -38,8 +38,9 @@ from app.routes.results import _is_fresh, parse_range
 from app.routes.session import SignIn
 from app.routes.task_lists import RetryQuery, TasksQuery
 from app.server import MAX_TARGET_BYTES
-from app.uploads.form_fields import address_problems, file_name, safe_stem
+from app.uploads.form_fields import safe_stem
 from app.uploads.idempotency import parse_key
+from app.uploads.locations import Locations, url_problems
 from worker.imaging.formats import InputFormat, sniff
 from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
@@ -299,8 +300,8 @@ READERS: dict[str, Callable[[str], object]] = {
     ),
     "file name": safe_stem,
     "task id": refused(parse_task_id, TaskNotFound),
-    "url": lambda text: address_problems({"url": text, "callback_url": text}, SETTINGS),
-    "name in a url": lambda text: file_name("http://a.example/" + text[:MAX_URL_LENGTH]),
+    "url": lambda text: url_problems({"url": text, "callback_url": text}, SETTINGS),
+    "name in a url": lambda text: Locations("http://a.example/" + text[:MAX_URL_LENGTH], None, None, None).image_name,
     "JSON": refused(decode_json, ValueError),
     "first bytes": lambda text: sniff(text.encode("latin-1", "replace")),
 }

@@ -19,6 +19,7 @@ from worker.errors import ErrorCode
 from worker.operations.resize import Resize
 from worker.outbound.client import outbound_client
 from worker.runner.cleanup import requeue_orphaned
+from worker.runner.destinations import Destinations
 from worker.runner.fetch import Fetcher
 from worker.runner.processor import Processor
 from worker.runner.slots import Slots
@@ -157,7 +158,7 @@ async def test_a_form_has_a_file_or_a_url(api: Client, stored: Callable[[], list
         "operation": (None, "grayscale"),
     }
     fields = problem_fields(await api.post("/process-image/", files=both))
-    assert fields == {"url": "cannot be combined with file; send one of the two"}
+    assert fields == {"url": "cannot be combined with file or url; send one of them"}
     assert stored() == []
 
 
@@ -475,8 +476,9 @@ async def test_an_unforeseen_error_while_fetching_ends_the_task_at_once(
     await tasks.create(task_id, Spec(one([Resize(width=5)]), None, "photo", url="http://images.example/photo.jpg"))
     slots = Slots(1, lambda: None)
     async with outbound_client((), resolve) as outbound:
-        fetcher = Fetcher(settings, storage, outbound)
-        processor = Processor(settings, tasks, storage, TaskRenderer(settings, storage, slots).outputs, fetcher)
+        fetcher, destinations = Fetcher(settings, storage, outbound, {}), Destinations({}, storage, outbound)
+        render = TaskRenderer(settings, storage, slots).outputs
+        processor = Processor(settings, tasks, storage, render, fetcher, destinations)
         [task] = await tasks.begin(0, fetches=1)
         await processor.process(task)
     slots.close()
