@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -26,9 +25,6 @@ from app.standalone.supervisor import (
 from app.tasks.presets import read_presets
 from worker.runner.start import CannotStart, check_storages, errors_as_one_line, read_and_log
 from worker.settings import read_settings
-from worker.telemetry.logs import LogFormat
-
-logger = logging.getLogger(__name__)
 
 BANNER = """\
 Darkroom is running at {url}
@@ -90,15 +86,8 @@ def _run(options: argparse.Namespace) -> None:
         url = f"http://{_reachable(options.host)}:{listener.getsockname()[1]}"
         key = " -H 'Authorization: Bearer <key>'" if settings.api_keys else ""
         banner = BANNER.format(url=url, data_dir=data_dir, redis_url=settings.redis_url, key=key)
-
-        def announce() -> None:
-            if settings.log_format is LogFormat.JSON:
-                logger.info("Darkroom is running at %s", url)
-            else:
-                print(banner, flush=True)  # noqa: T201
-
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        runner.run(serve(create_app(settings), settings, listener, environ, valkey, announce))
+        runner.run(serve(create_app(settings), settings, listener, environ, valkey, lambda: print(banner, flush=True)))  # noqa: T201
 
 
 def _check_access(settings: Settings, address: str) -> None:

@@ -27,6 +27,7 @@ from app.tasks.presets import read_presets
 from app.tasks.readiness import HealthChecks
 from worker.imaging.guards import configure_pillow
 from worker.outbound.shares import Shares
+from worker.runner.partial_uploads import PartialUploads
 from worker.runner.reuse import Reuse
 from worker.runner.start import check_storages, errors_as_one_line, read_and_log
 from worker.storage import Storage
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> ASGIApp:
                 health=health,
                 tasks=tasks,
                 reuse=Reuse(settings, tasks, storage),
+                partial_uploads=PartialUploads(redis, storage),
                 webhooks=Webhooks(redis),
                 events=events,
                 links=Links(redis),

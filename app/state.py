@@ -14,6 +14,7 @@ from app.tasks.event_hub import EventHub
 from app.tasks.presets import Presets
 from app.tasks.readiness import HealthChecks
 from worker.outbound.shares import Shares
+from worker.runner.partial_uploads import PartialUploads
 from worker.runner.reuse import Reuse
 from worker.storage import Storage
 from worker.tasks.batches import Batch, BatchNotFound, get_batch
@@ -35,6 +36,7 @@ class State(TypedDict):
     storage: Storage
     tasks: Tasks
     reuse: Reuse
+    partial_uploads: PartialUploads
     webhooks: Webhooks
     events: EventHub
     links: Links

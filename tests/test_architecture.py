@@ -19,7 +19,8 @@ FOLDERS = sorted({path.parent for path in FILES.values()})
 
 MAY_IMPORT = {
     "app.http": {
-        "worker.imaging", "worker.settings", "worker.storage", "worker.tasks", "worker.telemetry", "worker.validation",
+        "worker.imaging", "worker.runner", "worker.settings", "worker.storage", "worker.tasks", "worker.telemetry",
+        "worker.validation",
     },
     "app.auth": {"app.http", "app.keys", "worker.settings", "worker.tasks", "worker.telemetry"},
     "app.tasks": {
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     },
     "app.uploads": {
         "app.api_settings", "app.http", "app.state", "app.tasks", "worker.errors", "worker.imaging", "worker.outbound",
-        "worker.pixels", "worker.storage", "worker.tasks", "worker.telemetry", "worker.validation",
+        "worker.pixels", "worker.runner", "worker.storage", "worker.tasks", "worker.telemetry", "worker.validation",
     },
     "app.routes": {
         "app.http", "app.keys", "app.openapi", "app.state", "app.tasks", "app.uploads", "worker.imaging",

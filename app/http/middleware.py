@@ -55,6 +55,10 @@ REQUEST_HEADERS = (
     "Last-Event-ID",
     "Prefer",
     "Range",
+    "Upload-Complete",
+    "Upload-Draft-Interop-Version",
+    "Upload-Length",
+    "Upload-Offset",
     "X-Request-ID",
 )
 """Request headers allowed for CORS, in addition to the safelisted ones such as Accept and Content-Type."""
@@ -68,6 +72,9 @@ RESPONSE_HEADERS = (
     "Location",
     "Preference-Applied",
     "Retry-After",
+    "Upload-Complete",
+    "Upload-Limit",
+    "Upload-Offset",
     "WWW-Authenticate",
     "X-Request-ID",
 )

@@ -36,6 +36,7 @@ from app.http.exceptions import (
 )
 from worker.imaging.formats import InputFormat
 from worker.imaging.parsing import InvalidParameters
+from worker.runner.partial_uploads import OffsetMismatch, TooManyPartialUploads, UploadNotFound
 from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.batches import BatchNotFound, BatchRunning
 from worker.tasks.claims import KeyInUse
@@ -112,6 +113,19 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         404,
         "No batch has this id, or its tasks have expired, or it belongs to another API key.",
         str(BatchNotFound(_TASK_ID)),
+    ),
+    UploadNotFound: ProblemType(
+        404,
+        "No resumable upload has this id, or it has expired, or it belongs to another API key.",
+        str(UploadNotFound(_TASK_ID)),
+    ),
+    OffsetMismatch: ProblemType(
+        409,
+        "The bytes do not follow those that have arrived. `Upload-Offset` says how many those are.",
+        str(OffsetMismatch(1_048_576, 2_097_152)),
+    ),
+    TooManyPartialUploads: ProblemType(
+        429, "This client has too many unfinished resumable uploads.", str(TooManyPartialUploads())
     ),
     ResultNotFound: ProblemType(
         404,

@@ -27,6 +27,7 @@ from app.http.exceptions import (
 from app.http.problem_types import PROBLEM_TYPES, reason
 from app.http.responses import json_response
 from worker.imaging.parsing import InvalidParameters
+from worker.runner.partial_uploads import OffsetMismatch
 from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.claims import KeyInUse
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
@@ -99,6 +100,10 @@ HEADERS: dict[type[Exception], tuple[Header, Callable[[Any], str]]] = {
     RangeNotSatisfiable: (
         Header("Content-Range", "The size of the result in bytes.", "bytes */18244"),
         lambda exc: f"bytes */{exc.size}",
+    ),
+    OffsetMismatch: (
+        Header("Upload-Offset", "Number of bytes that have arrived.", "1048576"),
+        lambda exc: str(exc.expected),
     ),
     **dict.fromkeys((QueueFull, OwnerQueueFull), (RETRY, lambda exc: str(exc.retry_after_s))),
     **dict.fromkeys(

@@ -157,7 +157,9 @@ class _Writer:
 
 def _parameters(route: Route, description: Description) -> Iterator[dict[str, Any]]:
     for name in route.param_convertors:
-        schema = {"type": "string", "format": "uuid"} if name in ("task_id", "batch_id") else {"type": "string"}
+        schema = (
+            {"type": "string", "format": "uuid"} if name in ("task_id", "batch_id", "upload_id") else {"type": "string"}
+        )
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for name, schema in parameters(description.query).items() if description.query is not None else ():
         text = schema.pop("description", None)

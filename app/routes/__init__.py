@@ -11,13 +11,12 @@ from app.routes.event_streams import all_events, task_events
 from app.routes.health import livez, readyz
 from app.routes.monitoring import list_workers, metrics, statistics
 from app.routes.pages import PAGES, docs, openapi, postman
-from app.routes.process_image import process_image
+from app.routes.process_image import continue_upload, delete_upload, process_image, upload
 from app.routes.queue_control import pause_queue, queue, resume_queue
 from app.routes.results import link, output
 from app.routes.session import session, sign_in, sign_out
-from app.routes.task import cancel, delete, record, resend, retry, task_result, task_status
+from app.routes.task import cancel, delete, record, resend, retry, task_result, task_status, timeline
 from app.routes.task_lists import list_tasks, retry_tasks
-from app.routes.timeline import timeline
 
 
 class _TaskId(StringConvertor):
@@ -34,6 +33,9 @@ def make_routes() -> list[Route]:
         Route("/process-image/", process_image, methods=["POST"]),
         # A redirect to the path with a slash would lose the upload: clients change it to GET, or do not follow it.
         Route("/process-image", process_image, methods=["POST"], include_in_schema=False),
+        Route("/uploads/{upload_id}", upload),
+        Route("/uploads/{upload_id}", continue_upload, methods=["PATCH"]),
+        Route("/uploads/{upload_id}", delete_upload, methods=["DELETE"]),
         Route("/task-status/{task_id}", task_status),
         Route("/task-result/{task_id}", task_result),
         Route("/processed/{task_id}/{name}", output),

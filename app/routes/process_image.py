@@ -1,4 +1,4 @@
-"""`POST /process-image/`: create a task."""
+"""`POST /process-image/`: create a task, also by a resumable upload, whose rest is sent to `/uploads/{id}`."""
 
 from urllib.parse import quote
 
@@ -7,10 +7,13 @@ from starlette.responses import Response
 
 from app.http.description import PICTURES, Answer, describe
 from app.http.exceptions import (
+    MalformedForm,
     NoResult,
     ResultNotFound,
     SeveralResults,
     UnsupportedImage,
+    UploadTooLarge,
+    UploadTooSlow,
 )
 from app.http.negotiation import APPLIED, PREFER, preference_applied, wait_s
 from app.http.responses import json_response
@@ -20,7 +23,21 @@ from app.state import Request
 from app.tasks.event_hub import wait_for_end
 from app.tasks.views import task_status
 from app.uploads.idempotency import KEY
+from app.uploads.resumable import (
+    COMPLETE,
+    UPLOAD_COMPLETE,
+    UPLOAD_LIMIT,
+    UPLOAD_OFFSET,
+    append,
+    begin,
+    begins_partial,
+    get_own_upload,
+    upload_headers,
+    whole_request,
+)
 from app.uploads.submission import PROBLEMS, submit
+from worker.imaging.parsing import InvalidParameters
+from worker.runner.partial_uploads import OffsetMismatch, TooManyPartialUploads, UploadNotFound
 from worker.tasks.model import Task
 from worker.tasks.status import Status, TaskId, TaskNotFound, TaskStatus
 
@@ -52,8 +69,21 @@ class Accepted(Struct, frozen=True):
         media_types=PICTURES,
         headers=(LOCATION, APPLIED, CONTENT_LOCATION, ETAG, LAST_MODIFIED),
     ),
+    Answer(
+        201,
+        "With `Upload-Complete: ?0`: the upload has begun; `Location` takes the rest of it with PATCH.",
+        headers=(LOCATION, UPLOAD_COMPLETE, UPLOAD_OFFSET, UPLOAD_LIMIT),
+    ),
     REDIRECT,
-    problems=(*PROBLEMS, TaskNotFound, SeveralResults, NoResult, ResultNotFound, UnsupportedImage),
+    problems=(
+        *PROBLEMS,
+        TooManyPartialUploads,
+        TaskNotFound,
+        SeveralResults,
+        NoResult,
+        ResultNotFound,
+        UnsupportedImage,
+    ),
     headers=(PREFER, KEY),
     body="form",
 )
@@ -67,15 +97,22 @@ async def process_image(request: Request) -> Response:
     The image may also be the body of the request, as `curl --data-binary` sends it, with the fields in the query; a
     form without a file may be urlencoded.
 
+    A large upload may arrive in several requests, so that it can go on after a broken connection
+    (draft-ietf-httpbis-resumable-upload): send `Upload-Complete: ?0` with the beginning of the body, or without one.
+
     The form is validated before the task is created, and one response names all problems. Problems that depend on the
     pixels of the image, such as a crop box outside of it, may also fail the task later.
     """
+    if begins_partial(request):
+        upload = await begin(request)
+        headers = {"Location": f"/uploads/{upload.id}", **upload_headers(request, upload)}
+        return Response(status_code=201, headers=headers)
     task_id = await submit(request)
     request.state["created_task_id"] = task_id  # every response names it from here on
-    return await _answer(request, task_id)
+    return await answer(request, task_id)
 
 
-async def _answer(request: Request, task_id: str) -> Response:
+async def answer(request: Request, task_id: str) -> Response:
     """Return 202 for an accepted task, or its status or result if it ended while the client waited."""
     headers, wait = {"Location": f"/task-status/{task_id}"}, wait_s(request.headers)
     if wait is not None:
@@ -93,3 +130,73 @@ async def _outcome(request: Request, task: Task, headers: dict[str, str]) -> Res
         raise NoResult(task)
     path = {} if task.spec.plan.is_named else {"Content-Location": f"/{quote(task.result_paths[''])}"}
     return await send_picture(request, task, {**headers, **path})
+
+
+class UploadView(Struct, frozen=True):
+    """An upload that arrives in several requests."""
+
+    upload_id: TaskId
+    offset: int
+    """Number of bytes that have arrived."""
+    complete: bool
+    task_id: TaskId | None
+    """The task that was created from the complete upload."""
+
+
+_EXAMPLE = UploadView(TASK_ID, 1_048_576, complete=False, task_id=None)
+
+_STATE = (UPLOAD_COMPLETE, UPLOAD_OFFSET, UPLOAD_LIMIT)
+
+
+@describe(
+    "Process",
+    Answer(200, "How much has arrived.", UploadView, {"unfinished": _EXAMPLE}, headers=_STATE),
+    problems=(UploadNotFound,),
+)
+async def upload(request: Request) -> Response:
+    """Return how much of a resumable upload has arrived."""
+    found = await get_own_upload(request)
+    view = UploadView(found.id, found.offset, found.is_complete, found.task_id)
+    task = {} if found.task_id is None else {"Location": f"/task-status/{found.task_id}"}
+    return json_response(view, headers={**upload_headers(request, found), **task})
+
+
+@describe(
+    "Process",
+    Answer(204, "The bytes are stored; the upload goes on.", headers=_STATE),
+    Answer(202, "The upload is complete, and its task accepted.", Accepted, {"accepted": Accepted(TASK_ID)}),
+    problems=(UploadNotFound, OffsetMismatch, *PROBLEMS, UnsupportedImage),
+    headers=(UPLOAD_COMPLETE, UPLOAD_OFFSET),
+)
+async def continue_upload(request: Request) -> Response:
+    """Add bytes to a resumable upload.
+
+    The body has the media type `application/partial-upload` and follows the bytes that have arrived, as `Upload-Offset`
+    says. With `Upload-Complete: ?1` the response is that of the request that began the upload; sent once more, it gets
+    the same response.
+    """
+    found = await get_own_upload(request)
+    if found.is_complete:
+        if found.task_id is None:
+            raise MalformedForm("the upload is complete, and its request was refused; begin another")
+        return await answer(request, found.task_id)
+    found = await append(request, found)
+    if request.headers.get(COMPLETE) != "?1":
+        return Response(status_code=204, headers=upload_headers(request, found))
+    uploads = request.state["partial_uploads"]
+    try:
+        response = await process_image(whole_request(request, found))
+    except (MalformedForm, UploadTooLarge, UploadTooSlow, UnsupportedImage, InvalidParameters):
+        await uploads.complete(found, None)
+        raise
+    await uploads.complete(found, request.state["created_task_id"])
+    response.headers[COMPLETE] = "?1"
+    return response
+
+
+@describe("Process", Answer(204, "The upload is deleted."), problems=(UploadNotFound,))
+async def delete_upload(request: Request) -> Response:
+    """Delete a resumable upload and what has arrived of it."""
+    found = await get_own_upload(request)
+    await request.state["partial_uploads"].delete(found.id)
+    return Response(status_code=204)

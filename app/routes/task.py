@@ -1,8 +1,10 @@
 """The routes of a single task: status, result, record, cancel, retry, delete and webhook."""
 
 from contextlib import suppress
+from typing import Annotated
 
-from msgspec import UNSET, Struct, UnsetType
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.responses import Response
 
 from app.http.description import PICTURES, Answer, describe
@@ -18,6 +20,7 @@ from app.http.exceptions import (
 from app.http.negotiation import APPLIED, PREFER, preference_applied, wait_s
 from app.http.responses import json_response
 from app.openapi.examples import DONE, DONE_TWICE, MESSAGE_ID, RECORDS, STATUSES, TASK_ID
+from app.routes.event_streams import EventName, name_of
 from app.routes.results import (
     CONDITIONS,
     ETAG,
@@ -37,9 +40,10 @@ from app.tasks.event_hub import wait_for_end
 from app.tasks.views import DeliveryAttempt, TaskRecord, TaskResult, Webhook, results, task_record
 from worker.runner.cleanup import remove
 from worker.storage import StorageUnavailable
+from worker.tasks.events import Event, events_of_task
 from worker.tasks.model import Task
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
-from worker.tasks.status import Status, TaskId, TaskNotFound, TaskRunning, TaskStatus, WrongState
+from worker.tasks.status import Status, TaskId, TaskNotFound, TaskRunning, TaskStatus, Time, WrongState
 from worker.telemetry.clock import rfc3339
 from worker.webhooks.messages import Attempt, State
 
@@ -187,3 +191,67 @@ def _attempt(attempt: Attempt) -> DeliveryAttempt:
     status = UNSET if attempt.status is None or attempt.error is not None else attempt.status
     error = UNSET if attempt.error is None else attempt.error
     return DeliveryAttempt(rfc3339(attempt.at_ms), attempt.duration_ms, status, error)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of a task: a new state, a completed operation or a stored output."""
+
+    event: EventName
+    at: Time
+    attempt: int
+    progress: Annotated[float, Meta(description="From 0 to 1.")] | UnsetType = UNSET
+    operation: str | UnsetType = UNSET
+    path: Annotated[str, Meta(description="The path of the output.")] | UnsetType = UNSET
+    variant: str | UnsetType = UNSET
+    status: Status | UnsetType = UNSET
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """The events of a task, oldest first."""
+
+    task_id: TaskId
+    events: list[Entry]
+
+
+@describe(
+    "Tasks",
+    Answer(
+        200,
+        "The timeline.",
+        Timeline,
+        {
+            "begun": Timeline(
+                TASK_ID,
+                [
+                    Entry(event="queued", at="2026-03-01T12:00:00.000Z", attempt=0, status=Status.PENDING),
+                    Entry(event="started", at="2026-03-01T12:00:00.012Z", attempt=1, status=Status.STARTED),
+                    Entry(
+                        event="operation", at="2026-03-01T12:00:00.040Z", attempt=1, progress=0.5, operation="resize"
+                    ),
+                ],
+            )
+        },
+    ),
+    problems=(TaskNotFound,),
+)
+async def timeline(request: Request) -> Response:
+    """List the events of a task with their times: each time it was queued, started and ended, and all steps."""
+    task = await get_own_task(request)
+    events = await events_of_task(request.state["redis"], task)
+    return json_response(Timeline(task.id, [entry for event in events for entry in _entries(event)]))
+
+
+def _entries(event: Event) -> list[Entry]:
+    at = rfc3339(event.at_ms)
+    entries = [
+        Entry(
+            event="operation" if step.operation is not None else "output",
+            at=at,
+            attempt=event.attempt,
+            **msgspec.to_builtins(step),
+        )
+        for step in event.steps
+    ]
+    if event.status is not None:
+        entries.append(Entry(event=name_of(event.status), at=at, attempt=event.attempt, status=event.status))
+    return entries

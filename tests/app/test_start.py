@@ -107,13 +107,13 @@ def test_with_log_format_json_every_line_is_json(
         command,
         cwd=tmp_path,
         env={**environ, "LOG_FORMAT": "json", "QEUE_LIMIT": "5"},
-        stderr=subprocess.STDOUT,
-        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # the banner of `python -m app`
         text=True,
     ) as process:
-        assert process.stdout is not None
+        assert process.stderr is not None
         lines = []
-        for line in process.stdout:
+        for line in process.stderr:
             lines.append(json.loads(line))
             if "resampling" in line or "startup complete" in line:
                 process.terminate()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from worker.errors import ErrorCode
 from worker.runner.leftovers import Leftovers
+from worker.runner.partial_uploads import PartialUploads
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import remove_files
 from worker.tasks.model import Task, queue_timeout_message
@@ -35,6 +36,7 @@ async def sweep(tasks: Tasks, storage: Storage) -> None:
     await requeue_orphaned(tasks)
     await remove_expired(tasks, storage)
     await remove_orphaned_uploads(tasks, storage)
+    await PartialUploads(tasks.redis, storage).delete_expired()
 
 
 async def remove_partial_files(storage: Storage) -> None:

@@ -32,6 +32,9 @@ DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/"): OPEN,
     ("POST", "/process-image/"): (401, 202, 202, 202),
     ("POST", "/process-image"): (401, 202, 202, 202),
+    ("GET", "/uploads/{upload_id}"): OWN,
+    ("PATCH", "/uploads/{upload_id}"): (401, 404, 204, 204),
+    ("DELETE", "/uploads/{upload_id}"): (401, 404, 204, 204),
     ("GET", "/task-status/{task_id}"): OWN,
     ("GET", "/task-result/{task_id}"): OWN,
     ("GET", "/processed/{task_id}/{name}"): OWN,
@@ -108,7 +111,9 @@ async def test_a_route_answers_those_who_may(
             await storage.put_bytes(f"processed/{task_id}/photo.jpg", b"result")
         file = "shared/base.css" if path.startswith("/static") else "photo.jpg"
         batch_id = await ended_batch(by_name["ann"], tasks) if "batch_id" in path else ""
-        url = path.format(task_id=task_id, name=file, batch_id=batch_id)
+        upload_id = await begun_upload(by_name["ann"]) if "upload_id" in path else ""
+        body = APPENDED if method == "PATCH" else body
+        url = path.format(task_id=task_id, name=file, batch_id=batch_id, upload_id=upload_id)
         async with by_name[name].stream(method, url, **body) as answer:
             assert answer.status_code == expected, name
             if expected == 401:
@@ -116,6 +121,14 @@ async def test_a_route_answers_those_who_may(
                 assert answer.headers["content-type"] == "application/problem+json"
         assert (await tasks.get(task_id)).owner == "ann" if expected != 204 else True
         await by_name["ops"].post(f"/tasks/{task_id}/cancel")
+
+
+APPENDED = {"headers": {"Content-Type": "application/partial-upload", "Upload-Offset": "0"}}
+
+
+async def begun_upload(client: Client) -> str:
+    answer = await client.post("/process-image/", headers={"Upload-Complete": "?0"})
+    return answer.headers["location"].rpartition("/")[2]
 
 
 async def ended_batch(client: Client, tasks: Tasks) -> str:
