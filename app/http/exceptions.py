@@ -130,7 +130,7 @@ class ResultNotFound(Exception):
 
 class UploadGone(Exception):
     def __init__(self) -> None:
-        super().__init__("the upload of this task was deleted; send the image again")
+        super().__init__("the upload of this task is not in storage; send the image again")
 
 
 class BodyTooLarge(Exception):

@@ -178,7 +178,11 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         "A running task cannot be deleted. Cancel it first.",
         str(TaskRunning(_TASK_ID)),
     ),
-    UploadGone: ProblemType(410, "The task cannot be retried because its upload was deleted.", str(UploadGone())),
+    UploadGone: ProblemType(
+        410,
+        "The upload of the task was deleted, or not fetched: it cannot be retried, nor be the source of another.",
+        str(UploadGone()),
+    ),
     # No `Connection: close`: closing with unread bytes resets the socket, and the client would not see the response.
     UploadTooLarge: ProblemType(413, "The file exceeds the size limit.", str(UploadTooLarge(33_554_432))),
     BodyTooLarge: ProblemType(413, "The body exceeds the size limit.", str(BodyTooLarge(16_384))),

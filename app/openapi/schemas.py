@@ -91,8 +91,8 @@ PICTURE: dict[str, Schema] = {
     },
     "source": {
         **_STORE_PATH,
-        "description": "Name of a delivery store and the path of the image in it, instead of `file`. Requires "
-        "`DELIVERY_STORES`.",
+        "description": "Instead of `file`: the id of an earlier task whose upload is still in storage, or the name of "
+        "a delivery store and the path of the image in it.",
     },
     "output_url": {
         "type": "string",

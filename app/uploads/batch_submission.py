@@ -114,7 +114,9 @@ async def _specs(request: Request, received: Received, problems: list[Problem], 
     numbers: dict[Problem, list[int]] = {}
     for number, picture in enumerate(received.pictures):
         own = {"url": picture.url} if picture.url is not None else {}
-        form = Form({**received.fields, **(each[number] if each else {}), **own}, picture.upload, None, [])
+        fields = {**received.fields, **(each[number] if each else {}), **own}
+        surplus = [Problem("source", "is not for batches; use file or url")] if fields.pop("source", None) else []
+        form = Form(fields, picture.upload, None, surplus)
         try:
             spec = build_spec(form, settings, presets, [])
             specs[picture.task_id] = request.state["reuse"].with_digest(spec, form.sha256) if reuses else spec

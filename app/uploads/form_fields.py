@@ -36,6 +36,7 @@ class Upload(Struct, frozen=True):
     size: Size | None
     """Size of the upright image in pixels, if the head of the file contains it."""
     sha256: str
+    """Digest of the file; empty for that of an earlier task."""
 
     def of(self, spec: Spec) -> Spec:
         """Return a spec with this upload."""

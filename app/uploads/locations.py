@@ -65,6 +65,8 @@ def take_locations(fields: dict[str, str], settings: Settings) -> tuple[Location
     problems = url_problems(fields, settings)
     fields.pop("callback_url", None)
     found = Locations(*(fields.pop(name, None) for name in Locations.__struct_fields__))
+    if found.source is not None and "/" not in found.source:  # a task, which `with_upload_of_task` has looked up
+        return msgspec.structs.replace(found, source=None), problems
     for name, text in (("source", found.source), ("output_prefix", found.output_prefix)):
         if text is not None and (problem := _store_problem(text, settings, is_file=name == "source")):
             problems.append(Problem(name, problem))
@@ -97,8 +99,6 @@ def _store_problem(text: str, settings: Settings, *, is_file: bool) -> str:
     name, *path = text.removesuffix("" if is_file else "/").split("/")
     if name not in settings.store_urls:
         return f"must begin with the name of a store; got {shorten(text)}; stores: {', '.join(settings.store_urls)}"
-    if is_file and not path:
-        return f"must be a store and the path of an image in it, such as {name}/photo.jpg; got {shorten(text)}"
     if len(text) > MAX_STORE_PATH:
         return f"must have at most {MAX_STORE_PATH} characters; got {len(text):,}"
     if any(part in ("", ".", "..") or re.search(r"[\x00-\x1f\x7f\\]", part) for part in path):

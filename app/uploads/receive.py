@@ -10,10 +10,10 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.api_settings import Settings
-from app.http.exceptions import TooManyUploads, UnsupportedImage, UploadTooLarge, UploadTooSlow
+from app.http.exceptions import TooManyUploads, UnsupportedImage, UploadGone, UploadTooLarge, UploadTooSlow
 from app.http.multipart import FormReader, Part
 from app.http.negotiation import bounded_header
-from app.state import Request, party_of
+from app.state import Request, party_of, require_visible
 from app.uploads.form_fields import MAX_SHOWN_NAME, Form, Upload, safe_stem
 from app.uploads.plain_bodies import as_multipart
 from worker.errors import PictureError
@@ -78,6 +78,27 @@ async def receive_form(request: Request, task_id: str, reader: FormReader) -> As
             await asyncio.gather(*map(storage.delete, paths.values()))
             await tasks.forget_upload(task_id)
             raise
+
+
+async def with_upload_of_task(request: Request, form: Form, task_id: str) -> Form:
+    """Return the form with the upload of an earlier task, which it names as its `source`, as that of a new task.
+
+    The form is returned as it is if its `source` is a path in a store. Raises `TaskNotFound`, also for a task of
+    another owner, and `UploadGone`.
+    """
+    source = form.fields["source"]
+    if "/" in source or form.upload is not None or form.problems:
+        return form
+    task = require_visible(request, await request.state["tasks"].get(source))
+    spec = task.spec
+    if spec.source is None:
+        raise UploadGone
+    try:
+        await request.state["storage"].copy(task.upload_path, upload_path(task_id))
+    except FileNotFoundError:
+        raise UploadGone from None
+    fields = {name: text for name, text in form.fields.items() if name != "source"}
+    return Form(fields, Upload(spec.source, spec.stem, spec.name, spec.bytes, spec.size, ""), form.overlay, [])
 
 
 async def read_through(request: Request, reader: FormReader) -> None:

@@ -10,6 +10,7 @@ from app.http.exceptions import (
     MalformedForm,
     SeveralResults,
     TooManyUploads,
+    UploadGone,
     UploadTooLarge,
     UploadTooSlow,
 )
@@ -18,12 +19,13 @@ from app.http.negotiation import prefers_any_picture, wait_s
 from app.state import Request
 from app.uploads.form_fields import build_spec, take_schedule
 from app.uploads.idempotency import FingerprintingReader, IdempotencyRecord, take_claim
-from app.uploads.receive import form_reader, read_through, receive_form
+from app.uploads.receive import form_reader, read_through, receive_form, with_upload_of_task
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.claims import Claim, KeyInUse
 from worker.tasks.model import new_task_id
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
+from worker.tasks.status import TaskNotFound
 from worker.telemetry import logs
 from worker.telemetry.counters import BYTES_IN
 
@@ -40,6 +42,8 @@ PROBLEMS = (
     OwnerQueueFull,
     StorageFull,
     StorageUnavailable,
+    TaskNotFound,
+    UploadGone,
 )
 """The errors of a request that creates tasks."""
 
@@ -76,7 +80,8 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
     await request.state["storage"].require_space(settings.min_free_mb)
     task_id = new_task_id()
     logs.task_id.set(task_id)
-    async with receive_form(request, task_id, reader) as form:
+    async with receive_form(request, task_id, reader) as received:
+        form = await with_upload_of_task(request, received, task_id) if "source" in received.fields else received
         schedule, problems = take_schedule(form.fields, has_owner=owner is not None)
         spec = build_spec(form, settings, request.state["presets"], problems)
         if schedule.reuses(default=settings.reuse_results):
