@@ -1,1 +1,1 @@
-"""Receive uploads and create tasks; idempotency. May import `http`, `auth` and `tasks`."""
+"""Receive uploads, batches and parts of uploads, and create tasks; idempotency. May import `http` and `tasks`."""

@@ -1,1 +1,1 @@
-"""Process tasks: loop, processor, thread slots, heartbeat, clean-up. May import every other folder."""
+"""Process tasks: loop, processor, slots, fetching, sending, reuse, clean-up; start checks. May import all others."""
