@@ -31,6 +31,8 @@ from app.uploads.resumable import (
     append,
     begin,
     begins_partial,
+    check_offset,
+    ends_upload,
     get_own_upload,
     upload_headers,
     whole_request,
@@ -179,13 +181,17 @@ async def continue_upload(request: Request) -> Response:
     if found.is_complete:
         if found.task_id is None:
             raise MalformedForm("the upload is complete, and its request was refused; begin another")
-        return await answer(request, found.task_id)
+        check_offset(request, found)
+        response = await answer(request, found.task_id)
+        response.headers[COMPLETE] = "?1"
+        return response
+    is_last = ends_upload(request)
     found = await append(request, found)
-    if request.headers.get(COMPLETE) != "?1":
+    if not is_last:
         return Response(status_code=204, headers=upload_headers(request, found))
-    uploads = request.state["partial_uploads"]
+    uploads, whole = request.state["partial_uploads"], whole_request(request, found)
     try:
-        response = await process_image(whole_request(request, found))
+        response = await process_image(whole)
     except (MalformedForm, UploadTooLarge, UploadTooSlow, UnsupportedImage, InvalidParameters):
         await uploads.complete(found, None)
         raise

@@ -120,6 +120,8 @@ async def _wait_for(request: Request) -> tuple[Task, dict[str, str]]:
 async def cancel(request: Request) -> Response:
     """Cancel a task. A waiting task ends at once, a running one before its next operation, if there is one."""
     task = await request.state["tasks"].cancel(await get_own_task_id(request))
+    if task.is_finished and task.reuse:
+        await request.state["reuse"].settle_waiting(task)
     return json_response(views.task_status(task), 200 if task.is_finished else 202)
 
 

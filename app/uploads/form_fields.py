@@ -58,18 +58,14 @@ class Form(Struct, frozen=True):
     problems: list[Problem]
 
     @property
-    def files(self) -> list[Upload]:
-        return [upload for upload in (self.upload, self.overlay) if upload is not None]
-
-    @property
     def bytes(self) -> int:
         """Size of all files in bytes."""
-        return sum(upload.bytes for upload in self.files)
+        return (self.upload.bytes if self.upload else 0) + (self.overlay.bytes if self.overlay else 0)
 
     @property
     def sha256(self) -> list[str]:
         """Digests of all files."""
-        return [upload.sha256 for upload in self.files]
+        return [upload.sha256 for upload in (self.upload, self.overlay) if upload is not None]
 
 
 def take_schedule(fields: dict[str, str], *, has_owner: bool) -> tuple[Schedule, list[Problem]]:

@@ -12,6 +12,9 @@ from worker.outbound.client import Refused, check_url
 from worker.storage import MAX_STORE_PATH
 from worker.validation.fields import Problem, decode_json, shorten
 
+MAX_SEGMENT_BYTES = 255
+"""Maximum length of a name in file systems."""
+
 _URLS = ("url", "callback_url")
 
 
@@ -101,6 +104,8 @@ def _store_problem(text: str, settings: Settings, *, is_file: bool) -> str:
         return f"must begin with the name of a store; got {shorten(text)}; stores: {', '.join(settings.store_urls)}"
     if len(text) > MAX_STORE_PATH:
         return f"must have at most {MAX_STORE_PATH} characters; got {len(text):,}"
+    if any(len(part.encode()) > MAX_SEGMENT_BYTES for part in path):
+        return f"must have at most {MAX_SEGMENT_BYTES} bytes between two slashes; got {shorten(text)}"
     if any(part in ("", ".", "..") or re.search(r"[\x00-\x1f\x7f\\]", part) for part in path):
         return f"must be a plain path, without empty parts, dots alone, backslashes and controls; got {shorten(text)}"
     return ""

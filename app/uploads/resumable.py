@@ -4,6 +4,7 @@ A request that would create a task is begun with `Upload-Complete: ?0`, goes on 
 the response, and is carried out with the last of them.
 """
 
+import re
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
@@ -11,7 +12,7 @@ import starlette.requests
 from starlette.types import Message
 
 from app.http.description import Header
-from app.http.exceptions import MalformedForm, UploadTooLarge
+from app.http.exceptions import InvalidKey, MalformedForm, UploadTooLarge
 from app.http.negotiation import bounded_header
 from app.state import Request, party_of
 from app.uploads.receive import FORM_OVERHEAD_BYTES, in_time, paced_body, place
@@ -32,8 +33,17 @@ UPLOAD_LIMIT = Header(LIMIT, "The limits of resumable uploads (a dictionary of R
 
 
 def begins_partial(request: Request) -> bool:
-    """Return whether a request begins an upload that other requests will continue."""
-    return (b"upload-complete", b"?0") in request.scope["headers"]  # every request passes here: no calls
+    """Return whether a request begins an upload that other requests will continue. Raises `MalformedForm`."""
+    return b"upload-complete" in dict(request.scope["headers"]) and not ends_upload(request)
+
+
+def ends_upload(request: Request) -> bool:
+    """Return the value of `Upload-Complete`, a boolean of RFC 9651; raise `MalformedForm` for anything else."""
+    text = request.headers.get(COMPLETE, "")
+    match = re.fullmatch(r"\?([01]) *(?:;.*)?", text)
+    if match is None:
+        raise MalformedForm(f"{COMPLETE} must be ?0, or ?1 with the last bytes; got {text[:40]!r}")
+    return match[1] == "1"
 
 
 def upload_headers(request: Request, upload: PartialUpload) -> dict[str, str]:
@@ -58,8 +68,10 @@ def _max_bytes(request: Request, upload: PartialUpload) -> int:
 async def begin(request: Request) -> PartialUpload:
     """Begin an upload with the body of the request, which may be empty.
 
-    Raises `MalformedForm`, `UploadTooLarge`, `TooManyPartialUploads` and the errors of `append`.
+    Raises `MalformedForm`, `InvalidKey`, `UploadTooLarge`, `TooManyPartialUploads` and the errors of `append`.
     """
+    if "idempotency-key" in request.headers:
+        raise InvalidKey("Idempotency-Key: is not for resumable uploads, whose last request may be repeated; omit it")
     upload = PartialUpload(
         id=str(uuid4()),
         owner=request.state["caller"].name,
@@ -87,6 +99,15 @@ async def get_own_upload(request: Request) -> PartialUpload:
     return upload
 
 
+def check_offset(request: Request, upload: PartialUpload) -> None:
+    """Raise `OffsetMismatch` unless the bytes of the request follow those that have arrived, or `MalformedForm`."""
+    offset = _count(request, OFFSET)
+    if offset is None:
+        raise MalformedForm(f"{OFFSET} is missing: the number of bytes that have arrived")
+    if offset != upload.offset:
+        raise OffsetMismatch(upload.offset, offset)
+
+
 async def append(request: Request, upload: PartialUpload) -> PartialUpload:
     """Add the body of a PATCH request to an upload; what arrives before the connection breaks stays.
 
@@ -94,14 +115,12 @@ async def append(request: Request, upload: PartialUpload) -> PartialUpload:
     """
     if request.headers.get("content-type") != PARTIAL:
         raise MalformedForm(f"Content-Type must be {PARTIAL}")
-    offset = _count(request, OFFSET)
-    if offset is None:
-        raise MalformedForm(f"{OFFSET} is missing: the number of bytes that have arrived")
-    if offset != upload.offset:
-        raise OffsetMismatch(upload.offset, offset)
+    check_offset(request, upload)
     length = _count(request, LENGTH)
-    if None not in (length, upload.length) and length != upload.length:
-        raise MalformedForm(f"{LENGTH} must be {upload.length}, as in the first request; got {length}")
+    if length is not None and upload.length is None:
+        upload = await request.state["partial_uploads"].set_length(upload, length)
+    if length is not None and length != upload.length:
+        raise MalformedForm(f"{LENGTH} must be {upload.length}, as before; got {length}")
     return await _append(request, upload)
 
 

@@ -1,17 +1,20 @@
 """Where clients want the results besides this server's storage: presigned URLs, and stores that the operator lists."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import httpx2
 
-from worker.errors import ErrorCode, TaskFailed
+from worker.errors import ErrorCode, TaskFailed, TaskStopped
 from worker.imaging.formats import media_type_of
 from worker.outbound.client import Refused
 from worker.outbound.shares import NoPlace, Shares
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.model import OutputRecord, Spec, Task
+
+logger = logging.getLogger(__name__)
 
 SENDS = 64
 """Tasks whose results a worker sends at the same time."""
@@ -47,15 +50,23 @@ class Destinations:
         self._storage = storage
         self._outbound = outbound
         self._places = Shares(SENDS, SENDS_PER_HOST)
+        self._running: dict[str, asyncio.Task[None]] = {}
 
     async def send(self, task: Task, spec: Spec, outputs: dict[str, OutputRecord]) -> None:
         """Send all results of a task to its destinations.
 
-        A result replaces what is there, so that sending may be repeated. Raises `NotSent`, with the outputs, and
-        `TaskFailed` if another try cannot succeed or there were `MAX_TRIES`.
+        A result replaces what is there, so that sending may be repeated. Raises `NotSent`, with the outputs,
+        `TaskFailed` if another try cannot succeed or there were `MAX_TRIES`, and `TaskStopped` after `stop`.
         """
+        run = self._running[task.id] = asyncio.create_task(self._send(spec, outputs))
         try:
-            await self._send(spec, outputs)
+            await run
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                run.cancel()
+                raise
+            raise TaskStopped from None
         except FileNotFoundError as exc:
             raise _failed("it is missing from storage") from exc
         except NotSent as exc:
@@ -63,6 +74,13 @@ class Destinations:
                 raise _failed(str(exc)) from exc
             exc.outputs = outputs
             raise
+        finally:
+            del self._running[task.id]
+
+    def stop(self, task_id: str) -> None:
+        """Cancel the sending of a task's results, if they are being sent."""
+        if task_id in self._running:
+            self._running[task_id].cancel()
 
     async def _send(self, spec: Spec, outputs: Mapping[str, OutputRecord]) -> None:
         hosts = {urlsplit(url).hostname or "" for url in spec.output_urls.values()}
@@ -103,7 +121,8 @@ class Destinations:
             data = await self._storage.read(output.path)
             await self._stores[name].put_bytes(path, data, media_type_of(output.format))
         except StorageUnavailable as exc:
-            raise NotSent(f"the store {name} did not take the result: {exc}") from exc
+            logger.warning("the store %s did not take a result: %s", name, exc)
+            raise NotSent(f"the store {name} did not take the result") from exc
 
 
 def _failed(message: str) -> TaskFailed:

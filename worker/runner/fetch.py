@@ -1,6 +1,7 @@
 """Fetch uploads by URL and store them, within the limits of an upload."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable
 from worker.tasks.files import LimitedBody, paced, store_upload
 from worker.tasks.model import Fetched, Spec, Task
+
+logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 10.0
 """Limit from the DNS lookup to the response headers of the last redirect."""
@@ -64,7 +67,15 @@ class Fetcher:
             self._running[task_id].cancel()
 
     async def _copy(self, task: Task, store_path: str) -> Fetched:
-        """Copy an upload from a delivery store."""
+        """Copy an upload from a delivery store, within the time of an upload."""
+        timeout_s = self._settings.upload_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._copy_from(task, store_path)
+        except TimeoutError as exc:
+            raise _fetch_error(f"{store_path} was not read within {timeout_s:g} s") from exc
+
+    async def _copy_from(self, task: Task, store_path: str) -> Fetched:
         name, _, path = store_path.partition("/")
         if name not in self._stores:
             raise _fetch_error(f"this worker has no store {name!r} in DELIVERY_STORES")
@@ -73,7 +84,8 @@ class Fetcher:
         except FileNotFoundError as exc:
             raise _fetch_error(f"the store {name} has no {path}") from exc
         except StorageUnavailable as exc:
-            raise _fetch_error(f"the store {name} cannot be read: {exc}") from exc
+            logger.warning("%s: the store %s cannot be read: %s", task.id, name, exc)
+            raise _fetch_error(f"the store {name} cannot be read") from exc
         if size > self._settings.max_upload_bytes:
             raise _too_large(self._settings.max_upload_bytes)
         try:

@@ -105,7 +105,8 @@ class PartialUploads:
     async def append(self, upload: PartialUpload, chunks: AsyncIterator[bytes]) -> int:
         """Store more bytes; return the new offset. What has arrived stays if `chunks` raises.
 
-        Raises `OffsetMismatch` if another request has added bytes in the meantime.
+        Raises `OffsetMismatch` if another request has added bytes in the meantime, and `UploadNotFound` if one has
+        deleted the upload.
         """
         offset, part = upload.offset, bytearray()
         try:
@@ -113,10 +114,10 @@ class PartialUploads:
                 part += chunk
                 if len(part) >= PART_BYTES:
                     offset, part = await self._add(upload, offset, bytes(part)), bytearray()
-        except OffsetMismatch:
+        except (OffsetMismatch, UploadNotFound):
             raise
         except BaseException:
-            with suppress(OffsetMismatch, RedisError, StorageUnavailable):
+            with suppress(OffsetMismatch, UploadNotFound, RedisError, StorageUnavailable):
                 await asyncio.shield(self._add(upload, offset, bytes(part)))
             raise
         return await self._add(upload, offset, bytes(part))
@@ -130,19 +131,22 @@ class PartialUploads:
         key, end = _key(upload.id), offset + len(data)
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
-            present = int(await cast("Awaitable[bytes | None]", pipe.hget(key, "offset")) or -1)
+            present = await cast("Awaitable[bytes | None]", pipe.hget(key, "offset"))
             pipe.multi()  # type: ignore[no-untyped-call]
             pipe.hset(key, "offset", str(end))
             pipe.rpush(_parts(upload.id), path)
             pipe.pexpire(_parts(upload.id), 2 * LIFE_S * 1000)
-            try:
-                if present == offset:
+            with suppress(WatchError):
+                if present == str(offset).encode():
                     await pipe.execute()
                     return end
-            except WatchError:
-                present = (await self.get(upload.id)).offset
         await self._storage.delete(path)
-        raise OffsetMismatch(present, offset)
+        raise OffsetMismatch((await self.get(upload.id)).offset, offset)
+
+    async def set_length(self, upload: PartialUpload, length: int) -> PartialUpload:
+        """Record the size of the whole body, which the first request did not say."""
+        await cast("Awaitable[int]", self._redis.hset(_key(upload.id), "length", str(length)))
+        return msgspec.structs.replace(upload, length=length)
 
     async def body(self, upload: PartialUpload) -> AsyncIterator[bytes]:
         """Yield all bytes that have arrived."""

@@ -125,6 +125,7 @@ class Processor:
         if task_id in self.stops:
             self.stops[task_id].set()
             self._fetcher.stop(task_id)
+            self._destinations.stop(task_id)
 
     async def _finish(
         self, task: Task, run: Run, on_rendered: Callable[[], None], on_stored: Callable[[], None]

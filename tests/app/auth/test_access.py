@@ -123,7 +123,7 @@ async def test_a_route_answers_those_who_may(
         await by_name["ops"].post(f"/tasks/{task_id}/cancel")
 
 
-APPENDED = {"headers": {"Content-Type": "application/partial-upload", "Upload-Offset": "0"}}
+APPENDED = {"headers": {"Content-Type": "application/partial-upload", "Upload-Offset": "0", "Upload-Complete": "?0"}}
 
 
 async def begun_upload(client: Client) -> str:

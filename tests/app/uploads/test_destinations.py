@@ -1,5 +1,6 @@
 """Results where clients want them: presigned URLs, and stores that the operator lists."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,7 @@ async def test_an_image_comes_from_a_store(service: Client, tmp_path: Path) -> N
         ({"output_prefix": "assets/../x"}, "output_prefix", "must be a plain path"),
         ({"output_prefix": "assets//x"}, "output_prefix", "must be a plain path"),
         ({"output_prefix": "assets/a\\b"}, "output_prefix", "must be a plain path"),
+        ({"output_prefix": "assets/" + "ü" * 128}, "output_prefix", "must have at most 255 bytes between two slashes"),
         ({"output_prefix": "assets/" + "x" * 900}, "output_prefix", "must have at most 900 characters"),
         ({"source": "assets/x"}, "source", "cannot be combined with file or url; send one of them"),
         ({"output_url": "ftp://a.example/"}, "output_url", "is not allowed: it must begin with http"),
@@ -232,3 +234,46 @@ async def test_results_of_a_batch_do_not_replace_one_another(api: Client) -> Non
     form["each"] = '[{"output_prefix": "assets/1"}, {"output_prefix": "assets/2"}]'
     del form["output_prefix"]
     assert (await api.post("/batches", data=form, files=files)).status_code == 202
+
+
+async def test_a_cancelled_task_is_no_longer_sent(redis: ArqRedis, settings: Settings) -> None:
+    async with (
+        receiving(Answer(0, is_held=True)) as host,
+        serving(settings) as url,
+        working(settings),
+        Client(base_url=url) as api,
+    ):
+        task_id = await api.upload(output_url=f"{host.url}/a")
+
+        async def is_sent() -> bool:
+            return len(host.received) == 1
+
+        await eventually(is_sent)
+        assert (await api.post(f"/tasks/{task_id}/cancel")).status_code == 202
+        assert (await api.ended(task_id))["status"] == "REVOKED"
+        assert (await api.delete(f"/tasks/{task_id}")).status_code == 204
+
+
+async def test_a_store_that_hangs_fails_the_task_in_time(redis: ArqRedis, settings: Settings, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(settings, upload_timeout_s=0.5)
+    (tmp_path / "archive").mkdir()
+    os.mkfifo(tmp_path / "archive" / "hangs.jpg")  # opening it waits for a writer
+    async with serving(settings) as url, working(settings), Client(base_url=url) as api:
+        form = {"operation": "grayscale", "source": "archive/hangs.jpg"}
+        view = await record(api, (await api.post("/process-image/", data=form)).json()["task_id"])
+    assert (view["status"], view["error"]) == ("FAILURE", "archive/hangs.jpg was not read within 0.5 s")
+    os.close(os.open(tmp_path / "archive" / "hangs.jpg", os.O_RDWR))
+
+
+async def test_errors_of_stores_do_not_show_where_they_are(service: Client, tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "file").write_bytes(PHOTO)
+    form = {"operation": "grayscale", "source": "assets/file/photo.jpg"}
+    for task_id in (
+        (await service.post("/process-image/", data=form)).json()["task_id"],
+        await service.upload(output_prefix="assets/file/deep"),
+    ):
+        view = await record(service, task_id)
+        assert view["status"] == "FAILURE"
+        assert "the store assets" in view["error"]
+        assert str(tmp_path) not in view["error"]

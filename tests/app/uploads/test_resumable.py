@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ from tests.conftest import PHOTO, Client, api_process, eventually, problem_field
 from tests.support.callers import callers
 from tests.support.pictures import decoded, encoded
 from worker.runner.cleanup import sweep
-from worker.runner.partial_uploads import MOST_OPEN, PART_BYTES
+from worker.runner.partial_uploads import MOST_OPEN, PART_BYTES, PartialUpload, PartialUploads, UploadNotFound
 from worker.storage import Storage
 from worker.tasks.store import Tasks
 
@@ -73,7 +73,8 @@ async def test_an_image_in_three_requests(service: Client, stored: Callable[[], 
     assert not [path for path in stored() if path.startswith("partial/")]
 
     again = await add(service, location, b"", len(PHOTO))  # the response was lost
-    assert (again.status_code, again.json()) == (202, answer.json())
+    assert (again.status_code, again.json(), again.headers["upload-complete"]) == (202, answer.json(), "?1")
+    assert (await add(service, location, b"x", 3)).status_code == 409
     lookup = await service.get(location)
     assert lookup.json()["task_id"] == view["task_id"]
     assert lookup.headers["location"] == f"/task-status/{view['task_id']}"
@@ -165,13 +166,59 @@ async def test_of_two_requests_at_once_each_byte_is_stored_once(api: Client) -> 
         ({"Content-Type": "image/jpeg"}, "Content-Type must be application/partial-upload"),
         ({"Upload-Offset": "x"}, "Upload-Offset must be a number of bytes; got 'x'"),
         ({"Upload-Offset": "-1"}, "Upload-Offset must be a number of bytes; got '-1'"),
-        ({"Upload-Length": "5"}, f"Upload-Length must be {len(PHOTO)}, as in the first request; got 5"),
+        ({"Upload-Length": "5"}, f"Upload-Length must be {len(PHOTO)}, as before; got 5"),
     ],
 )
 async def test_headers_are_checked(api: Client, headers: Mapping[str, str], said: str) -> None:
     location = await begin(api, Upload_Length=str(len(PHOTO)))
     answer = await add(api, location, b"x", 0, **headers)
     assert (answer.status_code, answer.json()["detail"]) == (400, said)
+
+
+@pytest.mark.parametrize("value", ["1", "true", '"?0"', "?2", "", "?0x"])
+async def test_upload_complete_is_a_boolean(api: Client, value: str) -> None:
+    answer = await api.post(TARGET, content=PHOTO, headers={**IMAGE, "Upload-Complete": value})
+    said = f"Upload-Complete must be ?0, or ?1 with the last bytes; got {value!r}"
+    assert (answer.status_code, answer.json()["detail"]) == (400, said)
+    location = await begin(api)
+    assert (await add(api, location, PHOTO, 0, value)).status_code == 400
+    assert await state(api, location) == (0, "?0")
+
+
+async def test_parameters_of_upload_complete_are_ignored(api: Client) -> None:
+    answer = await api.post(TARGET, content=PHOTO[:9], headers={**IMAGE, "Upload-Complete": "?0;a=b"})
+    assert answer.status_code == 201
+    assert (await add(api, answer.headers["location"], PHOTO[9:], 9, "?1 ;a")).status_code == 202
+
+
+async def test_an_idempotency_key_is_refused_by_name(api: Client) -> None:
+    answer = await api.post(TARGET, headers={**IMAGE, "Upload-Complete": "?0", "Idempotency-Key": "one"})
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("Idempotency-Key: is not for resumable uploads")
+
+
+async def test_the_length_may_come_later(api: Client) -> None:
+    location = await begin(api, PHOTO[:9])
+    answer = await add(api, location, PHOTO[9:99], 9, "?0", **{"Upload-Length": str(len(PHOTO))})
+    assert answer.headers["upload-length"] == str(len(PHOTO))
+    assert (await add(api, location, PHOTO[99:-1], 99)).status_code == 400
+    assert (await add(api, location, PHOTO[-1:], len(PHOTO) - 1)).status_code == 202
+
+
+async def test_a_part_of_an_upload_that_was_deleted_meanwhile_is_not_left(
+    redis: ArqRedis, settings: Settings, stored: Callable[[], list[str]]
+) -> None:
+    uploads = PartialUploads(redis, Storage(settings.storage_url))
+    upload = PartialUpload(id=str(uuid4()), party="", query="", content_type="image/jpeg")
+    await uploads.create(upload)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        await uploads.delete(upload.id)
+        yield PHOTO
+
+    with pytest.raises(UploadNotFound):
+        await uploads.append(upload, chunks())
+    assert stored() == []
 
 
 async def test_an_upload_that_is_shorter_or_longer_than_it_says_is_refused(api: Client) -> None:

@@ -15,6 +15,7 @@ from tests.conftest import PHOTO, Client, serving, working
 from tests.support.callers import bearer, with_keys
 from tests.support.pictures import jpeg
 from tests.support.receiver import Answer, receiving
+from worker.telemetry.clock import now_ms, rfc3339
 
 RESIZE: dict[str, Any] = {"operation": "resize", "width": "40", "reuse": "true"}
 
@@ -86,11 +87,12 @@ async def test_those_that_wait_for_a_task_which_fails_are_processed_once(api: Cl
     ids = [await api.upload(**RESIZE) for _ in range(4)]
     cancelled = await api.post(f"/tasks/{ids[0]}/cancel")
     assert cancelled.json()["status"] == "REVOKED"
-    assert (await record(api, ids[1]))["position"] is None  # it waits for the first
-    fifth = await api.upload(**RESIZE)  # an original of its own
+    others = [*ids[1:], await api.upload(**RESIZE)]
     async with working(settings):
-        assert (await api.ended(fifth))["status"] == "SUCCESS"
-    assert (await record(api, fifth))["attempts"] == 1
+        for task_id in others:
+            assert (await api.ended(task_id))["status"] == "SUCCESS"
+    attempts = [(await record(api, task_id))["attempts"] for task_id in others]
+    assert sorted(attempts) == [0, 0, 0, 1]
 
 
 async def test_what_nobody_settled_is_settled_when_it_is_started(
@@ -154,3 +156,30 @@ async def test_the_setting_makes_it_the_default(redis: ArqRedis, settings: Setti
         first = await done(api, operation="grayscale")
         assert (await done(api, operation="grayscale"))["reused_from"] == first["task_id"]
         assert (await done(api, operation="grayscale", reuse="false"))["reused_from"] is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"start_at": "tomorrow"}, {}),
+        ({"priority": "low"}, {"priority": "high"}),
+        ({"priority": "normal"}, {"priority": "high"}),
+        ({}, {"expires_in": "3600"}),
+    ],
+)
+async def test_no_task_waits_for_one_that_may_start_later_than_itself(
+    api: Client, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    if "start_at" in first:
+        first = {"start_at": rfc3339(now_ms() + 86_400_000)}
+    await api.upload(**RESIZE, **first)
+    task_id = await api.upload(**RESIZE, **second)
+    assert (await record(api, task_id))["position"] is not None
+
+
+async def test_tasks_that_wait_for_one_that_is_cancelled_are_processed_at_once(api: Client) -> None:
+    ids = [await api.upload(**RESIZE) for _ in range(3)]
+    assert [(await record(api, task_id))["position"] for task_id in ids] == [1, None, None]
+    await api.post(f"/tasks/{ids[0]}/cancel")
+    positions = [(await record(api, task_id))["position"] for task_id in ids[1:]]
+    assert sorted(positions, key=str) == [1, None]

@@ -4,10 +4,22 @@
 
 local MOST_EQUALS = 10
 
--- Return the task whose results a task reuses, at best one that has ended, and let it wait for that; nil if there is
--- none, and others may wait for this one. `gone` is a task whose results are deleted.
-local function original_of(id, key, now, ttl_ms, gone)
-  local unfinished
+local RANKS = {high = 0, normal = 1, low = 2}
+
+-- Whether a task would have its results from another that waits no later than if it was processed itself.
+local function may_wait_for(other, status, priority)
+  if status == 'STARTED' then
+    return true
+  end
+  local its_priority = redis.call('HGET', 'task:' .. other, 'priority') or 'normal'
+  return RANKS[its_priority] <= RANKS[priority or 'normal'] and not redis.call('ZSCORE', 'turns:timers', 'start:' .. other)
+end
+
+-- Return the task whose results a task {id, priority, expires_ms} reuses, at best one that has ended, and let it wait for
+-- that; nil if there is none, and others may wait for this one. A task with a deadline does not wait. `gone` is a task
+-- whose results are deleted.
+local function original_of(task, key, now, ttl_ms, gone)
+  local id, unfinished = task.id, nil
   for _, other in ipairs(redis.call('ZREVRANGE', key, 0, MOST_EQUALS)) do
     local status = other ~= gone and redis.call('HGET', 'task:' .. other, 'status')
     if other == id then
@@ -15,7 +27,9 @@ local function original_of(id, key, now, ttl_ms, gone)
     elseif status == 'SUCCESS' then
       return other
     elseif status == 'PENDING' or status == 'STARTED' then
-      unfinished = other
+      if not task.expires_ms and may_wait_for(other, status, task.priority) then
+        unfinished = other
+      end
     else
       redis.call('ZREM', key, other)
     end

@@ -3,9 +3,10 @@
 -- args  id, gone (a task whose results are deleted, or nil), ttl_ms
 -- Returns the id of the other task; nil if there is none, or if the task has been deleted.
 local hash, key = unpack(KEYS)
-if redis.call('EXISTS', hash) == 0 then
+local status, priority, expires_ms = unpack(redis.call('HMGET', hash, 'status', 'priority', 'expires_ms'))
+if not status then
   return false
 end
-local original = original_of(args.id, key, server_ms(), args.ttl_ms, args.gone)
+local original = original_of({id = args.id, priority = priority, expires_ms = expires_ms}, key, server_ms(), args.ttl_ms, args.gone)
 redis.call('HSET', hash, 'reuse', key, 'reuse_of', original or '')
 return original

@@ -66,7 +66,8 @@ local function create(new, number)
   local start = due
   if new.reuse then
     local key = 'reuse:' .. (owner or '') .. ':' .. new.reuse
-    local original = original_of(new.id, key, now, args.unfinished_ttl_ms)
+    local original = original_of({id = new.id, priority = args.priority, expires_ms = args.expires_in}, key, now,
+      args.unfinished_ttl_ms)
     set('reuse', key)
     set('reuse_of', original)
     start = original and math.max(due, now + args.reuse_hold_ms) or due
