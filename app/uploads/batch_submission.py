@@ -21,7 +21,7 @@ from app.tasks.presets import as_text
 from app.uploads.form_fields import Form, Upload, build_spec, take_schedule
 from app.uploads.idempotency import FingerprintingReader, IdempotencyRecord, take_claim
 from app.uploads.locations import url_problems
-from app.uploads.receive import FileProblem, drain, given_fields, in_time, paced_body, place, store_file
+from app.uploads.receive import FileProblem, digests, drain, given_fields, in_time, paced_body, place, store_file
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import upload_path
 from worker.tasks.claims import Claim
@@ -119,7 +119,10 @@ async def _specs(request: Request, received: Received, problems: list[Problem], 
         form = Form(fields, picture.upload, None, surplus)
         try:
             spec = build_spec(form, settings, presets, [])
-            specs[picture.task_id] = request.state["reuse"].with_digest(spec, form.sha256) if reuses else spec
+            if reuses:
+                files = await digests(request.state["storage"], picture.task_id, form)
+                spec = request.state["reuse"].with_digest(spec, files)
+            specs[picture.task_id] = spec
         except InvalidParameters as exc:
             for problem in exc.problems:
                 numbers.setdefault(problem, []).append(number)
@@ -234,7 +237,13 @@ async def _receive_file(request: Request, received: Received, part: Part) -> Non
     await request.state["storage"].require_space(settings.min_free_mb)
     received.pictures.append(Picture(task_id))
     await request.state["tasks"].note_upload(task_id)  # if this process dies, the clean-up deletes the file
-    storing = store_file(part, request.state["storage"], upload_path(task_id), settings)
+    storing = store_file(
+        part,
+        request.state["storage"],
+        upload_path(task_id),
+        settings,
+        is_hashed=settings.reuse_results or "reuse" in received.fields,
+    )
     try:
         upload = await in_time(storing, settings.upload_timeout_s)
     except (FileProblem, UnsupportedImage) as exc:

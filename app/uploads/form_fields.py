@@ -36,7 +36,7 @@ class Upload(Struct, frozen=True):
     size: Size | None
     """Size of the upright image in pixels, if the head of the file contains it."""
     sha256: str
-    """Digest of the file; empty for that of an earlier task."""
+    """Digest of the file; empty if it was not computed as the file arrived."""
 
     def of(self, spec: Spec) -> Spec:
         """Return a spec with this upload."""
@@ -61,11 +61,6 @@ class Form(Struct, frozen=True):
     def bytes(self) -> int:
         """Size of all files in bytes."""
         return (self.upload.bytes if self.upload else 0) + (self.overlay.bytes if self.overlay else 0)
-
-    @property
-    def sha256(self) -> list[str]:
-        """Digests of all files."""
-        return [upload.sha256 for upload in (self.upload, self.overlay) if upload is not None]
 
 
 def take_schedule(fields: dict[str, str], *, has_owner: bool) -> tuple[Schedule, list[Problem]]:

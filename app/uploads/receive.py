@@ -1,6 +1,7 @@
 """Receive the files of a form: check their size and format, sanitize their names and store them."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
@@ -146,7 +147,8 @@ async def _receive(reader: FormReader, storage: Storage, paths: Mapping[str, str
                 raise FileProblem("must not be a file; send the image in the field 'file'")  # noqa: TRY301
             if part.name in uploads:
                 raise FileProblem("must be only one file")  # noqa: TRY301
-            uploads[part.name] = await store_file(part, storage, paths[part.name], settings)
+            is_hashed = settings.reuse_results or "reuse" in fields
+            uploads[part.name] = await store_file(part, storage, paths[part.name], settings, is_hashed=is_hashed)
         except FileProblem as exc:
             problems.append(Problem(part.name, str(exc)))
             await drain(part, settings.max_upload_bytes)
@@ -186,8 +188,24 @@ def _no_file(text: str | None) -> Problem:
     return Problem("file", _IS_TEXT)
 
 
-async def store_file(part: Part, storage: Storage, path: str, settings: Settings) -> Upload:
-    body = LimitedBody(part.chunks(), settings.max_upload_bytes, UploadTooLarge(settings.max_upload_bytes))
+async def digests(storage: Storage, task_id: str, form: Form) -> list[str]:
+    """Return the SHA-256 of the form's files, reading those that were not hashed as they arrived."""
+    files = ((form.upload, upload_path(task_id)), (form.overlay, overlay_path(task_id)))
+    return [upload.sha256 or await _digest(storage, path) for upload, path in files if upload is not None]
+
+
+async def _digest(storage: Storage, path: str) -> str:
+    digest = hashlib.sha256()
+    _, chunks = await storage.chunks(path)
+    async for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+async def store_file(part: Part, storage: Storage, path: str, settings: Settings, *, is_hashed: bool) -> Upload:
+    body = LimitedBody(
+        part.chunks(), settings.max_upload_bytes, UploadTooLarge(settings.max_upload_bytes), is_hashed=is_hashed
+    )
     try:
         image_format, size = await store_upload(body, storage, path, settings.input_formats, settings.limits)
     except PictureError as exc:

@@ -19,7 +19,7 @@ from app.http.negotiation import prefers_any_picture, wait_s
 from app.state import Request
 from app.uploads.form_fields import build_spec, take_schedule
 from app.uploads.idempotency import FingerprintingReader, IdempotencyRecord, take_claim
-from app.uploads.receive import form_reader, read_through, receive_form, with_upload_of_task
+from app.uploads.receive import digests, form_reader, read_through, receive_form, with_upload_of_task
 from worker.imaging.parsing import InvalidParameters
 from worker.storage import StorageFull, StorageUnavailable
 from worker.tasks.claims import Claim, KeyInUse
@@ -85,7 +85,8 @@ async def _create(request: Request, reader: FormReader, claim: Claim | None = No
         schedule, problems = take_schedule(form.fields, has_owner=owner is not None)
         spec = build_spec(form, settings, request.state["presets"], problems)
         if schedule.reuses(default=settings.reuse_results):
-            spec = request.state["reuse"].with_digest(spec, form.sha256)
+            files = await digests(request.state["storage"], task_id, form)
+            spec = request.state["reuse"].with_digest(spec, files)
         if spec.plan.is_named and wait_s(request.headers) is not None and prefers_any_picture(request.headers):
             raise SeveralResults(list(spec.plan.variants))
         entry = None

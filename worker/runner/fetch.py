@@ -143,7 +143,7 @@ async def _store_body(
     """Store the chunks as the upload, within the limits of uploads."""
     max_bytes, min_bytes_s = settings.max_upload_bytes, settings.upload_min_bytes_s
     too_slow = _fetch_error(f"{sender} did not send the image at {min_bytes_s:,} bytes per second")
-    body = LimitedBody(paced(chunks, min_bytes_s, too_slow), max_bytes, _too_large(max_bytes))
+    body = LimitedBody(paced(chunks, min_bytes_s, too_slow), max_bytes, _too_large(max_bytes), is_hashed=True)
     try:
         source, size = await store_upload(body, storage, path, settings.input_formats, settings.limits)
     except UnreadFormat as exc:

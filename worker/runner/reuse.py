@@ -55,15 +55,13 @@ class Reuse:
     def with_digest(self, spec: Spec, sha256: Iterable[str]) -> Spec:
         """Return the spec of a task that reuses results, unless they are sent elsewhere.
 
-        `sha256` are the digests of its files; they are not used for an upload that has not been fetched. If one is
-        unknown, the task does not reuse results either.
+        `sha256` are the digests of its files; they are not used for an upload that has not been fetched.
         """
-        files = list(sha256)
-        if spec.has_destination or "" in files:
+        if spec.has_destination:
             return spec
         if spec.source is None:
             return msgspec.structs.replace(spec, reuse="")
-        parts = [engine_version(), self._settings.font_path, files, spec.source, spec.plan]
+        parts = [engine_version(), self._settings.font_path, list(sha256), spec.source, spec.plan]
         return msgspec.structs.replace(spec, reuse=hashlib.sha256(msgspec.json.encode(parts)).hexdigest())
 
     async def choose_fetched(self, task: Task, spec: Spec, fetched: Fetched) -> bool:

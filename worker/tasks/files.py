@@ -38,11 +38,13 @@ async def paced(chunks: AsyncIterator[bytes], min_bytes_s: int, error: Exception
 
 
 class LimitedBody:
-    """The chunks of an upload; raises `error` after `max_bytes`. `bytes` and `sha256` are of what has been read."""
+    """The chunks of an upload; raises `error` after `max_bytes`. `bytes` is the number of bytes read."""
 
-    def __init__(self, chunks: AsyncIterable[bytes], max_bytes: int, error: Exception) -> None:
+    def __init__(
+        self, chunks: AsyncIterable[bytes], max_bytes: int, error: Exception, *, is_hashed: bool = False
+    ) -> None:
         self.bytes = 0
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if is_hashed else None
         self._max_bytes = max_bytes
         self._error = error
         self.chunks = self._limit(chunks)
@@ -52,12 +54,14 @@ class LimitedBody:
             self.bytes += len(chunk)
             if self.bytes > self._max_bytes:
                 raise self._error
-            self._digest.update(chunk)
+            if self._digest is not None:
+                self._digest.update(chunk)
             yield chunk
 
     @property
     def sha256(self) -> str:
-        return self._digest.hexdigest()
+        """The digest of the bytes read; empty unless `is_hashed`, which takes 0.6 ms for a megabyte."""
+        return "" if self._digest is None else self._digest.hexdigest()
 
 
 async def store_upload(

@@ -61,6 +61,14 @@ async def test_a_retried_request_with_a_key_gets_the_same_task(service: Client) 
     assert answers[0].json() == answers[1].json()
 
 
+async def test_an_earlier_upload_is_equal_to_a_file_of_its_bytes(service: Client) -> None:
+    first = await service.ended(await service.upload(operation="resize", width="50", reuse="true"))
+    answer = await service.post("/process-image/", data={**FORM, "source": first["task_id"], "reuse": "true"})
+    view = await service.ended(answer.json()["task_id"])
+    record = (await service.get(f"/tasks/{view['task_id']}")).json()
+    assert record["reused_from"] == first["task_id"]
+
+
 async def test_a_batch_has_no_source(api: Client) -> None:
     source = await api.upload()
     answer = await api.post("/batches", data={**FORM, "source": source}, files={"file": PHOTO})
