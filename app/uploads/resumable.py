@@ -76,7 +76,7 @@ async def begin(request: Request) -> PartialUpload:
         id=str(uuid4()),
         owner=request.state["caller"].name,
         party=party_of(request),
-        query=request.url.query,
+        query=request.scope["query_string"].decode("latin-1"),
         content_type=bounded_header(request.headers, "content-type"),
         length=_count(request, LENGTH),
     )

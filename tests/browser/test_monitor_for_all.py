@@ -65,6 +65,17 @@ async def test_it_comes_back_by_itself_when_the_api_does(
             await expect(monitor.page.get_by_text("What is shown may be old")).to_be_hidden()
 
 
+async def test_the_charts_come_although_their_library_did_not_at_first(browser: Browser, api: Client) -> None:
+    async with visited(browser, str(api.base_url)) as (monitor, watch):
+        watch.allowed += ["ERR_FAILED"]
+        library = "**/uPlot.iife.min.js"
+        await monitor.page.route(library, lambda route: route.abort())
+        await monitor.page.goto("/monitor")
+        await expect(monitor.page.get_by_text("What is shown may be old")).to_be_visible()
+        await monitor.page.unroute(library)
+        await expect(monitor.page.locator(".u-over").first).to_be_visible()
+
+
 async def test_with_keys_an_admin_signs_in_and_out(browser: Browser, redis: ArqRedis, settings: Settings) -> None:
     async with (
         serving(with_keys(settings)) as url,

@@ -1,5 +1,6 @@
 /* A chart: uPlot with the theme's colors, a legend with the values under the pointer, and a text for screen readers. */
 
+import { Unreachable } from "../shared/api.js";
 import { byId, h } from "../shared/dom.js";
 import { clock, count, duration } from "../shared/format.js";
 import { percent, rate } from "./figures.js";
@@ -7,14 +8,16 @@ import { percent, rate } from "./figures.js";
 const HEIGHT_PX = 132;
 const FONT = "11px ui-sans-serif, system-ui, sans-serif";
 
-/** Load the library with the first chart, because it is half of the page's size. */
+/** Load the library with the first chart, because it is half of the page's size; again after a failure. */
 let library = null;
 export function loadLibrary() {
   library ??= new Promise((resolve, reject) => {
     document.head.append(h("link", { rel: "stylesheet", href: "/static/vendor/uPlot.min.css" }));
-    document.head.append(
-      h("script", { src: "/static/vendor/uPlot.iife.min.js", onload: () => resolve(globalThis.uPlot), onerror: reject }),
-    );
+    const onerror = () => {
+      library = null;
+      reject(new Unreachable());
+    };
+    document.head.append(h("script", { src: "/static/vendor/uPlot.iife.min.js", onload: () => resolve(globalThis.uPlot), onerror }));
   });
   return library;
 }
