@@ -9,7 +9,7 @@ from functools import cache
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 from app.api_settings import Settings
 from app.auth.access import Access
@@ -23,7 +23,7 @@ from app.openapi.rendering import Documents
 from app.routes import make_routes
 from app.state import State
 from app.tasks.event_hub import EventHub
-from app.tasks.presets import read_presets
+from app.tasks.presets import Presets, read_presets
 from app.tasks.readiness import HealthChecks
 from worker.imaging.guards import configure_pillow
 from worker.outbound.shares import Shares
@@ -46,6 +46,23 @@ def create_app(settings: Settings) -> ASGIApp:
     presets = read_presets(settings.presets_file, settings, is_required=settings.only_presets)
     routes = make_routes()
     documents = Documents(routes, settings, presets)
+
+    logging.getLogger("uvicorn.access").addFilter(WITHOUT_SIGNATURES)
+    # It logs a warning for each malformed form; the response to the client is enough.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    application = Starlette(
+        routes=routes,
+        middleware=_middleware(settings, routes),
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=_lifespan(settings, presets, documents),
+    )
+    # Its redirects contain the Host of the request; those of `app.http.problems` do not.
+    application.router.redirect_slashes = False
+    return RequestIds(application)
+
+
+def _lifespan(settings: Settings, presets: Presets, documents: Documents) -> Lifespan[Starlette]:
+    """Return the lifespan of the application, which connects to Redis and storage."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
@@ -83,18 +100,7 @@ def create_app(settings: Settings) -> ASGIApp:
             await listening.aclose(close_connection_pool=True)
             await redis.aclose(close_connection_pool=True)
 
-    logging.getLogger("uvicorn.access").addFilter(WITHOUT_SIGNATURES)
-    # It logs a warning for each malformed form; the response to the client is enough.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    application = Starlette(
-        routes=routes,
-        middleware=_middleware(settings, routes),
-        exception_handlers=EXCEPTION_HANDLERS,
-        lifespan=lifespan,
-    )
-    # Its redirects contain the Host of the request; those of `app.http.problems` do not.
-    application.router.redirect_slashes = False
-    return RequestIds(application)
+    return lifespan
 
 
 def _middleware(settings: Settings, routes: list[Route]) -> list[Middleware]:

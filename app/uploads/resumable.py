@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
+import msgspec
 import starlette.requests
 from starlette.types import Message
 
@@ -128,8 +129,8 @@ async def _append(request: Request, upload: PartialUpload) -> PartialUpload:
     settings, uploads = request.state["settings"], request.state["partial_uploads"]
     await request.state["storage"].require_space(settings.min_free_mb)
     async with place(request):
-        await in_time(uploads.append(upload, _limited(request, upload)), settings.upload_timeout_s)
-    return await uploads.get(upload.id)
+        offset = await in_time(uploads.append(upload, _limited(request, upload)), settings.upload_timeout_s)
+    return msgspec.structs.replace(upload, offset=offset)
 
 
 async def _limited(request: Request, upload: PartialUpload) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from worker.errors import ErrorCode, TaskFailed, TaskStopped
+from worker.errors import ErrorCode, TaskFailed
 from worker.imaging.formats import media_type_of
 from worker.outbound.client import Refused
 from worker.outbound.shares import NoPlace, Shares
@@ -50,23 +50,15 @@ class Destinations:
         self._storage = storage
         self._outbound = outbound
         self._places = Shares(SENDS, SENDS_PER_HOST)
-        self._running: dict[str, asyncio.Task[None]] = {}
 
     async def send(self, task: Task, spec: Spec, outputs: dict[str, OutputRecord]) -> None:
         """Send all results of a task to its destinations.
 
-        A result replaces what is there, so that sending may be repeated. Raises `NotSent`, with the outputs,
-        `TaskFailed` if another try cannot succeed or there were `MAX_TRIES`, and `TaskStopped` after `stop`.
+        A result replaces what is there, so that sending may be repeated. Raises `NotSent`, with the outputs, and
+        `TaskFailed` if another try cannot succeed or there were `MAX_TRIES`.
         """
-        run = self._running[task.id] = asyncio.create_task(self._send(spec, outputs))
         try:
-            await run
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                run.cancel()
-                raise
-            raise TaskStopped from None
+            await self._send(spec, outputs)
         except FileNotFoundError as exc:
             raise _failed("it is missing from storage") from exc
         except NotSent as exc:
@@ -74,13 +66,6 @@ class Destinations:
                 raise _failed(str(exc)) from exc
             exc.outputs = outputs
             raise
-        finally:
-            del self._running[task.id]
-
-    def stop(self, task_id: str) -> None:
-        """Cancel the sending of a task's results, if they are being sent."""
-        if task_id in self._running:
-            self._running[task_id].cancel()
 
     async def _send(self, spec: Spec, outputs: Mapping[str, OutputRecord]) -> None:
         hosts = {urlsplit(url).hostname or "" for url in spec.output_urls.values()}
@@ -106,7 +91,9 @@ class Destinations:
                     status, phrase = answer.status_code, answer.reason_phrase[:100]
         except Refused as exc:
             raise _failed(f"its output_url {exc}") from exc
-        except (TimeoutError, httpx2.HTTPError, StorageUnavailable) as exc:
+        except StorageUnavailable as exc:
+            raise NotSent("storage is not available") from exc
+        except (TimeoutError, httpx2.HTTPError) as exc:
             raise NotSent(f"{host} did not take the result: {str(exc)[:200] or type(exc).__name__}") from exc
         if status in TEMPORARY or status >= 500:
             raise NotSent(f"{host} answered {status} {phrase}")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from worker.errors import ErrorCode, PictureError, TaskFailed, TaskStopped
+from worker.errors import ErrorCode, PictureError, TaskFailed
 from worker.imaging.formats import UnreadFormat
 from worker.outbound.client import Refused
 from worker.settings import Settings
@@ -35,36 +35,22 @@ class Fetcher:
         self._stores = stores
         self._storage = storage
         self._outbound = outbound
-        self._running: dict[str, asyncio.Task[Fetched]] = {}
 
     async def fetch(self, task: Task, spec: Spec) -> Fetched:
         """Stream a task's upload to storage and return its properties.
 
         The limits of bytes, pixels and time are those of uploads; nothing is stored of a rejected file. Raises
-        `TaskFailed`, also if the operations do not allow the image, `StorageUnavailable`, and `TaskStopped` after
-        `stop`.
+        `TaskFailed`, also if the operations do not allow the image, and `StorageUnavailable`.
         """
-        fetching = self._fetch(task, spec.url or "") if spec.store_path is None else self._copy(task, spec.store_path)
-        run = self._running[task.id] = asyncio.create_task(fetching)
-        try:
-            fetched = await run
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
-            raise TaskStopped from None
-        finally:
-            del self._running[task.id]
+        if spec.store_path is None:
+            fetched = await self._fetch(task, spec.url or "")
+        else:
+            fetched = await self._copy(task, spec.store_path)
         for name, variant in spec.plan.variants.items():
             for problem in variant.problems(fetched.source):
                 field = f"variants.{name}.{problem.field}" if name else problem.field
                 raise TaskFailed(ErrorCode.PICTURE, f"{field}: {problem.message}")
         return fetched
-
-    def stop(self, task_id: str) -> None:
-        """Cancel the fetch of a task, if there is one."""
-        if task_id in self._running:
-            self._running[task_id].cancel()
 
     async def _copy(self, task: Task, store_path: str) -> Fetched:
         """Copy an upload from a delivery store, within the time of an upload."""

@@ -70,7 +70,7 @@ class Worker(msgspec.Struct, frozen=True):
 class Activity(Protocol):
     """The figures for the heartbeat; `worker.runner.processor.Processor` provides them."""
 
-    stops: Mapping[str, object]
+    runs: Mapping[str, object]
     """The ids of the running tasks."""
     done: int
     failed: int
@@ -99,7 +99,7 @@ class Heartbeat:
             version=version("darkroom"),
             slots=self._slots.count,
             slots_lost=self._slots.lost,
-            running=list(self._processor.stops),
+            running=list(self._processor.runs),
             done=self._processor.done,
             failed=self._processor.failed,
             rss_bytes=self._process.memory_info().rss,

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -74,8 +73,8 @@ class Processor:
         self._fetcher = fetcher
         self._destinations = destinations
         self._reuse = Reuse(settings, tasks, storage)
-        self.stops: dict[str, threading.Event] = {}
-        """The running tasks; setting the event stops a task at its next step."""
+        self.runs: dict[str, Run] = {}
+        """The running tasks by id."""
         self.done = self.failed = 0
 
     async def begin_and_process(self, task_id: str) -> None:
@@ -121,11 +120,9 @@ class Processor:
             raise
 
     def stop(self, task_id: str) -> None:
-        """Stop a running task: at once while its upload is being fetched, otherwise at its next step."""
-        if task_id in self.stops:
-            self.stops[task_id].set()
-            self._fetcher.stop(task_id)
-            self._destinations.stop(task_id)
+        """Stop a running task: at once while its upload is fetched or its results are sent, else at its next step."""
+        if task_id in self.runs:
+            self.runs[task_id].interrupt()
 
     async def _finish(
         self, task: Task, run: Run, on_rendered: Callable[[], None], on_stored: Callable[[], None]
@@ -135,7 +132,7 @@ class Processor:
             with _unexpected_as_failure(task.id):
                 spec = self._check(task)
                 if task.fetch:
-                    await self._fetch(task, spec)
+                    await self._fetch(task, spec, run)
                     logger.info("%s fetched in %.3f s", task.id, time.monotonic() - began)
                     return
                 if task.reuse_of:
@@ -149,7 +146,7 @@ class Processor:
                     on_rendered()
                     on_stored()
                     await self._report(task, run.progress)
-                    await self._destinations.send(task, spec, outputs)
+                    await run.interruptible(self._destinations.send(task, spec, outputs))
         except TaskFailed as exc:
             self.failed += 1
             await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
@@ -164,10 +161,10 @@ class Processor:
             self._tasks.stats.count(BYTES_OUT, by=size_bytes)
             logger.info("%s done in %.3f s, %d bytes", task.id, time.monotonic() - began, size_bytes)
 
-    async def _fetch(self, task: Task, spec: Spec) -> None:
+    async def _fetch(self, task: Task, spec: Spec, run: Run) -> None:
         """Fetch the upload, then queue the task again for processing."""
         try:
-            fetched = await self._fetcher.fetch(task, spec)
+            fetched = await run.interruptible(self._fetcher.fetch(task, spec))
         except StorageUnavailable as exc:
             raise StorageAway(exc) from exc
         self._tasks.stats.count(BYTES_IN, by=fetched.bytes)
@@ -256,14 +253,14 @@ class Processor:
     async def _attendance(self, task: Task) -> AsyncIterator[Run]:
         """Renew the lease of the task and report its progress while the block runs."""
         run = Run()
-        self.stops[task.id] = run.stop
+        self.runs[task.id] = run
         attendance = asyncio.create_task(self._attend(task, run))
         try:
             yield run
         finally:
             attendance.cancel()
             run.stop.set()  # a thread that still runs must not store its results
-            del self.stops[task.id]
+            del self.runs[task.id]
 
     async def _attend(self, task: Task, run: Run) -> None:
         while True:

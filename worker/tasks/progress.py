@@ -3,8 +3,14 @@
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from msgspec import Struct
+
+from worker.errors import TaskStopped
+
+T = TypeVar("T")
 
 Share = float
 """The completed part of a task, from 0 to 1; each operation and each output counts as one step."""
@@ -59,6 +65,27 @@ class Run:
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        """Set to stop the work at its next step."""
+        """Set to stop the work in a thread at its next step."""
         self.progress = Progress(0)
         """The completed steps; replaced when the plan is known."""
+        self._interruptible: asyncio.Task[Any] | None = None
+
+    async def interruptible(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`, which `interrupt` cancels at once; raise `TaskStopped` after that."""
+        running = asyncio.create_task(work)
+        self._interruptible = running
+        try:
+            return await running
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise TaskStopped from None
+        finally:
+            self._interruptible = None
+
+    def interrupt(self) -> None:
+        """Stop the attempt: at once while it only waits for others, otherwise at its next step."""
+        self.stop.set()
+        if self._interruptible is not None:
+            self._interruptible.cancel()

@@ -56,7 +56,7 @@ class Tasks:
         self._request_cancel = load("request_cancel")
         self._delete = load("delete")
         self._note_upload = load("note_upload")
-        self._choose_original = load("_reuse", "choose_original")
+        self._choose_original = load("_turns", "_reuse", "choose_original")
 
     async def create(  # noqa: PLR0913 - two say what, one for whom, one when
         self,

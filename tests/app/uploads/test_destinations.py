@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ async def host() -> AsyncIterator[Receiver]:
         yield receiver
 
 
+@asynccontextmanager
+async def service_with_host(settings: Settings, *answers: Answer) -> AsyncIterator[tuple[Client, Receiver]]:
+    """Run the service, and a server for its results that gives these answers."""
+    async with (
+        receiving(*answers) as host,
+        serving(settings) as url,
+        working(settings),
+        Client(base_url=url) as api,
+    ):
+        yield api, host
+
+
 async def record(api: Client, task_id: str) -> dict[str, Any]:
     await api.ended(task_id)
     found: dict[str, Any] = (await api.get(f"/tasks/{task_id}")).json()
@@ -72,12 +85,7 @@ async def test_each_variant_has_a_url_of_its_own(service: Client, host: Receiver
 async def test_a_host_that_fails_for_a_while_is_tried_again_without_processing_again(
     redis: ArqRedis, settings: Settings, answer: Answer
 ) -> None:
-    async with (
-        receiving(answer, answer, OK) as host,
-        serving(settings) as url,
-        working(settings),
-        Client(base_url=url) as api,
-    ):
+    async with service_with_host(settings, answer, answer, OK) as (api, host):
         view = await record(api, await api.upload(output_url=f"{host.url}/a"))
         assert view["status"] == "SUCCESS"
         assert len(host.received) == 3
@@ -92,12 +100,7 @@ async def test_a_host_that_fails_for_a_while_is_tried_again_without_processing_a
 async def test_a_refusal_fails_the_task_with_a_code_of_its_own(
     redis: ArqRedis, settings: Settings, answer: Answer, said: str
 ) -> None:
-    async with (
-        receiving(answer, OK) as host,
-        serving(settings) as url,
-        working(settings),
-        Client(base_url=url) as api,
-    ):
+    async with service_with_host(settings, answer, OK) as (api, host):
         task_id = await api.upload(output_url=f"{host.url}/a?secret")
         view = await record(api, task_id)
         assert (view["status"], view["error_code"]) == ("FAILURE", "delivery")
@@ -107,18 +110,13 @@ async def test_a_refusal_fails_the_task_with_a_code_of_its_own(
 
 
 async def test_after_ten_tries_the_task_fails(redis: ArqRedis, settings: Settings) -> None:
-    async with receiving(Answer(503)) as host, serving(settings) as url, working(settings), Client(base_url=url) as api:
+    async with service_with_host(settings, Answer(503)) as (api, host):
         view = await record(api, await api.upload(output_url=f"{host.url}/a"))
         assert (view["status"], view["error_code"], len(host.received)) == ("FAILURE", "delivery", 10)
 
 
 async def test_a_host_that_hangs_keeps_no_other_task_waiting(redis: ArqRedis, settings: Settings) -> None:
-    async with (
-        receiving(Answer(0, is_held=True)) as host,
-        serving(settings) as url,
-        working(settings),
-        Client(base_url=url) as api,
-    ):
+    async with service_with_host(settings, Answer(0, is_held=True)) as (api, host):
         sending = [await api.upload(output_url=f"{host.url}/{number}") for number in range(20)]
 
         async def as_many_are_sent_as_may_be() -> bool:
@@ -237,12 +235,7 @@ async def test_results_of_a_batch_do_not_replace_one_another(api: Client) -> Non
 
 
 async def test_a_cancelled_task_is_no_longer_sent(redis: ArqRedis, settings: Settings) -> None:
-    async with (
-        receiving(Answer(0, is_held=True)) as host,
-        serving(settings) as url,
-        working(settings),
-        Client(base_url=url) as api,
-    ):
+    async with service_with_host(settings, Answer(0, is_held=True)) as (api, host):
         task_id = await api.upload(output_url=f"{host.url}/a")
 
         async def is_sent() -> bool:

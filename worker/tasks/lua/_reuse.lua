@@ -1,10 +1,9 @@
 -- Tasks that reuse results: those of an equal task of the same owner.
 --   reuse:<owner>:<digest>  task with this digest -> when it was created, or had ended (Unix ms)
 --   reuse:of:<task>         the tasks that wait for the results of this one
+-- It uses the priorities of `_turns.lua`.
 
 local MOST_EQUALS = 10
-
-local RANKS = {high = 0, normal = 1, low = 2}
 
 -- Whether a task would have its results from another that waits no later than if it was processed itself.
 local function may_wait_for(other, status, priority)
@@ -12,12 +11,12 @@ local function may_wait_for(other, status, priority)
     return true
   end
   local its_priority = redis.call('HGET', 'task:' .. other, 'priority') or 'normal'
-  return RANKS[its_priority] <= RANKS[priority or 'normal'] and not redis.call('ZSCORE', 'turns:timers', 'start:' .. other)
+  return PRIORITIES[its_priority] <= PRIORITIES[priority or 'normal'] and not redis.call('ZSCORE', 'turns:timers', 'start:' .. other)
 end
 
--- Return the task whose results a task {id, priority, expires_ms} reuses, at best one that has ended, and let it wait for
--- that; nil if there is none, and others may wait for this one. A task with a deadline does not wait. `gone` is a task
--- whose results are deleted.
+-- Return the id of the task whose results a task {id, priority, expires_ms} reuses, preferably one that has ended, and
+-- record that it waits for that task. Return nil if there is no such task; others may then wait for this one. Tasks with
+-- a deadline never wait. `gone` is the id of a task whose results no longer exist.
 local function original_of(task, key, now, ttl_ms, gone)
   local id, unfinished = task.id, nil
   for _, other in ipairs(redis.call('ZREVRANGE', key, 0, MOST_EQUALS)) do
