@@ -3,7 +3,7 @@ FROM python:3.13-slim-bookworm AS build
 COPY pyproject.toml README.md LICENSE /src/
 COPY app /src/app
 COPY worker /src/worker
-RUN python -m venv /opt/darkroom && /opt/darkroom/bin/pip install --no-cache-dir "/src[heif]"
+RUN python -m venv /opt/darkroom && /opt/darkroom/bin/pip install --no-cache-dir "/src[heif,jxl]"
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /data darkroom && install -d -o darkroom -g darkroom /data

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct, field
 from PIL import ImageFont
 
-from worker.imaging.formats import ALIASES, InputFormat
+from worker.imaging.formats import ALIASES, READABLE, InputFormat, missing_extra
 from worker.imaging.guards import BLOCK_CACHE_MB, Limits
 from worker.outbound.client import networks
 from worker.outbound.signatures import secret_key
@@ -21,10 +20,6 @@ from worker.telemetry.logs import LogFormat
 from worker.validation.fields import convert_fields, shorten
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
-
-
-HAS_HEIF = find_spec("pillow_heif") is not None
-"""Whether HEIC can be read: the extra heif is installed."""
 
 
 class InvalidSettings(Exception):
@@ -132,9 +127,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     input_formats: Annotated[
         tuple[InputFormat, ...],
         Meta(
-            min_length=1, description="Accepted image formats, comma-separated; `heic` needs `pip install '.[heif]'`."
+            min_length=1,
+            description="Accepted image formats, comma-separated; `heic` and `jxl` need `pip install '.[heif,jxl]'`.",
         ),
-    ] = tuple(known for known in InputFormat if known is not InputFormat.HEIC or HAS_HEIF)
+    ] = READABLE
     max_pixels: Annotated[
         int, Meta(ge=1, description="Maximum size of an input image in pixels, summed over all frames.")
     ] = field(default_factory=_affordable_pixels)
@@ -227,8 +223,9 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise InvalidSettings(
                     f"DELIVERY_STORES: must be entries such as assets=s3://bucket/prefix; got {shorten(entry)}"
                 )
-        if InputFormat.HEIC in self.input_formats and not HAS_HEIF:
-            raise InvalidSettings("INPUT_FORMATS: heic needs the package pillow-heif: pip install '.[heif]'")
+        for known in self.input_formats:
+            if extra := missing_extra(known.value):
+                raise InvalidSettings(f"INPUT_FORMATS: {known.value} needs another package: pip install '.[{extra}]'")
         try:
             urlsplit(self.redis_url).port  # noqa: B018 - it raises for a port that is no number
         except ValueError as exc:

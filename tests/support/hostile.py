@@ -94,6 +94,10 @@ def good() -> dict[str, bytes]:
         "ico png": icon((64, encoded(drawing((64, 64)), "PNG"))),
         "ico bmp": encoded(drawing((32, 32), "RGBA"), "ICO", sizes=[(32, 32)], bitmap_format="bmp"),
         "heic": heic(drawing((64, 64))),
+        "jp2": encoded(picture, "JPEG2000"),
+        "jp2 codestream": encoded(picture, "JPEG2000", no_jp2=True),
+        "jxl": encoded(picture, "JXL"),
+        "jxl container": encoded(picture, "JXL", use_container=True),
     }
 
 
@@ -111,7 +115,15 @@ def resized(name: str, size: Size) -> bytes:
     data = good()[name]
     header = struct.pack("<IiiHHIIiiII", 40, width, 2 * height, 1, 8, 1, 2, 0, 0, 1, 0)
     below = b"".join(((side - 1) % 2**24).to_bytes(3, "little") for side in size)
+    # The size in full: not small, 30 bits for each side, no ratio, and defaults for the rest.
+    bits = f"1{width - 1 & 2**30 - 1:030b}11000{height - 1 & 2**30 - 1:030b}110"
+    jxl_header = b"\xff\x0a" + int(bits, 2).to_bytes(9, "little")
+    jp2 = _overwritten(data, b"\xff\x4f\xff\x51", 8, struct.pack(">II", *size)) if "jp2" in name else b""
     makers: dict[str, Callable[[], bytes]] = {
+        "jp2": lambda: _overwritten(jp2, b"ihdr", 4, struct.pack(">II", height, width)),
+        "jp2 codestream": lambda: jp2,
+        "jxl": lambda: jxl_header + data[12:],
+        "jxl container": lambda: patched(data, data[data.index(b"\xff\x0a") :][:11], jxl_header),
         "jpeg": lambda: _overwritten(data, b"\xff\xc0\0\x11\x08", 5, struct.pack(">HH", height, width)),
         "jpeg mpo": lambda: _overwritten(data, b"\xff\xc0\0\x11\x08", 5, struct.pack(">HH", height, width)),
         "jpeg progressive": lambda: _overwritten(data, b"\xff\xc2\0\x11\x08", 5, struct.pack(">HH", height, width)),
@@ -136,28 +148,21 @@ def resized(name: str, size: Size) -> bytes:
 def vast(name: str, side: int) -> bytes:
     """Return a small file of a black square."""
     black = Image.new("L", (side, side))
-    match name:
-        case "png":
-            return encoded(black.convert("1"), "PNG")
-        case "png deep":
-            return png((side, side), bits=16, color=6, pixels=bytes((8 * side + 1) * side))
-        case "gif":
-            return encoded(black, "GIF")
-        case "tiff deflate":
-            return encoded(black, "TIFF", compression="tiff_adobe_deflate")
-        case "bmp":
-            return bmp((side, side), b"\1\1\0\0" * side + b"\0\1")
-        case "ico png":
-            return icon((16, encoded(black.convert("1"), "PNG")))
-        case "heic":
-            buffer = BytesIO()
-            pillow_heif.from_pillow(black.convert("RGB")).save(buffer, quality=10)
-            return buffer.getvalue()
-        case "avif":
-            return encoded(black.convert("RGB"), "AVIF", quality=10, speed=10)
-        case "webp":
-            return encoded(black.convert("RGB"), "WEBP", method=0)
-    return encoded(black.convert("RGB"), "JPEG", progressive=name == "jpeg progressive")
+    made: dict[str, Callable[[], bytes]] = {
+        "png": lambda: encoded(black.convert("1"), "PNG"),
+        "png deep": lambda: png((side, side), bits=16, color=6, pixels=bytes((8 * side + 1) * side)),
+        "gif": lambda: encoded(black, "GIF"),
+        "tiff deflate": lambda: encoded(black, "TIFF", compression="tiff_adobe_deflate"),
+        "bmp": lambda: bmp((side, side), b"\1\1\0\0" * side + b"\0\1"),
+        "ico png": lambda: icon((16, encoded(black.convert("1"), "PNG"))),
+        "heic": lambda: heic(black.convert("RGB")),
+        "avif": lambda: encoded(black.convert("RGB"), "AVIF", quality=10, speed=10),
+        "webp": lambda: encoded(black.convert("RGB"), "WEBP", method=0),
+        "jxl": lambda: encoded(black, "JXL", effort=1),
+        "jpeg": lambda: encoded(black.convert("RGB"), "JPEG"),
+        "jpeg progressive": lambda: encoded(black.convert("RGB"), "JPEG", progressive=True),
+    }
+    return made[name]()
 
 
 def scans(count: int, side: int) -> bytes:

@@ -3,6 +3,7 @@
 import struct
 from io import BytesIO
 
+import pillow_jxl  # noqa: F401 - it registers itself in Pillow
 from PIL import Image, ImageDraw
 
 Size = tuple[int, int]
@@ -41,6 +42,11 @@ def encoded(image: Image.Image, image_format: str = "JPEG", **options: object) -
 def decoded(data: bytes) -> Image.Image:
     image = Image.open(BytesIO(data))
     image.load()
+    if image.format == "JXL" and image.info.get("icc_profile", b"")[4:8] == b"jxl ":
+        del image.info["icc_profile"]  # which libjxl makes of what the file declares without one
+    if image.format == "JXL" and b"xml " in data:  # which the plugin does not read
+        start = data.index(b"xml ")
+        image.info["xmp"] = data[start + 4 : start - 4 + int.from_bytes(data[start - 4 : start])]
     return image
 
 

@@ -1,27 +1,22 @@
 """Decode a file to upright frames, after checking limits, and at a reduced scale where that is sufficient."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
-from io import BytesIO
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
 
 from worker.errors import DamagedPicture, PictureError
-from worker.imaging.containers import bmp, isobmff, png
+from worker.imaging.containers import jpeg2000, png
 from worker.imaging.containers.gif import GifReader
-from worker.imaging.containers.ico import icon_of_best_image, icon_picture, icon_size
-from worker.imaging.containers.tiff import check_directories, scaled_samples
+from worker.imaging.containers.ico import icon_picture
+from worker.imaging.containers.opening import CLEAN_APERTURE, DECODED_AT_ONCE, UnsupportedVariant, open_file
+from worker.imaging.containers.tiff import scaled_samples
 from worker.imaging.formats import InputFormat, Timing
-from worker.imaging.guards import (
-    Limits,
-    TooManyPixels,
-    check_pixels,
-    check_scans,
-)
+from worker.imaging.guards import Limits, TooManyPixels, check_pixels
 from worker.imaging.orientation import orientation_of, rotate_box, rotate_size, set_upright
 from worker.operations.base import Operation
 from worker.pixels.geometry import DECODER_GAP, Box, Size, minimum_gap
@@ -38,10 +33,6 @@ HEAD_BYTES = 64 * 1024
 class _UnreadableHeader(PictureError):
     def __init__(self, source: InputFormat) -> None:
         super().__init__(f"the file looks like {source.value}, but its header cannot be read")
-
-
-class _UnsupportedVariant(PictureError):
-    """The file uses an unsupported variant of its format."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +63,13 @@ class Decoded:
         return Scales(self.frames[0], self.box or (0, 0, *self.size))
 
 
-@cache
-def _register_heif() -> None:
-    import pillow_heif  # noqa: PLC0415 - an extra, and 10 MB of memory
-
-    # pillow-heif would use embedded thumbnails for small results, but they may differ from the image.
-    pillow_heif.register_heif_opener(thumbnails=False)
-
-
 def open_image(data: bytes, source: InputFormat, limits: Limits, *, keeps_damaged: bool = False) -> Image.Image:
     """Open an image by its header, without decoding pixels, or raise `PictureError`.
 
     With `keeps_damaged`, faulty chunks of a PNG are left out even if its picture needs them.
     """
-    if source is InputFormat.HEIC:
-        _register_heif()
     try:
-        image = _open(data, source, limits, keeps_damaged=keeps_damaged)
+        image = open_file(data, source, limits, keeps_damaged=keeps_damaged)
     except (PictureError, MemoryError):
         raise
     except Exception as exc:  # damaged data may raise any error: OSError, SyntaxError, struct.error, ...
@@ -107,60 +88,20 @@ def drop_invalid_metadata(image: Image.Image) -> None:
             del image.info[name]
 
 
-def _open(data: bytes, source: InputFormat, limits: Limits, *, keeps_damaged: bool) -> Image.Image:
-    """Open a file with Pillow, after checks that Pillow does not make."""
-
-    def check(size: Size) -> None:
-        check_pixels(size, 1, limits.max_pixels)
-
-    match source:
-        case InputFormat.GIF:
-            return GifReader(data, check)
-        case InputFormat.ICO:
-            data = icon_of_best_image(data)
-            check(icon_size(data))
-        case InputFormat.JPEG:
-            check_scans(data)
-        case InputFormat.PNG:
-            if png.is_cgbi(data):
-                data = png.from_cgbi(data, check)
-            data = png.with_key_in_8_bits(png.without_faulty_chunks(data, keeps_damaged=keeps_damaged), check)
-        case InputFormat.TIFF:
-            check(check_directories(data, limits.max_frames))
-        case InputFormat.BMP:
-            return _open_bitmap(data, check)
-    image = Image.open(BytesIO(data), formats=[source.pillow_name])
-    if source is InputFormat.AVIF:
-        image.info[_CLEAN_APERTURE] = isobmff.clean_aperture(isobmff.primary_properties(data), image.size)
-    return image
-
-
-def _open_bitmap(data: bytes, check: Callable[[Size], None]) -> Image.Image:
-    try:
-        image = Image.open(BytesIO(bmp.with_usual_masks(data, check)), formats=["BMP"])
-    except (OSError, ValueError) as exc:
-        raise _UnsupportedVariant("this kind of BMP is not supported; convert it") from exc
-    profile = bmp.embedded_profile(data)
-    if profile is not None:
-        image.info["icc_profile"] = profile
-    return image
-
-
-_CLEAN_APERTURE = "clean_aperture"
-"""Key of `info`: the box in pixels to which Pillow's image must be cropped, or None."""
-
-
 def visible_part(image: Image.Image) -> Image.Image:
     """Return a decoded image without what its clean aperture leaves out."""
-    box = image.info.get(_CLEAN_APERTURE)
+    box = image.info.get(CLEAN_APERTURE)
     return image if box is None else image.crop(box)
 
 
 def check_checksums(data: bytes, source: InputFormat) -> None:
-    """Raise `DamagedPicture` if a PNG, or the PNG in an icon, does not match its checksums.
+    """Raise `DamagedPicture` for damage that the decoder does not notice.
 
+    This is a PNG, or the PNG in an icon, that does not match its checksums, and a JPEG 2000 without its end.
     `open_image` must have accepted the file.
     """
+    if source is InputFormat.JPEG2000 and not jpeg2000.is_complete(data):
+        raise DamagedPicture
     picture = icon_picture(data) if source is InputFormat.ICO else data
     if picture.startswith(png.MARK):
         png.check_pixel_chunks(picture)
@@ -172,12 +113,12 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
     Returns None if the head does not contain it. Unless `is_whole`, the header may continue after `head`.
     """
     try:
-        if source is InputFormat.ICO:  # opening one decodes it
-            size = _icon_size(head)
+        if source in DECODED_AT_ONCE:
+            size = _declared_size(head, source)
             check_pixels(size, 1, limits.max_pixels)
             return size
         image = open_image(head, source, limits)
-    except (TooManyPixels, _UnsupportedVariant):
+    except (TooManyPixels, UnsupportedVariant):
         raise
     except PictureError:
         if is_whole:
@@ -189,16 +130,16 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
         return None
 
 
-def _icon_size(data: bytes) -> Size:
+def _declared_size(head: bytes, source: InputFormat) -> Size:
     try:
-        return icon_size(data)
+        return DECODED_AT_ONCE[source](head)
     except Exception as exc:  # see `open_image`
-        raise _UnreadableHeader(InputFormat.ICO) from exc
+        raise _UnreadableHeader(source) from exc
 
 
 def visible_size(image: Image.Image) -> Size:
     """Return the size of `visible_part`, before the image is rotated upright."""
-    left, upper, right, lower = image.info.get(_CLEAN_APERTURE) or (0, 0, *image.size)
+    left, upper, right, lower = image.info.get(CLEAN_APERTURE) or (0, 0, *image.size)
     return right - left, lower - upper
 
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from importlib.util import find_spec
 
-ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+ALIASES = {"jpg": "jpeg", "tif": "tiff", "jpeg2000": "jp2", "jpegxl": "jxl", "heif": "heic"}
 """Usual names of formats -> ours."""
 
 
@@ -22,6 +23,9 @@ class OutputFormat(Enum):
     AVIF = "avif", "avif", 32_768, 65, True, {"quality", "effort", "subsampling", "metadata"}
     GIF = "gif", "gif", 65_535, None, True, set[str]()
     TIFF = "tiff", "tif", 2**31 - 1, None, False, {"metadata", "dpi"}
+    # Lossless: at a given PSNR, OpenJPEG ruins flat areas and alpha.
+    JPEG2000 = "jp2", "jp2", 2**31 - 1, None, False, set[str]()
+    JXL = "jxl", "jxl", 2**30, 80, False, {"quality", "lossless", "effort", "metadata"}
 
     extension: str
     max_side: int
@@ -50,7 +54,12 @@ class OutputFormat(Enum):
 
     @property
     def pillow_name(self) -> str:
-        return str(self.value).upper()
+        return "JPEG2000" if self is OutputFormat.JPEG2000 else str(self.value).upper()
+
+
+WITHOUT_PROFILES = {OutputFormat.GIF, OutputFormat.JPEG2000, OutputFormat.JXL}
+"""Formats that are written without an ICC profile: their images are sRGB. JPEG XL and JPEG 2000 could hold one, but
+Pillow and its plugin do not write it."""
 
 
 def media_type_of(format_name: str) -> str:
@@ -73,6 +82,9 @@ class InputFormat(Enum):
     BMP = "bmp", "BMP", rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", OutputFormat.PNG
     ICO = "ico", "ICO", rb"\x00\x00\x01\x00[^\x00]\x00", OutputFormat.PNG
     HEIC = "heic", "HEIF", rb"....ftyp(?:....){0,12}?he(?:ic|ix|im|is|vc|vx)", OutputFormat.JPEG
+    # A JP2 file, or a codestream alone.
+    JPEG2000 = "jp2", "JPEG2000", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", OutputFormat.JPEG2000
+    JXL = "jxl", "JXL", rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a", OutputFormat.JXL
 
     pillow_name: str
     mark: re.Pattern[bytes]
@@ -88,6 +100,20 @@ class InputFormat(Enum):
         return member
 
 
+_PACKAGES = {"heic": ("pillow_heif", "heif"), "jxl": ("pillow_jxl", "jxl")}
+"""Format -> the module that Pillow needs for it, and the extra of this project that installs it."""
+
+
+def missing_extra(name: str) -> str | None:
+    """Return the name of the extra that must be installed to read and write a format, or None."""
+    module, extra = _PACKAGES.get(name, (None, None))
+    return None if module is None or find_spec(module) is not None else extra
+
+
+READABLE = tuple(known for known in InputFormat if missing_extra(known.value) is None)
+WRITABLE = tuple(known for known in OutputFormat if missing_extra(known.value) is None)
+"""The formats whose packages are installed."""
+
 ANIMATED = {InputFormat.PNG, InputFormat.WEBP, InputFormat.AVIF, InputFormat.GIF}
 """Formats whose frames are an animation; those of TIFF and of multi-picture JPEGs are separate images."""
 
@@ -98,8 +124,6 @@ def sniff(head: bytes, allowed: Collection[InputFormat] = tuple(InputFormat)) ->
 
 
 _UNREAD = {
-    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
-    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "a Photoshop document (PSD)": rb"8BPS",
     "SVG": rb"(?:\xef\xbb\xbf)?\s{0,64}(?:<\?xml[^>]{0,200}>\s{0,64})?(?i:<!doctype\s{1,64}svg|<svg)\b",
     "a PDF document": rb"%PDF-",

@@ -7,6 +7,7 @@ from msgspec import Struct
 from PIL import Image, PngImagePlugin
 
 from worker.errors import PictureError
+from worker.imaging.formats import OutputFormat
 from worker.pixels.geometry import Size
 from worker.pixels.profiles import MAX_PROFILE_BYTES
 
@@ -62,3 +63,26 @@ def check_scans(data: bytes) -> None:
     scans = sum(1 for _ in _SCAN.finditer(data))
     if scans > MAX_SCANS:
         raise PictureError(f"the JPEG must have at most {MAX_SCANS} scans; got {scans:,}")
+
+
+MAX_JPEG2000_PIXELS = 16_000_000
+"""Maximum number of pixels of a JPEG 2000 that is read or written. Pillow holds the GIL for its codec, half a second
+for each megapixel of noise, and the whole worker waits."""
+
+MAX_JPEG2000_COMPONENTS = 4
+
+
+def check_jpeg2000(size: Size, components: int, max_pixels: int) -> None:
+    """Raise `PictureError` if a JPEG 2000 has more pixels or components than can be decoded."""
+    check_pixels(size, 1, min(max_pixels, MAX_JPEG2000_PIXELS))
+    if components > MAX_JPEG2000_COMPONENTS:
+        raise PictureError(f"a JPEG 2000 may have {MAX_JPEG2000_COMPONENTS} components; got {components:,}")
+
+
+def check_result_size(size: Size, target: OutputFormat) -> None:
+    """Raise `PictureError` if a format cannot hold an image of this size."""
+    would_be = f"the result would be {size[0]} x {size[1]} pixels; {target.value} allows at most"
+    if max(size) > target.max_side:
+        raise PictureError(f"{would_be} {target.max_side} per side")
+    if target is OutputFormat.JPEG2000 and size[0] * size[1] > MAX_JPEG2000_PIXELS:
+        raise PictureError(f"{would_be} {MAX_JPEG2000_PIXELS:,} in total")

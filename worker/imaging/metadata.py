@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from worker.errors import PictureError
 from worker.imaging.containers import xmp as xmp_packets
 from worker.imaging.containers.c2pa import has_manifest
-from worker.imaging.formats import InputFormat, OutputFormat
+from worker.imaging.formats import WITHOUT_PROFILES, InputFormat, OutputFormat
 from worker.imaging.plan import Output
 
 Tag = ExifTags.Base
@@ -64,7 +64,7 @@ def _resolution(info: Mapping[Any, Any], output: Output, target: OutputFormat) -
 
 
 def _kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, target: OutputFormat) -> dict[str, Any]:
-    if output.metadata == "none" or target is OutputFormat.GIF:
+    if output.metadata == "none" or "metadata" not in target.options:
         return {}
     uri = xmp_packets.digital_source_type(xmp_packets.packet_of(info))
     if output.metadata == "strip":
@@ -76,7 +76,7 @@ def _kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, targ
         exif = _read(info) if exif is None else exif
         if output.metadata == "keep":
             options = _options(
-                _description(exif, output), xmp_packets.without_stale(xmp_packets.packet_of(info)), target
+                _description(exif, output, target), xmp_packets.without_stale(xmp_packets.packet_of(info)), target
             )
         else:
             options = _options(
@@ -98,8 +98,12 @@ def provenance_warnings(data: bytes, source: InputFormat, info: Mapping[Any, Any
     warnings = []
     if has_manifest(data, source):
         warnings.append("the C2PA manifest (Content Credentials) is removed; it would not be valid for the result")
-    if target is OutputFormat.GIF and xmp_packets.digital_source_type(xmp_packets.packet_of(info)) is not None:
-        warnings.append("DigitalSourceType, which says how the image was made, is removed; gif has no XMP data")
+    if "metadata" in target.options:
+        return warnings
+    if xmp_packets.digital_source_type(xmp_packets.packet_of(info)) is not None:
+        warnings.append(
+            f"DigitalSourceType, which says how the image was made, is removed; {target.value} has no XMP data"
+        )
     return warnings
 
 
@@ -185,9 +189,10 @@ def _as_written(value: Any) -> Any:
     return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
 
-def _description(exif: Image.Exif, output: Output) -> Image.Exif:
+def _description(exif: Image.Exif, output: Output, target: OutputFormat) -> Image.Exif:
     chosen = _pick(exif, DESCRIPTIVE)
-    stale = {*STALE, Tag.ColorSpace} if output.colorspace != "keep" else STALE
+    is_converted = output.colorspace != "keep" or target in WITHOUT_PROFILES
+    stale = {*STALE, Tag.ColorSpace} if is_converted else STALE
     for directory in DIRECTORIES:
         entries = {tag: _as_written(value) for tag, value in exif.get_ifd(directory).items() if tag not in stale}
         if entries:

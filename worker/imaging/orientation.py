@@ -33,8 +33,9 @@ def readable_exif(image: Image.Image) -> Image.Exif:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the orientation, 1 to 8; 1 if it cannot be read, and for TIFF, which Pillow rotates itself."""
-    if image.format == "TIFF":
+    """Return the orientation, 1 to 8; 1 if it cannot be read, or if the decoder has applied it."""
+    # Pillow rotates a TIFF, and libjxl a JPEG XL, unless it returns the JPEG from which that was made.
+    if image.format == "TIFF" or (image.format == "JXL" and not getattr(image, "jpeg", False)):
         return 1
     exif = readable_exif(image)
     try:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct, structs
 
-from worker.imaging.formats import InputFormat, OutputFormat
+from worker.imaging.formats import WITHOUT_PROFILES, WRITABLE, InputFormat, OutputFormat
 from worker.operations import AnyOperation
 from worker.pixels.colors import Color, translucent_problems
 from worker.validation.fields import Problem
@@ -12,10 +12,10 @@ from worker.validation.fields import Problem
 if TYPE_CHECKING:
     FormatName = str
 else:
-    FormatName = Literal[("keep", "auto", *(choice.value for choice in OutputFormat))]
+    FormatName = Literal[("keep", "auto", *(choice.value for choice in WRITABLE))]
 
 _DEFAULT_QUALITIES = ", ".join(
-    f"{choice.default_quality} for {choice.value}" for choice in OutputFormat if choice.default_quality is not None
+    f"{choice.default_quality} for {choice.value}" for choice in WRITABLE if choice.default_quality is not None
 )
 
 _CONVERTED = [source for source in InputFormat if source.value != source.default_output.value]
@@ -64,7 +64,9 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             )
         ),
     ] = "auto"
-    lossless: Annotated[bool, Meta(description="Whether WebP is lossless; PNG and TIFF always are.")] = False
+    lossless: Annotated[
+        bool, Meta(description="Whether WebP or JPEG XL is lossless; PNG, TIFF and JPEG 2000 always are.")
+    ] = False
     progressive: (
         Annotated[
             bool,
@@ -84,7 +86,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
                 ge=1,
                 le=9,
                 description=(
-                    "Effort of the PNG, WebP or AVIF encoder to make the file small: 1 is the fastest, 9 the "
+                    "Effort of the PNG, WebP, AVIF or JPEG XL encoder to make the file small: 1 is the fastest, 9 the "
                     "smallest. Default: a low effort. Large AVIF images take the effort that fits into a minute."
                 ),
             ),
@@ -155,7 +157,8 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Meta(
             description=(
                 "keep does not change the colors and their ICC profile, if the format supports them; srgb converts "
-                "them to sRGB, which needs no profile; p3 converts them to Display P3, which GIF does not support."
+                "them to sRGB, which needs no profile; p3 converts them to Display P3, which GIF, JPEG 2000 and JPEG "
+                "XL do not support."
             )
         ),
     ] = "keep"
@@ -233,8 +236,10 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         ]
         if targets == (OutputFormat.JPEG,):  # otherwise it may apply to an operation of the same form
             problems += translucent_problems(background=self.background)
-        if targets == (OutputFormat.GIF,) and self.colorspace == "p3":
-            problems.append(Problem("colorspace", "p3 is not supported by gif; omit it or choose another format"))
+        if self.colorspace == "p3" and WITHOUT_PROFILES.issuperset(targets):
+            problems.append(
+                Problem("colorspace", f"p3 is not supported by {targets[0].value}; omit it or choose another format")
+            )
         return problems
 
 

@@ -64,7 +64,7 @@ async def test_text_renamed_to_jpg(api: Client, text: bytes) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == (
         "the file is not a supported image, whatever its name; supported formats: "
-        "jpeg, png, webp, avif, gif, tiff, bmp, ico, heic"
+        "jpeg, png, webp, avif, gif, tiff, bmp, ico, heic, jp2, jxl"
     )
 
 
@@ -77,8 +77,6 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     [
         (b"%PDF-1.7\n", "a PDF document"),
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (b"8BPS\0\1", "a Photoshop document (PSD)"),
         (b"\0\0\0\x20ftypisom\0\0\2\0", "a video"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1", "a raw file of a camera"),

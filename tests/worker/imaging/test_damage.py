@@ -34,6 +34,7 @@ FILES = {
 PIXELS = {
     "jpeg": b"\xff\xda", "png": b"IDAT", "apng": b"IDAT", "webp": b"VP8 ", "avif": b"mdat", "gif": b"\x21\xf9",
     "bmp": b"BM", "tiff": b"II*\0", "ico": b"\0\0\1\0", "heic": b"mdat", "webp animated": b"ANMF",
+    "jp2": b"\xff\x93", "jxl": b"\xff\x0a",
 }  # fmt: skip
 """What comes before the data of the pixels, by a name above or its first word."""
 

@@ -134,6 +134,11 @@ def files() -> dict[str, tuple[bytes, Image.Image]]:
             drawing((64, 64), "RGBA"),
         ),
         "heic": (heic(color), color),
+        "jp2": (encoded(alpha, "JPEG2000"), alpha),
+        "jp2 codestream": (encoded(color, "JPEG2000", no_jp2=True), color),
+        "jp2 16 bits": (encoded(drawing(mode="I;16"), "JPEG2000"), drawing(mode="I;16")),
+        "jxl": (encoded(alpha, "JXL", lossless=True), alpha),
+        "jxl container": (encoded(color, "JXL", use_container=True), color),
         "tiff big-endian": (tiff(order=">"), drawing((192, 144))),
         "tiff tiled": (tiff(tile=16), drawing((192, 144))),
         "tiff tiled big-endian": (tiff(order=">", tile=48), drawing((192, 144))),
@@ -173,7 +178,7 @@ def test_no_file_is_taken_for_one_of_another_format_and_keep_is_as_documented(na
     assert sniff(data) is source
     assert check_header(data, source, LIMITS, is_whole=True) == picture.size
     result = decoded(rendered(data))
-    assert result.format == KEPT_AS.get(source.value, source.value.upper())
+    assert result.format == KEPT_AS.get(source.value, source.pillow_name)
 
 
 @pytest.mark.parametrize("target", list(OutputFormat))

@@ -62,7 +62,20 @@ def test_a_picture_without_pixels_is_refused(name: str, size: tuple[int, int]) -
     assert tried(resized(name, size)) is not None
 
 
-VAST = ["jpeg", "jpeg progressive", "png", "png deep", "webp", "avif", "gif", "tiff deflate", "bmp", "ico png", "heic"]
+VAST = [
+    "jpeg",
+    "jpeg progressive",
+    "png",
+    "png deep",
+    "webp",
+    "avif",
+    "gif",
+    "tiff deflate",
+    "bmp",
+    "ico png",
+    "heic",
+    "jxl",
+]
 
 # By a process in between: what a process had at most counts from its fork, when it is as large as its parent.
 PEAK = """

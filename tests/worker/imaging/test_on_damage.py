@@ -50,6 +50,7 @@ READABLE: list[tuple[str, dict[str, Any], Callable[[bytes], bytes]]] = [
     ("PNG", {}, flipped),
     ("GIF", {"interlace": 0}, cut),
     ("BMP", {}, cut),
+    ("JPEG2000", {"progression": "RLCP", "tile_size": (64, 64)}, cut),
     ("TIFF", {"compression": "tiff_adobe_deflate"}, smeared),
 ]
 
@@ -76,7 +77,7 @@ def test_keep_shows_what_can_be_read_and_warns(
     assert most <= (90 if options.get("progressive") else 0 if isinstance(operation, Rotate) else 3)
 
 
-@pytest.mark.parametrize("name", ["WEBP", "AVIF", "HEIC"])
+@pytest.mark.parametrize("name", ["WEBP", "AVIF", "HEIC", "JXL"])
 def test_what_cannot_be_read_at_all_fails_with_keep_too(name: str) -> None:
     whole = heic(drawing(SIZE)) if name == "HEIC" else encoded(picture(), name)
     with pytest.raises(PictureError):

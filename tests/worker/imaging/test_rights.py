@@ -70,7 +70,7 @@ def xmp_of(data: bytes) -> bytes:
     return xmp.encode() if isinstance(xmp, str) else xmp
 
 
-CARRIERS = ["jpeg", "png", "webp", "avif", "tiff"]
+CARRIERS = ["jpeg", "png", "webp", "avif", "tiff", "jxl"]
 
 
 @pytest.mark.parametrize("source", CARRIERS)
@@ -235,4 +235,4 @@ def test_the_promise_of_a_gain_map_is_not_kept() -> None:
 
 
 def test_every_target_is_tried() -> None:
-    assert {*CARRIERS, "gif"} == {target.value for target in OutputFormat}
+    assert {*CARRIERS, "gif", "jp2"} == {target.value for target in OutputFormat}

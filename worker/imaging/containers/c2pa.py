@@ -2,7 +2,7 @@
 
 import struct
 
-from worker.imaging.containers import isobmff, jpeg, png, tiff
+from worker.imaging.containers import isobmff, jpeg, jxl, png, tiff
 from worker.imaging.formats import InputFormat
 
 _BMFF_ID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -31,6 +31,8 @@ def _has_manifest(data: bytes, source: InputFormat) -> bool:
             return any(
                 kind == b"uuid" and content[:16] == _BMFF_ID for kind, content in isobmff.boxes(memoryview(data))
             )
+        case InputFormat.JXL:
+            return jxl.has_c2pa(data)
         case InputFormat.TIFF:
             return _TIFF_TAG in tiff.tags(data)
         case InputFormat.GIF:
