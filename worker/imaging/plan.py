@@ -15,12 +15,11 @@ else:
     FormatName = Literal[("keep", "auto", *(choice.value for choice in WRITABLE))]
 
 _DEFAULT_QUALITIES = ", ".join(
-    f"{choice.default_quality} for {choice.value}" for choice in WRITABLE if choice.default_quality is not None
+    f"{choice.default_quality} for {choice.value}" for choice in WRITABLE if choice.default_quality
 )
 
 _CONVERTED = [source for source in InputFormat if source.value != source.default_output.value]
 _KEPT_AS = ", ".join(f"{source.value} becomes {source.default_output.value}" for source in _CONVERTED)
-
 
 AUTO_FORMATS = (OutputFormat.AVIF, OutputFormat.WEBP, OutputFormat.JPEG, OutputFormat.PNG)
 """The formats that `format=auto` may choose."""
@@ -157,8 +156,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Meta(
             description=(
                 "keep does not change the colors and their ICC profile, if the format supports them; srgb converts "
-                "them to sRGB, which needs no profile; p3 converts them to Display P3, which GIF, JPEG 2000 and JPEG "
-                "XL do not support."
+                "them to sRGB, which needs no profile; p3 to Display P3, which GIF, JPEG 2000 and JPEG XL cannot hold."
             )
         ),
     ] = "keep"
@@ -228,18 +226,14 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         if source is None and self.format == "keep":
             return problems
         targets = self.targets(source)
-        supported = frozenset[str]().union(*(target.options for target in targets))
-        problems += [
-            Problem(name, f"is not supported by {targets[0].value}; omit it or choose another format")
-            for name in self.__struct_fields__
-            if name in _SPECIFIC - supported and getattr(self, name) != _DEFAULTS[name]
-        ]
+        lacking = _SPECIFIC.difference(*(target.options for target in targets))
+        unsupported = f"is not supported by {targets[0].value}; omit it or choose another format"
+        changed = [name for name in self.__struct_fields__ if getattr(self, name) != _DEFAULTS[name]]
+        problems += [Problem(name, unsupported) for name in changed if name in lacking]
         if targets == (OutputFormat.JPEG,):  # otherwise it may apply to an operation of the same form
             problems += translucent_problems(background=self.background)
         if self.colorspace == "p3" and WITHOUT_PROFILES.issuperset(targets):
-            problems.append(
-                Problem("colorspace", f"p3 is not supported by {targets[0].value}; omit it or choose another format")
-            )
+            problems.append(Problem("colorspace", f"p3 {unsupported}"))
         return problems
 
 

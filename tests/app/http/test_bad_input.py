@@ -166,7 +166,7 @@ async def test_every_problem_is_in_one_answer(api: Client, file: bytes | None, m
         "file": message,
         "width": "must be a whole number from 1 to 16383; got '0'",
         "fit": "must be one of contain, cover, fill, inside, outside; got 'squeeze'",
-        "format": "must be one of auto, avif, gif, jpeg, keep, png, tiff, webp; got 'bmp'",
+        "format": "must be one of auto, avif, gif, jp2, jpeg, jxl, keep, png, tiff, webp; got 'bmp'",
         "quality": "must be a whole number from 1 to 100; got '101'",
         "color": f"is not a parameter of resize, which takes {RESIZE_TAKES}",
     }

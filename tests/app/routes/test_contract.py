@@ -231,8 +231,9 @@ async def test_the_catalog_names_every_operation_with_its_bounds(api: Client) ->
     modules = Path(worker.operations.__file__).parent.glob("*.py")
     names = {module.stem for module in modules} - {"__init__", "base"}
     assert {entry["operation"] for entry in catalog["operations"]} == names
-    assert set(catalog["output"]["format"]["enum"]) == {"auto", "keep", "jpeg", "png", "webp", "avif", "gif", "tiff"}
-    assert catalog["input"] == ["jpeg", "png", "webp", "avif", "gif", "tiff", "bmp", "ico", "heic"]
+    formats = ["jpeg", "png", "webp", "avif", "gif", "tiff"]
+    assert set(catalog["output"]["format"]["enum"]) == {"auto", "keep", *formats, "jp2", "jxl"}
+    assert catalog["input"] == [*formats, "bmp", "ico", "heic", "jp2", "jxl"]
     assert {entry["operation"] for entry in catalog["operations"] if entry["takes_overlay"]} == {"watermark"}
 
 

@@ -191,7 +191,7 @@ async def test_a_wish_that_does_not_go_with_what_came_fails(service: Client) -> 
     assert error == "quality: is not supported by png; omit it or choose another format"
 
 
-FORMATS = "jpeg, png, webp, avif, gif, tiff, bmp, ico, heic"
+FORMATS = "jpeg, png, webp, avif, gif, tiff, bmp, ico, heic, jp2, jxl"
 
 
 async def test_what_cannot_be_fetched_fails_with_the_reason(service: Client, settings: Settings) -> None:

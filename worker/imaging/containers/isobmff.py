@@ -4,8 +4,6 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 
-from worker.pixels.geometry import Size
-
 MAX_BOXES = 10_000
 """Maximum number of boxes and associations that are read; a phone's grid of tiles has about a hundred."""
 
@@ -21,7 +19,7 @@ def primary_properties(data: bytes) -> list[Box]:
         return []
 
 
-def clean_aperture(properties: list[Box], size: Size) -> tuple[int, int, int, int] | None:
+def clean_aperture(properties: list[Box], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """Return the box in pixels to which an image of `size` is cropped before it is rotated (clap; 14496-12, 12.1.4).
 
     Returns None if the property is missing, or is not a box of whole pixels within the image.
