@@ -53,7 +53,11 @@ class Studio:
         return await content(await caught.value)
 
     async def copied(self, language: str) -> str:
-        await self.page.get_by_role("button", name=f"Copy as {language}").click()
+        code = self.page.locator(".code-of-recipe")
+        if await code.get_attribute("open") is None:
+            await code.locator("summary").click()
+        await code.get_by_role("button", name=language, exact=True).click()
+        await code.get_by_role("button", name="Copy code").click()
         await expect(self.page.get_by_text("Copied", exact=True)).to_be_visible()
         text: str = await self.page.evaluate("navigator.clipboard.readText()")
         return text

@@ -25,7 +25,11 @@ async def test_a_page_loads_from_here_alone_and_without_an_error(page: Page, pat
 @pytest.mark.parametrize("sheet", sorted((APP / "static").glob("[!v]*/*.css")), ids=lambda sheet: sheet.name)
 async def test_every_class_of_a_style_sheet_is_used(sheet: Path) -> None:
     """Else a rule was left behind, or a class was renamed in the pages alone."""
-    sources = [*(APP / "static").glob("*/*.js"), *(APP / "static").glob("*/*.html"), APP / "openapi" / "reference.py"]
+    sources = [
+        *(APP / "static").rglob("*.js"),
+        *(APP / "static").glob("*/*.html"),
+        APP / "openapi" / "reference.py",
+    ]
     words = set(re.findall(r"[\w-]+", " ".join(source.read_text() for source in sources)))
     selectors = re.sub(r"/\*.*?\*/|\{[^{}]*\}", " ", sheet.read_text(), flags=re.DOTALL)
     classes = set(re.findall(r"\.([A-Za-z][\w-]*)", selectors))

@@ -6,11 +6,11 @@ import { test } from "node:test";
 
 // What a browser has and Node does not; no API key is stored.
 globalThis.sessionStorage = /** @type {any} */ ({ getItem: () => null });
-const { curl, python } = await import("../../app/static/studio/snippets.js");
+const { curl, python } = await import("../../app/static/studio/recipe/snippets.js");
 
 const TASK = {
   origin: "http://127.0.0.1:8000",
-  name: "photo.jpg",
+  names: ["photo.jpg"],
   overlay: null,
   fields: [
     ["operation", "watermark"],

@@ -168,7 +168,7 @@ def _convert(value: Any, field: _Field, name: str, *, is_text: bool) -> tuple[An
         return _convert_items(value, items, info, name)
     try:
         converted = msgspec.convert(value, field.type, strict=not is_text)
-        for check in _checks(info):
+        for check in _checks(info) if converted is not None else ():
             check(converted)
         # msgspec parses "null" as None and "nan" and "inf" as floats, which are not valid here.
         is_meant = converted is not None and (not isinstance(converted, float) or math.isfinite(converted))

@@ -13,11 +13,12 @@ export const apiKey = {
 
 let isIgnored = false;
 
-/** An error response: `status`, `message` and, by field, the problems (`fields`). */
+/** An error response: `status`, `message`, by field the problems (`fields`), and `retryAfter` in seconds or null. */
 export class Problem extends Error {
-  constructor(status, body) {
+  constructor(status, body, retryAfter = null) {
     super(body?.detail ?? `the service answered ${status}`);
     this.status = status;
+    this.retryAfter = retryAfter === null ? null : Number(retryAfter) || 1;
     this.fields = new Map((body?.errors ?? []).map(({ field, message }) => [field, message]));
   }
 }
@@ -35,7 +36,8 @@ function headers(extra = {}) {
   return { ...(key ? { Authorization: `Bearer ${key}` } : {}), ...(csrf ? { "X-CSRF-Token": csrf } : {}), ...extra };
 }
 
-async function send(path, options = {}) {
+/** Send a request and return its response; throws `Problem` or `Unreachable`. */
+export async function send(path, options = {}) {
   let answer;
   try {
     answer = await fetch(path, { ...options, headers: headers(options.headers) });
@@ -43,7 +45,7 @@ async function send(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable();
   }
-  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => null));
+  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => null), answer.headers.get("retry-after"));
   return answer;
 }
 
@@ -66,7 +68,10 @@ export function upload(path, form, onProgress, signal) {
     for (const [name, value] of Object.entries(headers())) sending.setRequestHeader(name, value);
     sending.responseType = "json";
     sending.upload.onprogress = (event) => onProgress(event.lengthComputable ? event.loaded / event.total : 0);
-    sending.onload = () => (sending.status < 300 ? resolve(sending.response) : reject(new Problem(sending.status, sending.response)));
+    sending.onload = () =>
+      sending.status < 300
+        ? resolve(sending.response)
+        : reject(new Problem(sending.status, sending.response, sending.getResponseHeader("retry-after")));
     sending.onerror = () => reject(new Unreachable());
     sending.onabort = () => reject(new DOMException("stopped", "AbortError"));
     signal?.addEventListener("abort", () => sending.abort());

@@ -1,151 +1,190 @@
-/* The entry point of the studio: pictures, recipe, tasks and results. */
+/* The entry point of the studio: it connects the recipe, the pictures, the preview and the page. */
 
-import { request } from "../shared/api.js";
+import { apiKey, request } from "../shared/api.js";
 import { announce, byId, h } from "../shared/dom.js";
-import { bytes } from "../shared/format.js";
-import { History } from "./history.js";
-import { Picture, thumbnail } from "./picture.js";
-import { Recipe } from "./recipe.js";
-import { save } from "./result.js";
-import { developAll, watch, withKey } from "./run.js";
-import { Stage, takeFiles } from "./stage.js";
-import { Strip } from "./strip.js";
+import { signInFirst, withKey } from "./key.js";
+import { Desk } from "./pictures/desk.js";
+import { Preview } from "./pictures/preview.js";
+import { Code } from "./recipe/code.js";
+import { recipeOf } from "./recipe/presets.js";
+import { Recipe } from "./recipe/recipe.js";
+import { expected } from "./recipe/snippets.js";
+import { decode, empty, encode, fromJSON, RecipeState, toJSON } from "./recipe/state.js";
+import { listenToKeys } from "./shortcuts.js";
+import { editBoxes } from "./view/boxes.js";
+import { Stage } from "./view/stage.js";
 
-const STATUS = { waiting: "PENDING", working: "STARTED", done: "SUCCESS", failed: "FAILURE", stopped: "REVOKED", expired: "EXPIRED" };
+/** Time in which changes of the address are put together; browsers allow few. */
+const ADDRESS_MS = 300;
+
+/** The name of the recipe in local storage. */
+const STORED = "darkroom-recipe";
 
 class Studio {
   constructor(catalog, presets) {
-    this._button = byId("develop");
-    this._recipe = new Recipe(catalog, presets, () => this._label());
-    this._intake = takeFiles((files) => this.take(files));
-    this._stage = new Stage(byId("stage"), catalog.input, { choose: this._intake.choose, again: (picture) => this.develop([picture]) });
-    this._strip = new Strip(byId("pictures"), {
-      select: (picture) => {
-        this._stage.select(picture);
-        byId("stage").scrollIntoView({ block: "nearest" });
-      },
-      add: this._intake.choose,
-      remove: (picture) => {
-        picture.discard();
-        this._label();
-      },
-      downloadAll: () => this._saveAll(),
+    this._catalog = catalog;
+    this._presets = presets;
+    this._state = new RecipeState(stored(catalog));
+    this._recipe = new Recipe(this._state, catalog, presets, {
+      firstParameters: (operation) => this._first(operation),
+      onOverlay: () => this._changed(),
     });
-    this._history = new History(byId("history"), byId("clear-history"), (entry) => this._reopen(entry));
+    this._preview = new Preview((value) => this._recipe.taskOf(value));
+    this._stage = new Stage(byId("stage"), catalog.input, this._preview, {
+      choose: () => this._desk.choose(),
+      again: (picture) => this._desk.develop([picture]),
+      compare: (picture) => this._desk.compare(picture),
+      isCurrent: (picture) => picture.isMadeBy(picture.compared ?? this._recipe.task),
+      edited: () => this._changed(),
+    });
+    this._desk = new Desk(this._state, this._recipe, this._stage, catalog, () => this._changed());
+    this._code = new Code(() => this._context());
+    this._build();
+    this._state.addEventListener("change", (/** @type {CustomEvent} */ { detail }) => {
+      if (detail) announce(detail);
+      linkError = "";
+      this._changed();
+    });
+    addEventListener("hashchange", () => this._follow());
+    this._desk.restore().then(() => this._changed());
+  }
+
+  _build() {
     byId("recipe").replaceChildren(this._recipe.element);
     byId("recipe").removeAttribute("aria-busy");
-    byId("recipe").addEventListener("draw", (/** @type {CustomEvent} */ { detail }) => this._stage.draw(detail.button, detail.found));
-    byId("clear-steps").addEventListener("click", () => this._recipe.clear());
-    this._button.addEventListener("click", () => this.develop(this._own.filter(({ isBusy }) => !isBusy)));
-    this._label();
-    this._history.refresh();
-  }
-
-  /** Add pictures and show the first of them. */
-  async take(files) {
-    const pictures = files.map((file) => new Picture({ file }));
-    for (const picture of pictures) this._strip.add(picture);
-    if (pictures.length) this._strip.select(pictures[0]);
-    announce(pictures.length === 1 ? `${pictures[0].name} is here` : `${pictures.length} pictures are here`);
-    this._label();
-    // One after the other, because each is decoded completely.
-    for (const picture of pictures) {
-      picture.addEventListener("change", () => this._follow(picture));
-      picture.change({ thumb: await thumbnail(picture.file) });
-    }
-  }
-
-  async develop(pictures) {
-    this._recipe.forgive();
-    const { fields, overlayFile: overlay, summary } = this._recipe;
-    for (const picture of pictures) picture.isTold = false;
-    const running = developAll(pictures, { fields, overlay, summary }, (picture, recipe, id) => this._remember(picture, recipe, id));
-    this._label();
-    byId("stage").scrollIntoView({ block: "nearest" });
-    await running;
-    this._label();
-  }
-
-  get _own() {
-    return (this._strip?.pictures ?? []).filter(({ file }) => file);
-  }
-
-  _label() {
-    const count = this._own.length;
-    const isBusy = this._strip?.pictures.some((picture) => picture.isBusy) ?? false;
-    this._button.disabled = count === 0 || isBusy;
-    this._button.textContent = isBusy
-      ? "Developing …"
-      : count === 0
-        ? "Choose a picture first"
-        : count === 1
-          ? "Develop"
-          : `Develop ${count} pictures`;
-  }
-
-  _follow(picture) {
-    if (picture.taskId && STATUS[picture.state]) this._history.mark(picture.taskId, STATUS[picture.state]);
-    if (picture.told === picture.state) return;
-    picture.told = picture.state;
-    if (picture.state === "done") announce(`${picture.name} is done: ${picture.outputs.map((output) => bytes(output.bytes)).join(", ")}`);
-    if (picture.state === "refused") this._complain(picture);
-    if (picture.state === "failed") announce(`${picture.name}: ${picture.note}`);
-    this._label();
-  }
-
-  /** Show an error at the fields of the recipe, or else over the picture. */
-  _complain(picture) {
-    const targets = [...(picture.problem.fields ?? [])].map(([field, message]) => this._recipe.complain(field, message));
-    const isPlaced = targets.length > 0 && targets.every(Boolean);
-    picture.change({ isTold: isPlaced });
-    const [first] = targets.filter(Boolean);
-    if (first) this._recipe.reveal(first);
-    else if (this._strip.selected === picture) this._stage.focusBanner();
-    if (isPlaced) announce(picture.problem.message);
-  }
-
-  _remember(picture, recipe, id) {
-    this._history.add({
-      id,
-      name: picture.name,
-      at: new Date().toISOString(),
-      summary: recipe.summary,
-      fields: recipe.fields,
-      overlay: recipe.overlay?.name ?? null,
-      thumb: picture.thumb,
-      status: "PENDING",
+    byId("recipe").addEventListener("draw", (/** @type {CustomEvent} */ event) => {
+      if (event.detail) editBoxes(event.detail, this._stage, this._state, this._preview);
     });
-  }
-
-  /** Show an earlier task. */
-  async _reopen(entry) {
-    let picture = this._strip.pictures.find(({ taskId }) => taskId === entry.id);
-    if (!picture) {
-      picture = new Picture({ name: entry.name, thumb: entry.thumb, entry });
-      picture.change({
-        taskId: entry.id,
-        state: "waiting",
-        note: "Looking for it",
-        recipe: { ...entry, overlay: entry.overlay && { name: entry.overlay } },
-        stop: () => {},
+    byId("code").replaceChildren(this._code.element);
+    byId("clear-steps").addEventListener("click", () => this._recipe.clear());
+    byId("undo").addEventListener("click", () => this._state.undo());
+    byId("redo").addEventListener("click", () => this._state.redo());
+    byId("toast-undo").addEventListener("click", () => this._state.undo());
+    listenToKeys({
+      undo: () => this._state.undo(),
+      redo: () => this._state.redo(),
+      add: () => this._recipe.choose(),
+      open: () => this._desk.choose(),
+      develop: () => byId("develop").click(),
+    });
+    if (apiKey.get()) {
+      byId("forget").hidden = false;
+      byId("forget").addEventListener("click", () => {
+        apiKey.forget();
+        location.reload();
       });
-      this._strip.add(picture);
-      picture.addEventListener("change", () => this._follow(picture));
     }
-    this._strip.select(picture);
-    byId("stage").scrollIntoView({ block: "nearest" });
-    byId("stage").focus({ preventScroll: true });
-    if (picture.entry && !picture.record) await watch(picture);
   }
 
-  async _saveAll() {
-    for (const picture of this._strip.done) await save(picture);
-    announce("All results are saved");
+  /** Show what follows from a change of the recipe or of the pictures. */
+  _changed() {
+    if (!this._desk) return;
+    const { value } = this._state;
+    byId("undo").disabled = !this._state.canUndo;
+    byId("redo").disabled = !this._state.canRedo;
+    const isRemoval = /removed$/.test(this._state.lastLabel);
+    const words = isRemoval ? this._state.lastLabel : linkError;
+    byId("toast").hidden = !words;
+    byId("toast-undo").hidden = !isRemoval;
+    byId("toast-words").textContent = words;
+    this._code.render();
+    this._desk.label();
+    this._showPreview();
+    if (value !== this._saved) this._save(value);
+  }
+
+  _showPreview() {
+    const { picture } = this._stage;
+    const task = this._recipe.task;
+    const text = JSON.stringify([picture?.id, task.fields, task.overlay?.name, this._stage.edited]);
+    if (text === this._asked) return;
+    this._asked = text;
+    if (picture?.isMadeBy(task) || this._stage.edited !== null) this._preview.drop();
+    else this._preview.ask(picture, this._state.value);
+    this._stage.show();
+  }
+
+  /** Keep the recipe in the address, to bookmark and share, and in this browser. */
+  _save(value) {
+    this._saved = value;
+    localStorage.setItem(STORED, JSON.stringify(toJSON(value)));
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => {
+      const link =
+        value.steps.length || value.preset || value.variants.length || Object.keys(value.output).length ? `#r=${encode(value)}` : "";
+      if (link !== location.hash) history.replaceState(null, "", `${location.pathname}${location.search}${link}`);
+    }, ADDRESS_MS);
+  }
+
+  /** Use the recipe of an address that was pasted or followed. */
+  _follow() {
+    const value = fromAddress(this._catalog);
+    this._changed();
+    if (value && JSON.stringify(toJSON(value)) !== JSON.stringify(toJSON(this._state.value)))
+      this._state.replace(value, "Recipe of the link opened");
+  }
+
+  /** Resize begins with the picture's own width and keeps its proportions; the API alone would stretch it to 100 x 100. */
+  _first(operation) {
+    if (operation !== "resize") return {};
+    const { width } = this._stage.picture ?? {};
+    return { ...(width ? { width } : {}), fit: "inside" };
+  }
+
+  /** What the code is made of. */
+  _context() {
+    const { value } = this._state;
+    const names = this._desk.own.map(({ name }) => name);
+    const { fields, overlay } = this._recipe.task;
+    const picture = this._stage.picture;
+    const preset = value.preset && this._presets.find(({ preset }) => preset === value.preset);
+    const [first = picture?.name ?? "photo.jpg"] = names;
+    const known = names.length <= 1 && picture?.isMadeBy(this._recipe.task) && picture.outputs;
+    const made = known && {
+      results: known.map(({ name }) => name),
+      isPicture: known.length === 1 && !known[0].variant && known[0].format !== "json",
+    };
+    const snippet = {
+      origin: location.origin,
+      names: names.length ? names : [first],
+      overlay: overlay?.name ?? null,
+      fields,
+      ...(made || expected(preset ? recipeOf(preset) : toJSON(value), first)),
+    };
+    return { value, snippet };
+  }
+}
+
+/** What is wrong with the recipe of the address. */
+let linkError = "";
+
+/** Return the recipe of the address, or null if it has none; say what is wrong with one that cannot be read. */
+function fromAddress(catalog) {
+  const link = location.hash.match(/^#r=(.*)$/)?.[1];
+  if (!link) return null;
+  try {
+    return fromJSON(decode(link), catalog);
+  } catch (error) {
+    linkError = `The recipe of the link cannot be used: ${error.message}`;
+    announce(linkError);
+    return null;
+  }
+}
+
+/** Return the recipe of the address, or else the last one of this browser. */
+function stored(catalog) {
+  const value = fromAddress(catalog);
+  if (value) return value;
+  try {
+    return fromJSON(JSON.parse(localStorage.getItem(STORED) ?? "{}"), catalog);
+  } catch {
+    return empty(); // of another version of the service
   }
 }
 
 async function begin() {
   try {
+    await signInFirst();
     const catalog = await withKey(() => request("/operations"));
     const presets = catalog.presets.length ? (await withKey(() => request("/presets"))).presets : [];
     new Studio(catalog, presets);

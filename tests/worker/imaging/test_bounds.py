@@ -67,6 +67,13 @@ def test_a_newline_at_the_end_of_a_text_is_refused_where_there_is_a_pattern() ->
                 assert [problem.field for problem in problems] == [name]
 
 
+def test_null_is_refused_in_every_parameter() -> None:
+    """A color that was null was a 500."""
+    for kind, name, _ in typed():
+        _, problems = convert_fields(kind, {name: None}, is_text=False)
+        assert [problem.field for problem in problems] == [name]
+
+
 async def test_a_bad_request_of_many_fields_gets_a_short_answer(api: Client) -> None:
     """64 KB of unknown names made 1.7 MB of problems."""
     names = ",".join(f'"k{number}":1' for number in range(6000))

@@ -1,13 +1,17 @@
 /* The tasks of this browser, in local storage: what was requested, when, and the outcome. */
 
-import { Problem, request } from "../shared/api.js";
-import { announce, h, icon } from "../shared/dom.js";
-import { ago } from "../shared/format.js";
-import { thumbUrl } from "./picture.js";
+import { Problem, request } from "../../shared/api.js";
+import { announce, h, icon } from "../../shared/dom.js";
+import { ago } from "../../shared/format.js";
+import { revokeLater, thumbUrl } from "./picture.js";
 
 const STORED = "darkroom-tasks";
 const MOST = 100;
 const SHOWN = 8;
+
+/** Statuses that will change, and how often they are asked for. */
+const UNDER_WAY = ["PENDING", "STARTED"];
+const ASK_AGAIN_MS = 2000;
 
 /** Concurrent requests for task states when the page opens. */
 const ASKED_AT_ONCE = 4;
@@ -37,9 +41,16 @@ export class History {
     this._keep();
   }
 
-  /** Load the status of each task that has not expired. */
+  /** Load the status of each task that has not expired, and go on with those that have not ended. */
   async refresh() {
-    const open = this.entries.filter(({ status }) => status !== "EXPIRED");
+    await this._askAll(this.entries.filter(({ status }) => status !== "EXPIRED"));
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      if (!document.hidden) await this._askAll(this.entries.filter(({ status }) => UNDER_WAY.includes(status)));
+    }
+  }
+
+  async _askAll(open) {
     await Promise.all(
       Array.from({ length: ASKED_AT_ONCE }, async () => {
         for (let entry = open.shift(); entry; entry = open.shift()) await this._ask(entry);
@@ -73,7 +84,7 @@ export class History {
 
   _show() {
     this._clear.hidden = this.entries.length === 0;
-    for (const image of this._place.querySelectorAll("img")) URL.revokeObjectURL(image.src);
+    for (const image of this._place.querySelectorAll("img")) revokeLater(image.src);
     if (this.entries.length === 0) {
       this._place.replaceChildren(h("p", { class: "empty small" }, icon("clock"), "Your tasks are listed here, in this browser only."));
       return;

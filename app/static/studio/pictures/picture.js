@@ -1,14 +1,16 @@
 /* A picture and the state of its task. */
 
-import { file as fetched } from "../shared/api.js";
-import { h } from "../shared/dom.js";
-import { bytes } from "../shared/format.js";
-import { words } from "./controls.js";
+import { file as fetched } from "../../shared/api.js";
+import { h } from "../../shared/dom.js";
+import { bytes } from "../../shared/format.js";
+import { words } from "../recipe/controls.js";
 
 /** The longer side of a thumbnail in pixels; the history stores it with a few kilobytes. */
 const THUMB = 144;
 
-const BUSY = ["sending", "waiting", "working"];
+const REVOKE_MS = 10_000;
+
+const BUSY = ["held", "sending", "waiting", "working"];
 
 export class Picture extends EventTarget {
   state = "ready";
@@ -16,17 +18,30 @@ export class Picture extends EventTarget {
   outputs = [];
   chosen = 0;
 
-  /** `state` is one of ready, sending, waiting, working, done, failed (the task), refused (the upload), stopped, expired. */
-  constructor({ file = null, name = file.name, thumb = null, entry = null }) {
+  /** The id of a task whose upload is this file, so that it need not be sent again; null if there is none. */
+  source = null;
+
+  /** The recipe of the task: {fields, overlay, summary}, or null. @type {any} */
+  recipe = null;
+
+  /** `state` is one of ready, held (until the service has room), sending, waiting, working, done, failed (the task), refused (the upload), stopped, expired. */
+  constructor({
+    file = null,
+    name = file.name,
+    thumb = null,
+    entry = null,
+    id = crypto.randomUUID?.() ?? String(Math.random()),
+    at = Date.now(),
+  }) {
     super();
-    Object.assign(this, { file, name, thumb, entry });
+    Object.assign(this, { file, name, thumb, entry, id, at, width: null, height: null });
     this.url = file ? URL.createObjectURL(file) : null;
     this.reset();
   }
 
   reset() {
     this.letGo();
-    Object.assign(this, { state: "ready", share: 0, note: "", problem: null, record: null, outputs: [], chosen: 0 });
+    Object.assign(this, { state: "ready", share: 0, note: "", problem: null, record: null, outputs: [], chosen: 0, other: -1 });
   }
 
   change(facts) {
@@ -38,19 +53,33 @@ export class Picture extends EventTarget {
     return BUSY.includes(this.state);
   }
 
+  /** Whether the result, if any, is what a recipe ({fields, overlay}) makes of this picture. */
+  isMadeBy(recipe) {
+    return this.state === "done" && this.recipe !== null && isSame(this.recipe, recipe);
+  }
+
   get output() {
     return this.outputs[this.chosen] ?? null;
   }
 
   /** Free the memory of the results. */
   letGo() {
-    for (const { url } of this.outputs ?? []) if (url) URL.revokeObjectURL(url);
+    for (const { url } of this.outputs ?? []) if (url) revokeLater(url);
   }
 
   discard() {
     this.letGo();
-    if (this.url) URL.revokeObjectURL(this.url);
+    if (this.url) revokeLater(this.url);
   }
+}
+
+/** Free the memory of a picture, when no element loads it any more. */
+export function revokeLater(url) {
+  setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
+}
+
+function isSame(one, other) {
+  return JSON.stringify(one.fields) === JSON.stringify(other.fields) && (one.overlay ?? null) === (other.overlay ?? null);
 }
 
 /** The URL of a result. */
@@ -75,10 +104,11 @@ export async function loaded(output) {
   return output;
 }
 
-/** Return a small JPEG of a picture as a data URL, or null if the browser does not support its format. */
+/** Return {thumb, width, height}: a small JPEG as a data URL, and the size; all null if the browser does not support the format. */
 export async function thumbnail(file) {
   try {
     const whole = await createImageBitmap(file);
+    const { width, height } = whole;
     const scale = Math.min(1, THUMB / Math.max(whole.width, whole.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(1, Math.round(whole.width * scale));
@@ -89,9 +119,9 @@ export async function thumbnail(file) {
     pen.imageSmoothingQuality = "high";
     pen.drawImage(whole, 0, 0, canvas.width, canvas.height);
     whole.close();
-    return canvas.toDataURL("image/jpeg", 0.8);
+    return { thumb: canvas.toDataURL("image/jpeg", 0.8), width, height };
   } catch {
-    return null;
+    return { thumb: null, width: null, height: null };
   }
 }
 

@@ -1,24 +1,29 @@
 /* The result of a picture: sizes, times, the report; with buttons to save it and to copy commands. */
 
-import { announce, copyText, h, icon } from "../shared/dom.js";
-import { bytes, duration } from "../shared/format.js";
-import { facts, loaded } from "./picture.js";
-import { curl, python } from "./snippets.js";
+import { apiKey, request } from "../../shared/api.js";
+import { announce, copyText, h, icon } from "../../shared/dom.js";
+import { bytes, duration } from "../../shared/format.js";
+import { facts, loaded, urlOf } from "./picture.js";
 
 const COPIED_MS = 1800;
 
-/** Build the view of a finished picture; `choose` is called with the index of the variant to show. */
-export function resultOf(picture, choose) {
+/** Build the view of a finished picture; `change` gets what is chosen: {chosen, other}, indexes of the results shown. */
+export function resultOf(picture, change) {
   const { output } = picture;
   const buttons = [
     h("button", { type: "button", class: "button primary", onclick: () => save(picture) }, icon("download"), "Download"),
-    copyButton("Copy as curl", () => curl(snippetOf(picture))),
-    copyButton("Copy as Python", () => python(snippetOf(picture))),
+    h(
+      "button",
+      { type: "button", class: "button", onclick: (event) => copyLink(event.currentTarget, picture.taskId, output) },
+      icon("copy"),
+      "Copy a link",
+    ),
+    h("a", { class: "button", href: `/monitor#task-${picture.taskId}` }, "Open in the monitor"),
   ];
   return h(
     "div",
     { class: "result stack" },
-    picture.outputs.length > 1 && variants(picture, choose),
+    picture.outputs.length > 1 && [variants(picture, change), table(picture, change)],
     h(
       "dl",
       { class: "measures" },
@@ -41,15 +46,66 @@ function measures({ file, waited_s: waited, ran_s: ran }, output) {
   ];
 }
 
-function saving(before, after) {
-  const percent = Math.round((after / before - 1) * 100);
-  return h("span", { class: percent <= 0 ? "saving" : "growth" }, percent <= 0 ? `−${-percent} %` : `+${percent} %`);
+/** The saving in percent, never rounded to all or nothing that it is not. */
+export function percentSaved(before, after) {
+  const percent = (after / before - 1) * 100;
+  if (after === before) return "±0 %";
+  const digits = Math.abs(percent) < 1 || (percent < -99 && after > 0) ? 1 : 0;
+  const least = 10 ** -digits;
+  const bound = percent < 0 ? Math.max(Math.min(percent, -least), after > 0 ? least - 100 : -100) : Math.max(percent, least);
+  return `${percent < 0 ? "−" : "+"}${Math.abs(bound).toFixed(digits)} %`;
 }
 
-function variants(picture, choose) {
+function saving(before, after) {
+  return h("span", { class: after <= before ? "saving" : "growth" }, percentSaved(before, after));
+}
+
+/** The results side by side: one click puts one on the left of the divider, or on the right. */
+function table(picture, change) {
+  const { file } = picture.record;
+  const side = (label, isOn, facts) =>
+    h("button", { type: "button", class: "button quiet small", "aria-pressed": String(isOn), onclick: () => change(facts) }, label);
+  const row = (name, size, output, buttons) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      h("td", { class: "numbers" }, size.width ? `${size.width} × ${size.height}` : ""),
+      h("td", { class: "numbers" }, bytes(size.bytes)),
+      h("td", { class: "numbers" }, output ? saving(file.bytes, output.bytes) : ""),
+      h("td", {}, buttons),
+    );
+  return h(
+    "table",
+    { class: "compared" },
+    h("caption", { class: "visually-hidden" }, "The results"),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        ["Result", "Pixels", "Size", "Saved", "Side"].map((name) => h("th", { scope: "col" }, name)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      row("Original", file, null, side("left", picture.other < 0, { other: -1 })),
+      picture.outputs.map((output, index) =>
+        row(output.variant || output.name, output, output, [
+          side("left", picture.other === index, { other: index }),
+          side("right", picture.chosen === index, { chosen: index }),
+        ]),
+      ),
+    ),
+  );
+}
+
+function variants(picture, change) {
   const select = h(
     "select",
-    { class: "input", id: "variant", onchange: () => choose(Number(select.value)) },
+    { class: "input", id: "variant", onchange: () => change({ chosen: Number(select.value) }) },
     picture.outputs.map(({ variant, name }, index) =>
       h("option", { value: String(index), selected: index === picture.chosen }, variant || name),
     ),
@@ -68,34 +124,19 @@ export async function save(picture) {
   }
 }
 
-function snippetOf({ name, recipe, outputs }) {
-  return {
-    origin: location.origin,
-    name,
-    overlay: recipe.overlay?.name ?? null,
-    fields: recipe.fields,
-    results: outputs.map((output) => output.name),
-    isPicture: outputs.length === 1 && !outputs[0].variant && outputs[0].format !== "json",
-  };
+/** Copy the address of a result; with a key, one that is signed and needs none for an hour. */
+async function copyLink(button, id, output) {
+  const url = await signed(id, output);
+  await copyText(url);
+  announce("The link is copied");
+  button.lastChild.textContent = "Copied";
+  setTimeout(() => {
+    button.lastChild.textContent = "Copy a link";
+  }, COPIED_MS);
 }
 
-function copyButton(label, write) {
-  const words = h("span", {}, label);
-  return h(
-    "button",
-    {
-      type: "button",
-      class: "button",
-      onclick: async () => {
-        await copyText(write());
-        words.textContent = "Copied";
-        announce(`${label}: copied`);
-        setTimeout(() => {
-          words.textContent = label;
-        }, COPIED_MS);
-      },
-    },
-    icon("copy"),
-    words,
-  );
+async function signed(id, { path, variant }) {
+  if (!apiKey.get()) return new URL(urlOf(path), location.href).href;
+  const { url } = await request(`/tasks/${id}/link`, { method: "POST" });
+  return new URL(typeof url === "string" ? url : url[variant], location.href).href;
 }

@@ -1,70 +1,10 @@
-/* The dialog for the API key, shown when the service requires one. */
+/* Process pictures: upload, progress and record. */
 
-import { apiKey, listen, Problem, request, Unreachable, upload } from "../shared/api.js";
-import { h } from "../shared/dom.js";
-import { words } from "./controls.js";
+import { listen, Problem, request, Unreachable, upload } from "../../shared/api.js";
+import { withKey } from "../key.js";
+import { words } from "../recipe/controls.js";
 import { outputsOf } from "./picture.js";
-
-let asking = null;
-
-/** Run a request; after a 401, ask for a key and run it again. */
-export async function withKey(call) {
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 401) throw error;
-      asking ??= ask(error.message).finally(() => {
-        asking = null;
-      });
-      if (!(await asking)) throw error;
-    }
-  }
-}
-
-/** Open the dialog; resolves to whether a key was entered. */
-function ask(reason) {
-  return new Promise((resolve) => {
-    const input = h("input", {
-      type: "password",
-      class: "input",
-      id: "api-key",
-      autocomplete: "off",
-      required: true,
-      "aria-describedby": "key-why",
-    });
-    const form = h(
-      "form",
-      {
-        class: "key-form stack",
-        onsubmit: (event) => {
-          event.preventDefault();
-          apiKey.set(input.value.trim());
-          end(true);
-        },
-      },
-      h("h2", { id: "key-title" }, "This service requires a key"),
-      h("p", { class: "soft small", id: "key-why" }, `${reason}. The key is stored in this tab only.`),
-      h("div", { class: "field" }, h("label", { for: "api-key" }, "API key"), input),
-      h(
-        "div",
-        { class: "row end" },
-        h("button", { type: "button", class: "button", onclick: () => end(false) }, "Not now"),
-        h("button", { type: "submit", class: "button primary" }, "Go on"),
-      ),
-    );
-    const dialog = h("dialog", { "aria-labelledby": "key-title", oncancel: () => end(false) }, form);
-    function end(isGiven) {
-      dialog.close();
-      dialog.remove();
-      resolve(isGiven);
-    }
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-}
-
-/* Process a picture: upload, progress and record. */
+import { Room } from "./room.js";
 
 /** Concurrent uploads; more would only share the bandwidth. */
 const UPLOADS_AT_ONCE = 3;
@@ -78,6 +18,8 @@ const STREAMS_AT_ONCE = 2;
 /** Poll interval while the event stream of a task is broken. */
 const POLL_MS = 1000;
 
+const room = new Room();
+
 /**
  * Process pictures, a few at the same time. The first upload is sent alone, so that an error in the recipe is reported
  * once. `recipe` is {fields, overlay, summary}; `onTask` gets (picture, recipe, task id) of an accepted task.
@@ -85,9 +27,13 @@ const POLL_MS = 1000;
 export async function developAll(pictures, recipe, onTask) {
   const [first, ...others] = pictures;
   const followed = [];
+  for (const picture of pictures) {
+    picture.reset();
+    picture.change({ state: "held", note: "Not sent yet", stop: () => dismiss(picture, others), recipe });
+  }
   const start = async (picture) => {
     const isAccepted = await send(picture, recipe, onTask);
-    if (isAccepted) followed.push(watch(picture));
+    if (isAccepted) followed.push(watch(picture).finally(() => room.ended()));
     return isAccepted;
   };
   if ((await start(first)) || first.problem?.status !== 422 || first.problem.fields.has("file")) {
@@ -97,19 +43,27 @@ export async function developAll(pictures, recipe, onTask) {
       }),
     );
   }
+  for (const picture of others) picture.change({ state: "ready", note: "" });
   await Promise.all(followed);
+}
+
+function dismiss(picture, others) {
+  others.splice(others.indexOf(picture), 1);
+  picture.change({ state: "stopped", note: "Stopped before it was sent" });
 }
 
 /** Upload a picture; returns whether a task was created. */
 async function send(picture, recipe, onTask) {
   const stop = new AbortController();
-  picture.reset();
-  picture.change({ state: "sending", note: "Uploading", stop: () => stop.abort(), recipe });
+  picture.change({ state: "sending", note: "Uploading", stop: () => stop.abort() });
   const onProgress = (share) =>
-    picture.change({ share, note: share < 1 ? `Uploading, ${Math.round(share * 100)} %` : "Uploaded, being checked" });
+    picture.change({ state: "sending", share, note: share < 1 ? `Uploading, ${Math.round(share * 100)} %` : "Uploaded, being checked" });
+  const onHeld = (seconds) =>
+    picture.change({ state: "held", share: 0, note: `The service is full. The next attempt is in ${seconds} s, or when a task ends.` });
   try {
-    const { task_id: id } = await withKey(() => upload("/process-image/", formOf(picture.file, recipe), onProgress, stop.signal));
-    picture.change({ state: "waiting", share: 0, note: "Waiting for a worker", taskId: id, stop: () => cancel(picture) });
+    const attempt = () => withKey(() => post(picture, recipe, onProgress, stop.signal));
+    const { task_id: id } = await room.enter(attempt, onHeld, stop.signal);
+    picture.change({ state: "waiting", share: 0, note: "Waiting for a worker", taskId: id, source: id, stop: () => cancel(picture) });
     onTask(picture, recipe, id);
     return true;
   } catch (error) {
@@ -119,10 +73,23 @@ async function send(picture, recipe, onTask) {
   }
 }
 
-function formOf(file, { fields, overlay }) {
+/** Create a task of a picture; its file is sent only if the service does not have it from an earlier task. */
+async function post(picture, recipe, onProgress, signal) {
+  try {
+    return await upload("/process-image/", formOf(picture, recipe), onProgress, signal);
+  } catch (error) {
+    if (!picture.source || ![404, 410].includes(error.status)) throw error;
+    picture.source = null; // it has expired
+    return upload("/process-image/", formOf(picture, recipe), onProgress, signal);
+  }
+}
+
+/** Return the form of a task. */
+export function formOf({ file, source }, { fields, overlay }) {
   const form = new FormData();
   for (const [name, value] of fields) form.append(name, value);
-  form.append("file", file);
+  if (source) form.append("source", source);
+  else form.append("file", file);
   if (overlay) form.append("overlay", overlay);
   return form;
 }

@@ -1,22 +1,12 @@
 /* The strip of thumbnails of all pictures with their states. */
 
-import { announce, h, icon } from "../shared/dom.js";
+import { announce, h, icon } from "../../shared/dom.js";
+import { PictureList, TOLD } from "./list.js";
 import { thumbUrl } from "./picture.js";
-
-const TOLD = {
-  ready: "ready",
-  sending: "uploading",
-  waiting: "waiting",
-  working: "running",
-  done: "done",
-  failed: "failed",
-  refused: "refused",
-  stopped: "stopped",
-  expired: "expired",
-};
+import { TEMPLATE } from "./zip.js";
 
 export class Strip {
-  /** `on` has callbacks for `select` and `remove` (with a picture), `add` and `downloadAll`. */
+  /** `on` has callbacks for `select` and `remove` (with a picture), `add` and `downloadAll` (with a template of names). */
   constructor(place, on) {
     this.pictures = [];
     this.selected = null;
@@ -25,18 +15,34 @@ export class Strip {
     this._list = h("ul", { class: "tiles" });
     this._all = h(
       "button",
-      { type: "button", class: "button small", hidden: true, onclick: () => on.downloadAll() },
+      { type: "button", class: "button small", hidden: true, onclick: () => on.downloadAll(this._template.value) },
       icon("download"),
       "Download all",
+    );
+    this._template = h("input", {
+      class: "input template",
+      "aria-label": "Names in the ZIP file: {name}, {variant}, {n} and {ext} are replaced",
+      title: "Names in the ZIP file: {name}, {variant}, {n} and {ext} are replaced",
+      value: TEMPLATE,
+      hidden: true,
+    });
+    this._table = new PictureList((picture) => this.select(picture));
+    this._switch = h(
+      "button",
+      { type: "button", class: "button quiet small", "aria-pressed": "false", hidden: true, onclick: () => this._showList() },
+      "List",
     );
     this._place = place;
     place.append(
       this._list,
+      this._table.element,
       h(
         "div",
         { class: "row" },
         h("button", { type: "button", class: "button small", onclick: () => on.add() }, icon("plus"), "Add pictures"),
+        this._switch,
         this._all,
+        this._template,
       ),
     );
   }
@@ -80,7 +86,18 @@ export class Strip {
   }
 
   _showAll() {
-    this._all.hidden = this.done.length < 2;
+    this._all.hidden = this._template.hidden = this.done.length < 2;
+    this._switch.hidden = this.pictures.length < 2;
+    this._table.show(this.pictures, this.selected);
+  }
+
+  /** Show the pictures as a list, or as tiles again. */
+  _showList() {
+    const isList = this._table.element.hidden;
+    this._switch.setAttribute("aria-pressed", String(isList));
+    this._table.element.hidden = !isList;
+    this._list.hidden = isList;
+    this._table.show(this.pictures, this.selected);
   }
 
   _tile(picture) {
@@ -104,7 +121,8 @@ export class Strip {
     if (!tile) return;
     tile.dataset.state = picture.state;
     tile.style.setProperty("--share", picture.share);
-    tile.querySelector(".words").textContent = `${picture.name}, ${TOLD[picture.state]}`;
+    tile.toggleAttribute("data-stale", picture.isStale === true);
+    tile.querySelector(".words").textContent = `${picture.name}, ${TOLD[picture.state]}${picture.isStale ? " with another recipe" : ""}`;
     const shot = tile.querySelector(".shot");
     if (picture.thumb && !shot.querySelector("img")) shot.replaceChildren(h("img", { src: thumbUrl(picture.thumb), alt: "" }));
     this._showAll();

@@ -1,8 +1,8 @@
 /* One form control for each type of value in the JSON Schemas of the catalog. */
 
-import { h } from "../shared/dom.js";
-import { keyStep, scaleOf } from "../shared/scale.js";
-import { boxes } from "./drawing.js";
+import { h } from "../../shared/dom.js";
+import { keyStep, scaleOf } from "../../shared/scale.js";
+import { boxes } from "./boxes.js";
 
 /** Up to this number, choices are shown side by side; more become a menu. */
 const MOST_SEGMENTS = 4;

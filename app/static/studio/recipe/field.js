@@ -1,6 +1,6 @@
 /* A parameter: its name, its control, its help and its error. */
 
-import { h, icon } from "../shared/dom.js";
+import { h, icon } from "../../shared/dom.js";
 import { control, words } from "./controls.js";
 
 let fields = 0;
@@ -9,7 +9,7 @@ let fields = 0;
 const LONG_HELP = 96;
 
 export class Field {
-  /** `value` is undefined for the default; defaults are not sent. */
+  /** `value` is undefined for the default; defaults are not sent. `onChange` gets what is entered. */
   constructor(name, schema, value, onChange) {
     fields += 1;
     this.name = name;
@@ -22,7 +22,7 @@ export class Field {
         type: "button",
         class: "button quiet small reset",
         "aria-label": `Reset ${words(name)}`,
-        onclick: () => this.set(undefined),
+        onclick: () => this._clear(),
       },
       "reset",
     );
@@ -40,9 +40,18 @@ export class Field {
     this._mark();
   }
 
-  set(value) {
+  /** Show a value that was not entered here. */
+  show(value) {
+    if (JSON.stringify(value) === JSON.stringify(this.value)) return;
+    this.value = value;
     this._control.show(value);
-    this._changed(value);
+    this.complain(null);
+    this._mark();
+  }
+
+  _clear() {
+    this._control.show(undefined);
+    this._changed(undefined);
     this._control.focusOn.focus();
   }
 
@@ -65,7 +74,7 @@ export class Field {
     this.value = given;
     this.complain(null);
     this._mark();
-    this._onChange();
+    this._onChange(given);
   }
 
   _mark() {
@@ -104,14 +113,9 @@ export class Field {
   }
 }
 
-/** Build the fields of the `parameters` of a catalog, with earlier values. */
+/** Build the fields of the `parameters` of a catalog, with their values; `onChange` gets a name and a value. */
 export function fieldsOf(parameters, values, onChange) {
-  return Object.entries(parameters).map(([name, schema]) => new Field(name, schema, values[name], onChange));
-}
-
-/** Return the values by name. */
-export function valuesOf(all) {
-  return Object.fromEntries(all.filter(({ value }) => value !== undefined).map(({ name, value }) => [name, value]));
+  return Object.entries(parameters).map(([name, schema]) => new Field(name, schema, values[name], (value) => onChange(name, value)));
 }
 
 /* The overlay, a second picture that some operations use. */
@@ -133,12 +137,14 @@ export class OverlayField {
       { type: "button", class: "button quiet small", "aria-label": "Remove the overlay", hidden: true, onclick: () => this._clear() },
       icon("close"),
     );
+    this._note = h("p", { class: "soft small" });
     this._error = h("p", { class: "error", id: "overlay-error", hidden: true });
     this.element = h(
       "div",
       { class: "field overlay", hidden: true },
       h("label", { for: "overlay" }, "Overlay"),
       h("div", { class: "row tight" }, this._input, this._remove),
+      this._note,
       h("p", { class: "help" }, "The second picture, for steps that place it over the first."),
       this._error,
     );
@@ -157,8 +163,16 @@ export class OverlayField {
     this.element.scrollIntoView({ block: "center" });
   }
 
+  /** Use a file that was not chosen here. */
+  show(file) {
+    this.file = file;
+    this._remove.hidden = file === null;
+    this._note.textContent = file ? file.name : "";
+  }
+
   _take(file) {
     this.file = file;
+    this._note.textContent = "";
     this._remove.hidden = file === null;
     this.complain(null);
     this._onChange();

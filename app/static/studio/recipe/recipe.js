@@ -1,110 +1,49 @@
-/* The recipe: its steps, its output and its presets, and the form fields it stands for. */
+/* The recipe's view: it shows the state, and changes it. */
 
-import { byId, h, icon } from "../shared/dom.js";
-import { words } from "./controls.js";
-import { fieldsOf, OverlayField, valuesOf } from "./field.js";
-import { Pipeline, picker } from "./pipeline.js";
-
-/* The choice of a preset. */
-
-export class PresetChoice {
-  /** With `isOnly`, a preset is required. */
-  constructor(presets, isOnly, onChange) {
-    this.chosen = null;
-    this._select = h(
-      "select",
-      { class: "input", id: "preset", "aria-describedby": "preset-about preset-error", onchange: () => choose() },
-      !isOnly && h("option", { value: "" }, "none: use my own steps"),
-      presets.map(({ preset }) => h("option", { value: preset }, preset)),
-    );
-    this._error = h("p", { class: "error", id: "preset-error", hidden: true });
-    const about = h("p", { class: "help", id: "preset-about" });
-    const choose = () => {
-      this.chosen = find();
-      tell();
-      this.complain(null);
-      onChange();
-    };
-    const find = () => presets.find(({ preset }) => preset === this._select.value) ?? null;
-    const tell = () => {
-      about.textContent = this.chosen ? told(this.chosen) : "";
-    };
-    this.chosen = find();
-    tell();
-    this.element = h(
-      "div",
-      { class: "field presets", hidden: presets.length === 0 },
-      h("label", { for: "preset" }, "Preset"),
-      this._select,
-      about,
-      this._error,
-    );
-  }
-
-  complain(message) {
-    this._error.textContent = message ?? "";
-    this._error.hidden = !message;
-  }
-
-  focus() {
-    this._select.focus();
-  }
-}
-
-function told(preset) {
-  const steps = ({ operations = [], output }) =>
-    [...operations.map(({ operation }) => words(operation).toLowerCase()), output?.format && output.format !== "keep" && output.format]
-      .filter(Boolean)
-      .join(", ");
-  const does = preset.variants
-    ? Object.entries(preset.variants)
-        .map(([name, variant]) => `${name}: ${steps(variant)}`)
-        .join("; ")
-    : steps(preset);
-  return [preset.description, does].filter(Boolean).join(" · ");
-}
-
-/* The whole recipe: steps or a preset, the overlay and the output parameters. */
+import { announce, byId, h, icon } from "../../shared/dom.js";
+import { fieldsOf, OverlayField } from "./field.js";
+import { picker } from "./picker.js";
+import { Pipeline } from "./pipeline.js";
+import { PresetChoice, recipeOf } from "./presets.js";
+import { formFields, fromJSON, isSingle, summary, takesOverlay } from "./state.js";
+import { Variants } from "./variants.js";
 
 /** Number of output parameters that are always shown; the others are behind "More". */
 const PLAIN_OUTPUT = 2;
 
 export class Recipe {
-  constructor(catalog, presets, onChange) {
+  /** `firstParameters` gets the name of an operation and returns the parameters with which it is added. */
+  constructor(state, catalog, presets, { firstParameters, onOverlay }) {
+    this.state = state;
     this._catalog = catalog;
-    this._onChange = onChange;
-    this.pipeline = new Pipeline(() => this._changed());
-    this.overlay = new OverlayField(() => this._changed());
-    this.output = fieldsOf(catalog.output, {}, () => this._changed());
+    this._first = firstParameters;
+    this.pipeline = new Pipeline(state, catalog);
+    this.variants = new Variants(state, catalog);
+    this.overlay = new OverlayField(onOverlay);
+    this.output = fieldsOf(catalog.output, {}, (name, value) => state.setOutput(name, value));
     this._picker = picker(catalog.operations, (operation) => this._add(operation));
-    this._presets = new PresetChoice(presets, catalog.only_presets, () => this._changed());
+    this._presets = new PresetChoice(presets, catalog.only_presets, {
+      choose: (name) => state.change({ preset: name }, "Preset chosen"),
+      open: (preset) => this._openPreset(preset),
+    });
+    if (catalog.only_presets && !state.value.preset) state.value = { ...state.value, preset: presets[0]?.preset ?? null };
     this.element = this._build();
-    this._changed();
+    state.addEventListener("change", () => this.render());
+    this.render();
   }
 
-  /** The form fields except for the picture, as [name, text], in the shortest form. */
-  get fields() {
-    if (this._presets.chosen) return [["preset", this._presets.chosen.preset]];
-    const output = valuesOf(this.output);
-    const steps = this.pipeline.steps.map(({ entry }) => entry);
-    if (this._isSingle()) {
-      const { operation, ...parameters } = steps[0];
-      return Object.entries({ operation, ...parameters, ...output }).map(([name, value]) => [name, asText(value)]);
-    }
-    return Object.entries({ operations: steps, ...output }).map(([name, value]) => [name, asText(value)]);
+  /** What is sent besides the picture: {fields, overlay, summary}. */
+  get task() {
+    return this.taskOf(this.state.value);
   }
 
-  get overlayFile() {
-    return this._presets.chosen || !this._takesOverlay() ? null : this.overlay.file;
-  }
-
-  /** A summary in a few words. */
-  get summary() {
-    if (this._presets.chosen) return this._presets.chosen.preset;
-    return (
-      this.pipeline.steps.map(({ name }) => words(name).toLowerCase()).join(", ") ||
-      `to ${valuesOf(this.output).format ?? "the same format"}`
-    );
+  /** The same for another recipe. */
+  taskOf(value) {
+    return {
+      fields: formFields(value, this._catalog),
+      overlay: takesOverlay(value, this._catalog) ? this.overlay.file : null,
+      summary: summary(value),
+    };
   }
 
   /** Show a problem at its field and return the element to focus; null if the field is not part of the recipe. */
@@ -133,56 +72,69 @@ export class Recipe {
     target.focus();
   }
 
+  /** Return the step to which a field or step belongs, or null. */
+  stepOf(target) {
+    return this.pipeline.steps.find((each) => each === target || each.fields.includes(target)) ?? null;
+  }
+
   clear() {
-    this.pipeline.clear();
+    this.state.clear();
+    announce("All steps removed");
     this._addButton.focus();
   }
 
-  _takesOverlay() {
-    return this.pipeline.steps.some(({ operation }) => operation.takes_overlay);
+  render() {
+    const { value } = this.state;
+    this._presets.show(value.preset);
+    this.pipeline.render();
+    this.variants.render();
+    for (const field of this.output) field.show(value.output[field.name]);
+    this._single.hidden = value.variants.length > 0;
+    this._empty.hidden = value.steps.length > 0;
+    byId("clear-steps").hidden = value.steps.length === 0 || value.preset !== null;
+    this.overlay.element.hidden = !takesOverlay(value, this._catalog);
+    this._own.hidden = value.preset !== null;
   }
 
-  /** One operation needs no JSON, unless it shares the name of a parameter with the output, which would apply to both. */
-  _isSingle() {
-    const [step, ...others] = this.pipeline.steps;
-    return (
-      step !== undefined && others.length === 0 && !Object.keys(step.operation.parameters).some((name) => name in this._catalog.output)
-    );
+  /** Open the dialog of operations. */
+  choose() {
+    if (!this._own.hidden) this._picker.showModal();
+  }
+
+  _openPreset(preset) {
+    try {
+      this.state.replace(fromJSON(recipeOf(preset), this._catalog), "Preset opened");
+    } catch (error) {
+      this._presets.complain(`This preset cannot be changed here: ${error.message}.`);
+    }
   }
 
   _target(field) {
     if (field === "preset") return this._presets;
     if (field === "overlay") return this.overlay;
-    const found = field.match(/^operations?(?:\[(\d+)\])?(?:\.(\w+))?/);
-    const step = found ? this.pipeline.steps[Number(found[1] ?? 0)] : this._isSingle() ? this.pipeline.steps[0] : undefined;
+    const variant = field.match(/^variants\.([\w-]+)\.?(\w+)?/);
+    if (variant && !field.includes("operations")) return this.variants.find(variant[1], variant[2]);
+    const found = field.match(/(?:^|\.)operations?(?:\[(\d+)\])?(?:\.(\w+))?/);
+    const step = found
+      ? this.pipeline.steps[Number(found[1] ?? 0)]
+      : isSingle(this.state.value, this._catalog)
+        ? this.pipeline.steps[0]
+        : undefined;
     const name = found ? found[2] : field.match(/^\w+/)?.[0];
     const parameter = step?.fields.find((each) => each.name === name);
     return parameter ?? (found ? step : this.output.find((each) => each.name === name)) ?? null;
   }
 
   _add(operation) {
-    const step = this.pipeline.add(operation);
-    this.pipeline.open(step);
-    step.focus();
-  }
-
-  _changed() {
-    if (!this.element) return;
-    const { steps } = this.pipeline;
-    this._empty.hidden = steps.length > 0;
-    byId("clear-steps").hidden = steps.length === 0 || this._presets.chosen !== null;
-    this.overlay.element.hidden = !this._takesOverlay();
-    this._own.hidden = this._presets.chosen !== null;
-    this._onChange();
+    const { key } = this.state.add(operation.operation, this._first(operation.operation));
+    announce(`${operation.operation.replaceAll("_", " ")} added as step ${this.pipeline.steps.length}`);
+    const view = this.pipeline.find(key);
+    this.pipeline.open(view);
+    view.focus();
   }
 
   _build() {
-    this._addButton = h(
-      "button",
-      { type: "button", class: "button add", onclick: () => this._picker.showModal() },
-      icon("plus"),
-      "Add an operation",
-    );
+    this._addButton = h("button", { type: "button", class: "button add", onclick: () => this.choose() }, icon("plus"), "Add an operation");
     this.pipeline.element.addEventListener("emptied", () => this._addButton.focus());
     this._empty = h("p", { class: "soft small no-steps" }, "No operations yet. Only the file format changes.");
     this._more = h(
@@ -195,6 +147,16 @@ export class Recipe {
         this.output.slice(PLAIN_OUTPUT).map(({ element }) => element),
       ),
     );
+    this._single = h(
+      "div",
+      { class: "stack" },
+      h(
+        "div",
+        { class: "form" },
+        this.output.slice(0, PLAIN_OUTPUT).map(({ element }) => element),
+      ),
+      this._more,
+    );
     this._own = h(
       "div",
       { class: "stack" },
@@ -203,18 +165,10 @@ export class Recipe {
         "section",
         { class: "file-part stack", "aria-labelledby": "file-title" },
         h("h3", { id: "file-title" }, "File"),
-        h(
-          "div",
-          { class: "form" },
-          this.output.slice(0, PLAIN_OUTPUT).map(({ element }) => element),
-        ),
-        this._more,
+        this._single,
+        this.variants.element,
       ),
     );
     return h("div", { class: "stack" }, this._presets.element, this._own, this._picker);
   }
-}
-
-function asText(value) {
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -1,107 +1,71 @@
-/* The input of pictures: by file dialog, drop or paste. */
+/* The stage: the selected picture in each of its states, its preview and the boxes that are edited on it. */
 
-import { announce, byId, h, icon } from "../shared/dom.js";
-import { bytes } from "../shared/format.js";
-import { drawOn } from "./drawing.js";
-import { loaded } from "./picture.js";
-import { resultOf } from "./result.js";
+import { h, icon } from "../../shared/dom.js";
+import { bytes } from "../../shared/format.js";
+import { loaded, revokeLater } from "../pictures/picture.js";
+import { resultOf } from "../pictures/result.js";
+import { BoxEditor } from "./editor.js";
 import { Viewer } from "./viewer.js";
-
-/** Listen for pictures; `onFiles` is called with a list. Returns {choose}, which opens the file dialog. */
-export function takeFiles(onFiles) {
-  const input = h("input", {
-    type: "file",
-    multiple: true,
-    hidden: true,
-    id: "files",
-    "aria-label": "Pictures",
-    onchange: () => {
-      onFiles([...input.files]);
-      input.value = "";
-    },
-  });
-  document.body.append(input);
-  document.addEventListener("paste", (event) => {
-    const files = [...event.clipboardData.files];
-    if (files.length) onFiles(files);
-  });
-  watchDrops(onFiles);
-  return { choose: () => input.click() };
-}
-
-function watchDrops(onFiles) {
-  const veil = byId("dropping");
-  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  let depth = 0; // enter and leave are sent for each element under the pointer
-  const show = (by) => {
-    depth = Math.max(0, depth + by);
-    veil.hidden = depth === 0;
-  };
-  document.addEventListener("dragenter", (event) => {
-    if (hasFiles(event)) show(1);
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (hasFiles(event)) show(-1);
-  });
-  document.addEventListener("dragover", (event) => {
-    if (hasFiles(event)) event.preventDefault();
-  });
-  document.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    depth = 0;
-    veil.hidden = true;
-    onFiles([...event.dataTransfer.files]);
-  });
-}
-
-/* The stage: the selected picture in each of its states. */
 
 const ENDED_BADLY = ["failed", "refused", "stopped", "expired"];
 
 export class Stage {
-  /** @type {any} */
-  _of = null;
-
-  /** `on` has callbacks for `choose` (open the file dialog) and `again` (process a picture again). */
-  constructor(place, formats, on) {
+  /**
+   * `on` has callbacks for `choose` (open the file dialog), `again` (process a picture again), `compare` (formats),
+   * and `isCurrent` (whether the result of a picture is what the recipe makes of it).
+   */
+  constructor(place, formats, preview, on) {
     this._place = place;
     this._on = on;
+    this._preview = preview;
     this._picture = null;
+    /** The picture and the result whose details are shown. */
+    this._of = null;
+    this._detailed = "";
+    /** @type {{key: number, editor: BoxEditor, url: string | null} | null} */
+    this._editing = null;
     this._viewer = new Viewer();
-    this._render = () => this._show();
+    this._render = () => this.show();
     this._build(formats);
-    this._show();
+    preview.addEventListener("change", this._render);
+    preview.addEventListener("busy", () => this._showBusy());
+    this.show();
+  }
+
+  get picture() {
+    return this._picture;
   }
 
   select(picture) {
-    this._stopDrawing?.();
+    this.endEditing();
     this._picture?.removeEventListener("change", this._render);
     this._picture = picture;
     this._picture?.addEventListener("change", this._render);
-    this._shown = null;
-    this._show();
+    this.show();
   }
 
-  /** Show the original picture and let the user draw boxes on it. */
-  async draw(button, onBox) {
-    if (this._stopDrawing) {
-      this._stopDrawing();
-      return;
-    }
-    if (!this._picture?.url) {
-      announce("Choose a picture first");
-      return;
-    }
-    await this._look(this._picture.url, null);
-    button.setAttribute("aria-pressed", "true");
-    this._stopDrawing = drawOn(this._viewer, onBox, () => {
-      this._stopDrawing = null;
-      button.setAttribute("aria-pressed", "false");
-      this._shown = null;
-      this._show();
-    });
-    this._place.scrollIntoView({ block: "nearest" });
+  /** The step whose boxes are edited, or null. */
+  get edited() {
+    return this._editing?.key ?? null;
+  }
+
+  /** Edit boxes on an image: `before` is its URL, `isOwned` whether it is revoked afterwards; see `BoxEditor`. */
+  async edit(key, before, isOwned, options) {
+    this.endEditing();
+    const editor = new BoxEditor(this._viewer, { ...options, done: () => this.endEditing() });
+    this._editing = { key, editor, url: isOwned ? before : null };
+    await this._look(before, null);
+    return editor;
+  }
+
+  endEditing() {
+    if (!this._editing) return;
+    const { editor, url } = this._editing;
+    this._editing = null;
+    editor.close();
+    if (url) revokeLater(url);
+    this._on.edited();
+    this.show();
   }
 
   /** Scroll to the message about the picture. */
@@ -110,14 +74,17 @@ export class Stage {
     this._banner.focus({ preventScroll: true });
   }
 
-  async _show() {
+  async show() {
     const picture = this._picture;
     this._nothing.hidden = picture !== null;
     this._work.hidden = picture === null;
     if (!picture) return;
     this._name.textContent = picture.name;
-    this._about.textContent = picture.file ? bytes(picture.file.size) : "";
+    const size = picture.width ? `${picture.width} × ${picture.height} px` : "";
+    this._about.textContent = [size, picture.file ? bytes(picture.file.size) : ""].filter(Boolean).join(" · ");
+    this._compare.hidden = !picture.file || picture.isBusy;
     this._showProgress(picture);
+    this._showBusy();
     this._showBanner(picture);
     await this._showResult(picture);
   }
@@ -128,8 +95,15 @@ export class Stage {
     if (!picture.isBusy) return;
     this._note.textContent = picture.note;
     this._bar.setAttribute("aria-valuenow", String(Math.round(picture.share * 100)));
-    this._bar.classList.toggle("endless", picture.state === "waiting" || (picture.state === "working" && picture.share === 0));
+    const isEndless = ["held", "waiting"].includes(picture.state) || (picture.state === "working" && picture.share === 0);
+    this._bar.classList.toggle("endless", isEndless);
     this._bar.style.setProperty("--share", picture.share);
+  }
+
+  /** A thin bar while a preview is made; what was shown before stays. */
+  _showBusy() {
+    this._thin.hidden = !this._preview.isBusy || Boolean(this._picture?.isBusy);
+    this._previewNote.textContent = this._preview.note;
   }
 
   _showBanner(picture) {
@@ -147,29 +121,48 @@ export class Stage {
 
   async _showResult(picture) {
     const output = picture.state === "done" ? picture.output : null;
-    const key = output ? `${picture.taskId} ${picture.chosen}` : `${picture.url}`;
-    if (this._stopDrawing || (this._shown === key && this._of === picture)) return;
-    [this._shown, this._of] = [key, picture];
-    if (!output) {
-      this._result.replaceChildren();
-      await this._look(picture.url, null);
-      return;
-    }
+    const isCurrent = this._on.isCurrent(picture);
+    if (output && !(await this._load(picture, output))) return;
+    if (this._picture !== picture) return;
+    this._showDetails(picture, output, isCurrent);
+    if (this._editing) return;
+    const preview = this._preview.shown?.picture === picture && !isCurrent ? this._preview.shown : null;
+    const other = picture.outputs[picture.other];
+    const before = other && !preview ? other.url : picture.url;
+    const after = preview?.url ?? (output && !output.report ? output.url : null);
+    this._tag(preview ? "Preview" : other ? nameOf(output) : "After", other && !preview ? nameOf(other) : "Before");
+    await this._look(before, after);
+  }
+
+  async _load(picture, output) {
     try {
       await loaded(output);
+      if (picture.outputs[picture.other]) await loaded(picture.outputs[picture.other]);
       if (output.format === "json") output.report ??= JSON.parse(await output.blob.text());
+      return true;
     } catch (error) {
       picture.change({ state: "failed", note: error.message });
-      return;
+      return false;
     }
-    if (this._of !== picture) return;
-    this._result.replaceChildren(resultOf(picture, (chosen) => picture.change({ chosen })));
-    await this._look(picture.url, output.report ? null : output.url);
+  }
+
+  _showDetails(picture, output, isCurrent) {
+    const key = output ? `${picture.taskId} ${picture.chosen} ${picture.other}` : "";
+    if (this._detailed !== key || this._of !== picture) {
+      [this._detailed, this._of] = [key, picture];
+      this._result.replaceChildren(output ? resultOf(picture, (facts) => picture.change(facts)) : "");
+    }
+    this._stale.hidden = !output || isCurrent;
+  }
+
+  _tag(after, before) {
+    this._viewer.name(before, after);
   }
 
   async _look(before, after) {
     const isShown = await this._viewer.show(before, after);
     this._blank.hidden = isShown && Boolean(before || after);
+    this._blank.classList.toggle("aside", Boolean(before && after && !isShown));
     this._blank.lastChild.textContent =
       before || after
         ? "This browser cannot show this format, but the service can process it."
@@ -182,7 +175,7 @@ export class Stage {
       { class: "drop-zone" },
       h("span", { class: "lens", "aria-hidden": "true" }, icon("picture")),
       h("h2", {}, "Drop a picture to begin"),
-      h("p", { class: "soft" }, "One or many; or paste, or"),
+      h("p", { class: "soft" }, "One or many, or a folder; or paste, or"),
       h("button", { type: "button", class: "button primary", id: "choose", onclick: () => this._on.choose() }, "Choose pictures"),
       h("p", { class: "soft small formats" }, formats.map((format) => format.toUpperCase()).join(" · ")),
     );
@@ -203,19 +196,37 @@ export class Stage {
       ),
       this._bar,
     );
+    this._thin = h("div", { class: "thin bar endless", hidden: true, "aria-hidden": "true" }, h("i"));
     this._banner = h("div", { class: "notice banner", role: "alert", tabIndex: -1, hidden: true });
     this._blank = h("p", { class: "blank soft", hidden: true }, icon("picture"), h("span"));
     this._name = h("b", { class: "name" });
     this._about = h("span", { class: "soft small numbers" });
+    this._previewNote = h("span", { class: "soft small", role: "status" });
+    this._compare = h(
+      "button",
+      { type: "button", class: "button quiet small", onclick: () => this._on.compare(this._picture) },
+      "Compare formats",
+    );
+    this._stale = h(
+      "p",
+      { class: "notice stale", hidden: true },
+      icon("clock"),
+      "This result was made with another recipe. Develop makes a new one.",
+    );
     this._result = h("div");
     this._work = h(
       "div",
       { class: "work" },
-      h("div", { class: "easel" }, this._viewer.element, this._blank, this._progress),
-      h("div", { class: "row under" }, this._name, this._about, this._viewer.tools),
+      h("div", { class: "easel" }, this._viewer.element, this._thin, this._blank, this._progress),
+      h("div", { class: "row under" }, this._name, this._about, this._previewNote, this._compare, this._viewer.tools),
       this._banner,
+      this._stale,
       this._result,
     );
     this._place.append(this._nothing, this._work);
   }
+}
+
+function nameOf(output) {
+  return output.variant || output.format.toUpperCase();
 }

@@ -1,6 +1,6 @@
 /* Compare before and after with a divider; zoom and pan by wheel, buttons, keys and dragging. */
 
-import { h, icon } from "../shared/dom.js";
+import { h, icon } from "../../shared/dom.js";
 
 const MOST_ZOOM = 16;
 const ZOOM_STEP = 1.25;
@@ -11,6 +11,9 @@ const GRASP_PX = 28;
 
 export class Viewer {
   constructor() {
+    /** Width to height of what is shown: another result of the same picture keeps the zoom. */
+    this._shape = 0;
+    this._pointers = new Map();
     this._zoom = 1;
     this._pan = [0, 0];
     this._split = 0.5;
@@ -20,10 +23,21 @@ export class Viewer {
 
   /** Show one or two pictures; either may be null. Resolves when they are loaded, to false if one cannot be shown. */
   async show(before, after) {
-    this.element.classList.toggle("both", Boolean(before && after));
-    const found = await Promise.all([this._load(this._before, before), this._load(this._after, after)]);
-    this.fit();
-    return found.every(Boolean);
+    const [first, second] = await Promise.all([this._load(this._before, before), this._load(this._after, after)]);
+    // A side that cannot be shown has no divider and no name.
+    this.element.classList.toggle("both", Boolean(before && after && first && second));
+    const { naturalWidth, naturalHeight } = this._shown();
+    const shape = naturalWidth / naturalHeight;
+    if (!(Math.abs(shape / this._shape - 1) < 0.01)) this.fit();
+    this._shape = shape;
+    this._lay();
+    return first && second;
+  }
+
+  /** Name the two sides. */
+  name(before, after) {
+    [this._before.alt, this._after.alt] = [before, after];
+    [this._tags[0].textContent, this._tags[1].textContent] = [before, after];
   }
 
   fit() {
@@ -57,7 +71,7 @@ export class Viewer {
   }
 
   _shown() {
-    return this._after.hidden ? this._before : this._after;
+    return this._after.hidden || !this._after.naturalWidth ? this._before : this._after;
   }
 
   _middle() {
@@ -71,12 +85,13 @@ export class Viewer {
       image.removeAttribute("src");
       return true;
     }
+    if (image.getAttribute("src") === url && image.complete) return image.naturalWidth > 0;
     image.src = url;
     try {
       await image.decode();
       return true;
     } catch {
-      image.hidden = image.getAttribute("src") === url ? true : image.hidden;
+      if (image.getAttribute("src") === url) image.hidden = image.parentElement.hidden = true;
       return false;
     }
   }
@@ -108,6 +123,7 @@ export class Viewer {
 
   _build() {
     const image = (alt) => h("img", { alt, draggable: false, hidden: true });
+    this._tags = ["before", "after"].map((side) => h("span", { class: `tag ${side}`, "aria-hidden": "true" }));
     this._before = image("Before");
     this._after = image("After");
     this._slider = h("input", {
@@ -128,14 +144,15 @@ export class Viewer {
         class: "viewer",
         role: "group",
         tabIndex: 0,
-        "aria-label": "Picture; plus and minus zoom, arrow keys move it",
+        "aria-label": "Picture; plus and minus zoom, 1 shows its pixels, arrow keys move it",
         onkeydown: (event) => this._key(event),
         onpointerdown: (event) => this._grasp(event),
+        ondblclick: (event) => this._twice(event),
       },
       h("div", { class: "pane before" }, this._before),
       h("div", { class: "pane after" }, this._after),
-      h("span", { class: "tag before", "aria-hidden": "true" }, "Before"),
-      h("span", { class: "tag after", "aria-hidden": "true" }, "After"),
+      this._tags[0],
+      this._tags[1],
       this._slider,
       h("span", { class: "divider", "aria-hidden": "true" }),
     );
@@ -155,6 +172,7 @@ export class Viewer {
     if (event.key === "+" || event.key === "=") this.zoomBy(ZOOM_STEP);
     else if (event.key === "-") this.zoomBy(1 / ZOOM_STEP);
     else if (event.key === "0") this.fit();
+    else if (event.key === "1") this.zoomBy(1 / this.frameOf().scale);
     else if (move && this._zoom > 1) {
       this._pan = this._pan.map((pan, axis) => pan + move[axis]);
       this._lay();
@@ -162,16 +180,34 @@ export class Viewer {
     event.preventDefault();
   }
 
+  /** The wheel zooms with Ctrl, which a pinch on a touch pad is as well, or while the viewer has focus; else the page scrolls. */
   _wheel(event) {
-    const isUseless = event.deltaY > 0 ? this._zoom <= 1 : this._zoom >= MOST_ZOOM;
-    if (isUseless) return; // then the page scrolls
-    event.preventDefault();
+    if (!event.ctrlKey && !this.element.contains(document.activeElement)) return;
+    event.preventDefault(); // also where the zoom ends: the page must not zoom instead
+
     const box = this.element.getBoundingClientRect();
     this.zoomBy(Math.exp(-event.deltaY / 400), [event.clientX - box.left, event.clientY - box.top]);
   }
 
+  /** Follow two fingers: the point between them stays under them. */
+  _pinch(event) {
+    const spread = () => {
+      const [[x1, y1], [x2, y2]] = [...this._pointers.values()];
+      return { apart: Math.hypot(x2 - x1, y2 - y1), middle: /** @type {[number, number]} */ ([(x1 + x2) / 2, (y1 + y2) / 2]) };
+    };
+    const before = spread();
+    this._pointers.set(event.pointerId, [event.clientX, event.clientY]);
+    const after = spread();
+    const { left, top } = this.element.getBoundingClientRect();
+    this.zoomBy(after.apart / before.apart, [after.middle[0] - left, after.middle[1] - top]);
+    this._pan = [this._pan[0] + after.middle[0] - before.middle[0], this._pan[1] + after.middle[1] - before.middle[1]];
+    this._lay();
+  }
+
   _grasp(start) {
     if (start.button !== 0 || this.element.classList.contains("drawing")) return;
+    if (start.pointerType === "touch") this._touch(start);
+    if (this._pointers.size > 1) return;
     const box = this.element.getBoundingClientRect();
     const isDivider =
       this.element.classList.contains("both") &&
@@ -179,6 +215,7 @@ export class Viewer {
     if (!isDivider && this._zoom === 1) return;
     let [x, y] = [start.clientX, start.clientY];
     const follow = (event) => {
+      if (this._pointers.size > 1) return;
       if (isDivider) this._divide((event.clientX - box.left) / box.width);
       else this._pan = [this._pan[0] + event.clientX - x, this._pan[1] + event.clientY - y];
       [x, y] = [event.clientX, event.clientY];
@@ -188,6 +225,31 @@ export class Viewer {
     this.element.setPointerCapture(start.pointerId);
     this.element.addEventListener("pointermove", follow);
     this.element.addEventListener("lostpointercapture", () => this.element.removeEventListener("pointermove", follow), { once: true });
+  }
+
+  _touch(start) {
+    this._pointers.set(start.pointerId, [start.clientX, start.clientY]);
+    const follow = (event) => {
+      if (this._pointers.size === 2 && this._pointers.has(event.pointerId)) this._pinch(event);
+      else if (this._pointers.has(event.pointerId)) this._pointers.set(event.pointerId, [event.clientX, event.clientY]);
+    };
+    const end = (event) => {
+      if (event.pointerId !== start.pointerId) return;
+      this._pointers.delete(start.pointerId);
+      document.removeEventListener("pointermove", follow);
+      document.removeEventListener("pointerup", end);
+      document.removeEventListener("pointercancel", end);
+    };
+    document.addEventListener("pointermove", follow);
+    document.addEventListener("pointerup", end);
+    document.addEventListener("pointercancel", end);
+  }
+
+  /** Twice on a point: its pixels one to one, or everything again. */
+  _twice(event) {
+    const { left, top } = this.element.getBoundingClientRect();
+    if (this._zoom > 1) this.fit();
+    else this.zoomBy(Math.max(2, 1 / this.frameOf().scale), [event.clientX - left, event.clientY - top]);
   }
 
   _divide(share) {
