@@ -2,9 +2,11 @@
 
 import gzip
 import hashlib
+import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -54,8 +56,8 @@ def compress(body: bytes, media_type: str) -> File:
     return File(body, gzip.compress(body, mtime=0), media_type)
 
 
-def send(request: Request[Any], file: File) -> Response:
-    headers = {**HEADERS, "ETag": file.etag}
+def send(request: Request[Any], file: File, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    headers = {**HEADERS, "ETag": file.etag, **headers}
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
@@ -63,11 +65,45 @@ def send(request: Request[Any], file: File) -> Response:
     return Response(file.body, headers=headers, media_type=file.media_type)
 
 
+def _version() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.rglob("*")):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+VERSION = _version()
+"""The version of the static files, which is part of their paths in pages: they are cached without being asked for."""
+
+
 def html_page(name: str, path: str) -> str:
-    """Return an HTML file of `app/static` with the masthead, in which the link to `path` is the current page."""
+    """Return an HTML file of `app/static` with the masthead, in which the link to `path` is the current page.
+
+    The modules of its scripts are preloaded, because a browser only finds them one import after the other.
+    """
     masthead = (STATIC / "shared" / "masthead.html").read_text()
     masthead = re.sub(rf'(<a href="{path}")(?=>)', r'\1 aria-current="page"', masthead)
-    return (STATIC / name).read_text().replace("  <!-- masthead -->\n", masthead)
+    html = (STATIC / name).read_text().replace("  <!-- masthead -->\n", masthead)
+    entries = re.findall(r'<script type="module" src="/static/([^"]+)"', html)
+    preloads = "".join(
+        f'  <link rel="modulepreload" href="/static/{module}">\n'
+        for module in _modules(entries)
+        if module not in entries
+    )
+    return html.replace("</head>", f"{preloads}</head>").replace('="/static/', f'="/static/{VERSION}/')
+
+
+def _modules(entries: list[str]) -> list[str]:
+    """Return the paths of modules and of all that they import, without those that they load later."""
+    found = list(entries)
+    for module in found:
+        imports = re.findall(r'^(?:import|\}) .*?from "(\.[^"]+)"', (STATIC / module).read_text(), re.MULTILINE)
+        for name in imports:
+            path = posixpath.normpath(f"{posixpath.dirname(module)}/{name}")
+            if path not in found:
+                found.append(path)
+    return found
 
 
 class Documents(Protocol):

@@ -8,13 +8,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.http.description import Answer, Header, describe
-from app.http.responses import STATIC, File, compress, html_page, send
+from app.http.responses import STATIC, VERSION, File, compress, html_page, send
 from app.state import Request
 
 
 def _read(path: Path) -> File:
     return compress(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
 
+
+IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""For a file whose path contains the version of all files."""
 
 FILES = {path.relative_to(STATIC).as_posix(): _read(path) for path in STATIC.rglob("*") if path.is_file()}
 """Path -> file; about 200 KB in total."""
@@ -34,8 +37,10 @@ async def monitor(request: Request) -> Response:
 
 
 async def static(request: Request) -> Response:
+    name: str = request.path_params["name"]
+    current = name.removeprefix(f"{VERSION}/")
     try:
-        return send(request, FILES[request.path_params["name"]])
+        return send(request, FILES[current], {} if current == name else IMMUTABLE)
     except KeyError:
         raise HTTPException(404, "there is no such file") from None
 

@@ -8,7 +8,7 @@ from playwright.async_api import Download, Locator, Page, expect
 from tests.conftest import DEADLINE_S
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "photographs"
-COFFEE, CAT = (PHOTOGRAPHS / f"{name}.jpg" for name in ("coffee", "cat"))
+COFFEE, CAT, ASTRONAUT = (PHOTOGRAPHS / f"{name}.jpg" for name in ("coffee", "cat", "astronaut"))
 
 expect.set_options(timeout=DEADLINE_S * 1000)
 

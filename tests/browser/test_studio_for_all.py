@@ -2,13 +2,16 @@
 
 import json
 import re
+from io import BytesIO
+from typing import Literal
+from zipfile import ZipFile
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, FileChooser, Page, Route, expect
+from playwright.async_api import Browser, FileChooser, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.studio import CAT, COFFEE, Studio, content
+from tests.browser.studio import ASTRONAUT, CAT, COFFEE, Studio, content
 from tests.conftest import Client, eventually
 from tests.support.pictures import decoded
 
@@ -111,9 +114,60 @@ async def test_the_keyboard_is_enough(service: Client, studio: Studio) -> None:
     assert decoded(await content(await caught.value)).size == (490, 400)
 
 
+async def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        await page.keyboard.press(key)
+
+
+async def test_three_photos_are_cropped_blurred_and_saved_by_keys_alone(service: Client, studio: Studio) -> None:
+    """Crop a face, blur a plate, 400 px WebP of three photographs, download all."""
+    page = studio.page
+    choosers: list[FileChooser] = []
+    page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108 - Playwright marks what it is given
+    await tab_to(page, "Choose pictures")  # meanwhile the browser learns that choosers are listened for
+    await press(page, "o")
+    await eventually(lambda: has_one(choosers))
+    await choosers[0].set_files([CAT, COFFEE, ASTRONAUT])
+    await expect(page.locator(".tile")).to_have_count(3)
+    await press(page, "a")
+    await page.keyboard.type("cut")
+    await press(page, "Enter")
+    await tab_to(page, "Draw on the picture")
+    await press(page, "Enter")
+    await expect(page.get_by_role("button", name="Add a box here")).to_be_focused()
+    await press(page, "Enter", "Shift+ArrowRight", "Alt+Shift+ArrowDown", "Escape")
+    await press(page, "a")
+    await page.keyboard.type("plate")
+    await press(page, "Enter")
+    await tab_to(page, "Draw on the picture")
+    await press(page, "Enter")
+    await expect(page.get_by_role("button", name="Add a box here")).to_be_focused()
+    await press(page, "Enter", *["Alt+Shift+ArrowLeft"] * 5, "Escape")
+    await press(page, "a")
+    await page.keyboard.type("thumbnail")
+    await press(page, "Enter")
+    await tab_to(page, "Width, slider")
+    await press(page, "Tab", "Control+a")
+    await page.keyboard.type("400")
+    await page.get_by_label("Format", exact=True).focus()
+    await page.keyboard.type("webp")
+    await press(page, "Control+Enter")
+    await expect(page.locator('.tiles [data-state="done"]')).to_have_count(3)
+    await tab_to(page, "Download all")
+    async with page.expect_download() as caught:
+        await press(page, "Enter")
+    with ZipFile(BytesIO(await content(await caught.value))) as archive:
+        pictures = [decoded(archive.read(name)) for name in archive.namelist()]
+    assert [(picture.format, picture.width) for picture in pictures] == [("WEBP", 400)] * 3
+
+
+@pytest.mark.parametrize("width", [1440, 820, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing(browser: Browser, service: Client, watch: Watch, scheme: str) -> None:
-    context = await browser.new_context(base_url=str(service.base_url), color_scheme=scheme)  # type: ignore[arg-type]
+async def test_axe_finds_nothing(
+    browser: Browser, service: Client, watch: Watch, scheme: Literal["light", "dark"], width: int
+) -> None:
+    size: ViewportSize = {"width": width, "height": 900}
+    context = await browser.new_context(base_url=str(service.base_url), color_scheme=scheme, viewport=size)
     watch.over(context)
     studio = await Studio(await context.new_page()).open()
 
@@ -138,5 +192,16 @@ async def test_axe_finds_nothing(browser: Browser, service: Client, watch: Watch
     await studio.page.get_by_role("button", name="Clear").first.click()
     await studio.result()
     await expect(studio.slider).to_be_visible()
+    await check()
+    step = await studio.add("redact")
+    await step.get_by_role("button", name="Draw on the picture").click()
+    await studio.page.get_by_role("button", name="Add a box here").click()
+    await check()
+    await studio.page.keyboard.press("Escape")
+    await studio.page.get_by_role("button", name="Compare formats").click()
+    await expect(studio.page.locator(".compared")).to_be_visible()
+    await studio.page.locator(".code-of-recipe summary").click()
+    await studio.page.get_by_role("button", name="List", exact=True).click()
+    await studio.page.get_by_role("button", name="Add a variant").click()
     await check()
     await context.close()

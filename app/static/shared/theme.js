@@ -1,4 +1,4 @@
-/* The theme: light, dark, or that of the system; stored in this browser. */
+/* The theme: light, dark, or that of the system; stored in this browser, where `early.js` reads it. */
 
 import { byId } from "./dom.js";
 
@@ -8,8 +8,6 @@ function show(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
 }
-
-show(localStorage.getItem(STORED));
 
 /** Let a button switch between light and dark. */
 export function themeButton(button) {

@@ -34,6 +34,8 @@ class Studio {
       choose: () => this._desk.choose(),
       again: (picture) => this._desk.develop([picture]),
       compare: (picture) => this._desk.compare(picture),
+      address: (url) => this._desk.takeAddress(url),
+      sample: (name) => this._desk.takeSample(name),
       isCurrent: (picture) => picture.isMadeBy(picture.compared ?? this._recipe.task),
       edited: () => this._changed(),
     });

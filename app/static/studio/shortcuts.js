@@ -10,6 +10,7 @@ const KEYS = [
   ["Ctrl+Enter", "Develop"],
   ["+  −  0  1", "Zoom the picture in, out, to fit, to its pixels"],
   ["Arrow keys", "Move the picture, or a box on it: with Shift by ten, with Alt its size"],
+  ["Shift + a corner", "Resize a box in its proportions"],
   ["Delete", "Remove a box"],
   ["Esc", "End drawing"],
   ["?", "Show these keys"],

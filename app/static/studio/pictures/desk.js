@@ -2,6 +2,7 @@
 
 import { announce, byId } from "../../shared/dom.js";
 import { bytes } from "../../shared/format.js";
+import { fromJSON, toJSON } from "../recipe/state.js";
 import { isPicture, takeFiles } from "../view/intake.js";
 import { History } from "./history.js";
 import { drop, keep, kept } from "./keep.js";
@@ -45,9 +46,9 @@ export class Desk {
     this._intake.choose();
   }
 
-  /** The pictures whose files are here. */
+  /** The pictures that can be developed: their file or address is here. */
   get own() {
-    return this._strip.pictures.filter(({ file }) => file);
+    return this._strip.pictures.filter(({ file, address }) => file || address);
   }
 
   /** Add files and show the first of them. */
@@ -63,10 +64,23 @@ export class Desk {
     }
   }
 
+  /** Add a picture by its URL, which the service fetches. */
+  takeAddress(address) {
+    const picture = new Picture({ address, name: decodeURIComponent(new URL(address).pathname.split("/").at(-1)) || "picture" });
+    this._add(picture);
+    this._strip.select(picture);
+    keep(picture);
+  }
+
+  async takeSample(name) {
+    const answer = await fetch(new URL(`../../samples/${name}`, import.meta.url));
+    await this.take([new File([await answer.blob()], name, { type: "image/jpeg" })]);
+  }
+
   /** Show the pictures of the last visit, with their tasks. */
   async restore() {
-    const pictures = (await kept()).map(({ file, name, thumb, id, at, source = null, taskId, recipe = null }) => {
-      const picture = new Picture({ file, name, thumb, id, at });
+    const pictures = (await kept()).map(({ file, address = null, name, thumb, id, at, source = null, taskId, recipe = null }) => {
+      const picture = new Picture({ file, address, name, thumb, id, at });
       Object.assign(picture, { source, recipe });
       return { picture, taskId };
     });
@@ -75,7 +89,7 @@ export class Desk {
       if (taskId) this._follow(picture, taskId);
     }
     if (pictures.length && !this._strip.selected) this._strip.select(pictures.at(-1).picture);
-    for (const { picture } of pictures) if (!picture.width) picture.change(await thumbnail(picture.file));
+    for (const { picture } of pictures) if (picture.file && !picture.width) picture.change(await thumbnail(picture.file));
   }
 
   async develop(pictures) {
@@ -172,8 +186,10 @@ export class Desk {
       name: picture.name,
       at: new Date().toISOString(),
       summary: recipe.summary,
+      json: recipe.json,
       fields: recipe.fields,
       overlay: recipe.overlay?.name ?? null,
+      picture: picture.id,
       thumb: picture.thumb,
       status: "PENDING",
     });
@@ -183,14 +199,25 @@ export class Desk {
   async _reopen(entry) {
     let picture = this._strip.pictures.find(({ taskId }) => taskId === entry.id);
     if (!picture) {
-      picture = new Picture({ name: entry.name, thumb: entry.thumb, entry });
+      const before = this._strip.pictures.find(({ id }) => id === entry.picture);
+      picture = new Picture({ name: entry.name, thumb: entry.thumb, entry, before: before?.file ?? null });
       picture.recipe = { ...entry, overlay: entry.overlay && { name: entry.overlay } };
       this._strip.add(picture);
       picture.addEventListener("change", () => this._hear(picture));
       this._follow(picture, entry.id);
     }
+    this._openRecipe(entry);
     this._strip.select(picture);
     byId("stage").focus({ preventScroll: true });
+  }
+
+  _openRecipe({ json }) {
+    if (!json || JSON.stringify(json) === JSON.stringify(toJSON(this._state.value))) return;
+    try {
+      this._state.replace(fromJSON(json, this._catalog), "Recipe of the earlier task opened");
+    } catch {
+      // It has an operation that this service no longer has; its result is shown all the same.
+    }
   }
 
   async _follow(picture, taskId) {

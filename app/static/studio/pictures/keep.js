@@ -35,10 +35,10 @@ async function inStore(mode, use) {
 
 /** Store a picture with its task. */
 export function keep(picture) {
-  const { id, file, name, thumb, taskId, source, recipe, at } = picture;
+  const { id, file, address, name, thumb, taskId, source, recipe, at } = picture;
   const { fields = [], overlay = null, summary = "" } = recipe ?? {};
   const task = recipe && taskId ? { taskId, recipe: { fields, summary, overlay: overlay && { name: overlay.name } } } : {};
-  return inStore("readwrite", (store) => store.put({ id, at, file, name, thumb, source, ...task }));
+  return inStore("readwrite", (store) => store.put({ id, at, file, address, name, thumb, source, ...task }));
 }
 
 export function drop(picture) {

@@ -27,15 +27,17 @@ export class Picture extends EventTarget {
   /** `state` is one of ready, held (until the service has room), sending, waiting, working, done, failed (the task), refused (the upload), stopped, expired. */
   constructor({
     file = null,
+    address = null,
     name = file.name,
     thumb = null,
     entry = null,
+    before = null,
     id = crypto.randomUUID?.() ?? String(Math.random()),
     at = Date.now(),
   }) {
     super();
-    Object.assign(this, { file, name, thumb, entry, id, at, width: null, height: null });
-    this.url = file ? URL.createObjectURL(file) : null;
+    Object.assign(this, { file, address, name, thumb, entry, id, at, width: null, height: null });
+    this.url = (file ?? before) ? URL.createObjectURL(file ?? before) : null;
     this.reset();
   }
 

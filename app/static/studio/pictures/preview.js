@@ -33,7 +33,7 @@ export class Preview extends EventTarget {
   /** Make a preview of a picture with a recipe soon, and drop the one that is under way. */
   ask(picture, value) {
     this.drop();
-    if (!picture?.file || picture.state === "refused" || !canBeShown(value, this._taskOf(value).overlay)) {
+    if (!(picture?.file || picture?.address) || picture.state === "refused" || !canBeShown(value, this._taskOf(value).overlay)) {
       this._show(null);
       return;
     }
@@ -100,7 +100,9 @@ export class Preview extends EventTarget {
 
   async _post(picture, task, signal) {
     const headers = { Prefer: `wait=${WAIT_S}`, Accept: "image/*" };
-    const post = () => send("/process-image/", { method: "POST", body: formOf(picture, task), headers, signal });
+    // Somebody waits for it: it comes before the pictures that are developed.
+    const fields = [...task.fields, ["priority", "high"]];
+    const post = () => send("/process-image/", { method: "POST", body: formOf(picture, { ...task, fields }), headers, signal });
     try {
       return await post();
     } catch (error) {

@@ -4,6 +4,7 @@ import { apiKey, request } from "../../shared/api.js";
 import { announce, copyText, h, icon } from "../../shared/dom.js";
 import { bytes, duration } from "../../shared/format.js";
 import { facts, loaded, urlOf } from "./picture.js";
+import { psnr, reference } from "./quality.js";
 
 const COPIED_MS = 1800;
 
@@ -73,6 +74,7 @@ function table(picture, change) {
       h("td", { class: "numbers" }, size.width ? `${size.width} × ${size.height}` : ""),
       h("td", { class: "numbers" }, bytes(size.bytes)),
       h("td", { class: "numbers" }, output ? saving(file.bytes, output.bytes) : ""),
+      h("td", { class: "numbers" }, output ? quality(picture, output) : ""),
       h("td", {}, buttons),
     );
   return h(
@@ -85,7 +87,7 @@ function table(picture, change) {
       h(
         "tr",
         {},
-        ["Result", "Pixels", "Size", "Saved", "Side"].map((name) => h("th", { scope: "col" }, name)),
+        ["Result", "Pixels", "Size", "Saved", "PSNR", "Side"].map((name) => h("th", { scope: "col" }, name)),
       ),
     ),
     h(
@@ -100,6 +102,19 @@ function table(picture, change) {
       ),
     ),
   );
+}
+
+/** The PSNR against the lossless result of the same task, as soon as it is known. */
+function quality(picture, output) {
+  const original = reference(picture.outputs);
+  const cell = h("span", {}, output === original ? "lossless" : "");
+  if (original && output !== original) {
+    output.psnr ??= Promise.all([loaded(output), loaded(original)]).then(([one, other]) => psnr(one.blob, other.blob));
+    output.psnr.then((value) => {
+      cell.textContent = value === null ? "" : Number.isFinite(value) ? `${value.toFixed(1)} dB` : "lossless";
+    });
+  }
+  return cell;
 }
 
 function variants(picture, change) {

@@ -85,10 +85,11 @@ async function post(picture, recipe, onProgress, signal) {
 }
 
 /** Return the form of a task. */
-export function formOf({ file, source }, { fields, overlay }) {
+export function formOf({ file, address, source }, { fields, overlay }) {
   const form = new FormData();
   for (const [name, value] of fields) form.append(name, value);
   if (source) form.append("source", source);
+  else if (address) form.append("url", address);
   else form.append("file", file);
   if (overlay) form.append("overlay", overlay);
   return form;

@@ -18,6 +18,7 @@ export function control(context) {
 
 const KINDS = [
   { fits: ({ type, items }) => type === "array" && items?.type === "object", build: boxes },
+  { fits: (schema) => schema.enum?.includes("northwest"), build: compass },
   { fits: (schema) => schema.enum?.length <= MOST_SEGMENTS, build: segments },
   { fits: (schema) => schema.enum, build: choice },
   { fits: (schema) => schema.type === "boolean" && "default" in schema, build: toggle },
@@ -57,6 +58,17 @@ function segments({ id, labelId, describedBy, schema, change }) {
         input.checked = options[index] === (value ?? schema.default);
       }),
   };
+}
+
+/** The nine positions as they lie on a picture, and what else there is below. */
+const PLACES = ["northwest", "north", "northeast", "west", "center", "east", "southwest", "south", "southeast"];
+
+function compass(context) {
+  const { schema } = context;
+  const others = schema.enum.filter((option) => !PLACES.includes(option));
+  const built = segments({ ...context, schema: { ...schema, enum: [...PLACES, ...others] } });
+  built.element.classList.add("compass");
+  return built;
 }
 
 function choice({ id, describedBy, schema, change }) {

@@ -63,6 +63,11 @@ export class Field {
       if (message) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
     }
+    this.element.dispatchEvent(new Event("complained", { bubbles: true }));
+  }
+
+  get hasError() {
+    return !this._error.hidden;
   }
 
   focus() {
@@ -94,6 +99,10 @@ export class Field {
     const help = h("p", { class: "help", id: `${this.id}-help` }, description);
     if (description.length <= LONG_HELP) return help;
     help.classList.add("folded");
+    // Whether something is folded away depends on the width.
+    new ResizeObserver(() => {
+      if (help.clientHeight && help.classList.contains("folded")) more.hidden = help.scrollHeight <= help.clientHeight + 1;
+    }).observe(help);
     const more = h(
       "button",
       {

@@ -1,26 +1,53 @@
-/* The dialog of operations, with a search in names and help texts. */
+/* The dialog of operations: groups, and a search in names, help texts and what people call them. */
 
 import { h, icon } from "../../shared/dom.js";
 import { words } from "./controls.js";
+import { FILE_WORDS, GROUPS, WORDS } from "./guide.js";
 
-/** Build the dialog; `onPick` is called with the chosen operation. Open it with `showModal`. */
-export function picker(operations, onPick) {
+/** Build the dialog; `on.pick` is called with the chosen operation, `on.file` to choose a file format. Open it with `showModal`. */
+export function picker(operations, on) {
   const search = h("input", {
     type: "search",
     class: "input",
     id: "operation-search",
-    placeholder: "blur, color, crop …",
+    placeholder: "thumbnail, hide a face, logo, webp …",
     autocomplete: "off",
     autofocus: true,
     oninput: () => filter(),
     onkeydown: (event) => fromSearch(event),
   });
-  const entries = operations.map((operation) => ({ operation, element: entry(operation) }));
+  const known = Object.values(GROUPS).flat();
+  const ofGroup = (name) =>
+    GROUPS[name]
+      ? GROUPS[name].map((each) => operations.find(({ operation }) => operation === each)).filter(Boolean)
+      : operations.filter(({ operation }) => !known.includes(operation));
+  const groups = [...Object.keys(GROUPS), "Others"].map((name) => {
+    const found = ofGroup(name).map((operation) => ({ operation, element: entry(operation) }));
+    return { entries: found, title: h("li", { class: "group", hidden: found.length === 0 }, name) };
+  });
+  const entries = groups.flatMap((group) => group.entries);
+  const toFile = h(
+    "li",
+    { hidden: true },
+    h(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          dialog.close();
+          on.file();
+        },
+      },
+      h("b", {}, "File format and quality"),
+      h("span", {}, "Format, quality and size of the file are below the steps, under File."),
+    ),
+  );
   const none = h("p", { class: "soft none", hidden: true }, "No operation matches.");
   const list = h(
     "ul",
     { class: "operations", onkeydown: (event) => fromList(event) },
-    entries.map(({ element }) => element),
+    groups.flatMap(({ title, entries: found }) => [title, ...found.map(({ element }) => element)]),
+    toFile,
   );
   const dialog = h(
     "dialog",
@@ -67,24 +94,23 @@ export function picker(operations, onPick) {
 
   function pick(operation) {
     dialog.close();
-    onPick(operation);
+    on.pick(operation);
   }
-
-  const shown = () => entries.filter(({ element }) => !element.hidden);
 
   function filter() {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const { operation, element } of entries) element.hidden = !wanted.every((word) => textOf(operation).includes(word));
-    // Matches in names come before matches in help texts.
-    const isNamed = ({ operation }) =>
-      words(operation.operation)
-        .toLowerCase()
-        .startsWith(wanted[0] ?? "");
-    list.append(
-      ...entries.filter(isNamed).map(({ element }) => element),
-      ...entries.filter((each) => !isNamed(each)).map(({ element }) => element),
-    );
-    none.hidden = shown().length > 0;
+    toFile.hidden = !wanted.some((word) => word.length > 2 && FILE_WORDS.some((name) => name.startsWith(word)));
+    for (const { title, entries: found } of groups) title.hidden = wanted.length > 0 || found.length === 0;
+    // While one searches, matches in names come first, then those in what people call them.
+    const rank = ({ operation }) => {
+      const [first = ""] = wanted;
+      if (words(operation.operation).toLowerCase().startsWith(first)) return 0;
+      return (WORDS[operation.operation] ?? "").split(" ").some((word) => word.startsWith(first)) ? 1 : 2;
+    };
+    if (wanted.length) list.append(...[...entries].sort((one, other) => rank(one) - rank(other)).map(({ element }) => element), toFile);
+    else list.append(...groups.flatMap(({ title, entries: found }) => [title, ...found.map(({ element }) => element)]), toFile);
+    none.hidden = entries.some(({ element }) => !element.hidden) || !toFile.hidden;
   }
 
   function fromSearch(event) {
@@ -113,5 +139,5 @@ export function picker(operations, onPick) {
 
 /** The searched text: names and help texts of an operation and its parameters. */
 function textOf({ operation, description, parameters }) {
-  return [words(operation), operation, description, ...Object.keys(parameters)].join(" ").toLowerCase();
+  return [words(operation), operation, description, ...Object.keys(parameters), WORDS[operation] ?? ""].join(" ").toLowerCase();
 }

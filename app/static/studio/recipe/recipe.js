@@ -2,10 +2,11 @@
 
 import { announce, byId, h, icon } from "../../shared/dom.js";
 import { fieldsOf, OverlayField } from "./field.js";
+import { appliesToFile, GOALS } from "./guide.js";
 import { picker } from "./picker.js";
 import { Pipeline } from "./pipeline.js";
 import { PresetChoice, recipeOf } from "./presets.js";
-import { formFields, fromJSON, isSingle, summary, takesOverlay } from "./state.js";
+import { formFields, fromJSON, isSingle, summary, takesOverlay, toJSON } from "./state.js";
 import { Variants } from "./variants.js";
 
 /** Number of output parameters that are always shown; the others are behind "More". */
@@ -21,7 +22,7 @@ export class Recipe {
     this.variants = new Variants(state, catalog);
     this.overlay = new OverlayField(onOverlay);
     this.output = fieldsOf(catalog.output, {}, (name, value) => state.setOutput(name, value));
-    this._picker = picker(catalog.operations, (operation) => this._add(operation));
+    this._picker = picker(catalog.operations, { pick: (operation) => this._add(operation), file: () => this._toFile() });
     this._presets = new PresetChoice(presets, catalog.only_presets, {
       choose: (name) => state.change({ preset: name }, "Preset chosen"),
       open: (preset) => this._openPreset(preset),
@@ -32,7 +33,7 @@ export class Recipe {
     this.render();
   }
 
-  /** What is sent besides the picture: {fields, overlay, summary}. */
+  /** What is sent besides the picture: {fields, overlay}; with {summary, json} for the list of tasks. */
   get task() {
     return this.taskOf(this.state.value);
   }
@@ -43,6 +44,7 @@ export class Recipe {
       fields: formFields(value, this._catalog),
       overlay: takesOverlay(value, this._catalog) ? this.overlay.file : null,
       summary: summary(value),
+      json: toJSON(value),
     };
   }
 
@@ -68,7 +70,7 @@ export class Recipe {
   reveal(target) {
     const step = this.pipeline.steps.find((each) => each === target || each.fields.includes(target));
     if (step) this.pipeline.open(step);
-    if (this._more.contains(target.element)) this._more.open = true;
+    for (let part = target.element.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
     target.focus();
   }
 
@@ -88,7 +90,10 @@ export class Recipe {
     this._presets.show(value.preset);
     this.pipeline.render();
     this.variants.render();
-    for (const field of this.output) field.show(value.output[field.name]);
+    for (const field of this.output) {
+      field.show(value.output[field.name]);
+      field.element.hidden = !appliesToFile(field.name, value.output);
+    }
     this._single.hidden = value.variants.length > 0;
     this._empty.hidden = value.steps.length > 0;
     byId("clear-steps").hidden = value.steps.length === 0 || value.preset !== null;
@@ -99,6 +104,20 @@ export class Recipe {
   /** Open the dialog of operations. */
   choose() {
     if (!this._own.hidden) this._picker.showModal();
+  }
+
+  /** Begin with the recipe of a goal. */
+  _begin(json) {
+    const { steps, output } = fromJSON(json, this._catalog);
+    this.state.change({ steps, output }, "Goal chosen");
+    const [first] = this.pipeline.steps;
+    this.pipeline.open(first);
+    first.focus();
+    if (first.name === "redact") first.draw();
+  }
+
+  _toFile() {
+    this.output[0].focus();
   }
 
   _openPreset(preset) {
@@ -136,7 +155,13 @@ export class Recipe {
   _build() {
     this._addButton = h("button", { type: "button", class: "button add", onclick: () => this.choose() }, icon("plus"), "Add an operation");
     this.pipeline.element.addEventListener("emptied", () => this._addButton.focus());
-    this._empty = h("p", { class: "soft small no-steps" }, "No operations yet. Only the file format changes.");
+    const goal = ([name, json]) => h("button", { type: "button", class: "button small", onclick: () => this._begin(json) }, name);
+    this._empty = h(
+      "div",
+      { class: "stack no-steps" },
+      h("p", { class: "soft small" }, "No operations yet. Only the file format changes."),
+      h("div", { class: "row tight goals", role: "group", "aria-label": "Begin with" }, GOALS.map(goal)),
+    );
     this._more = h(
       "details",
       { class: "more-output" },

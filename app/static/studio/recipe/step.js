@@ -3,6 +3,7 @@
 import { h, icon } from "../../shared/dom.js";
 import { words } from "./controls.js";
 import { fieldsOf } from "./field.js";
+import { applies, isMain } from "./guide.js";
 
 export class StepView {
   /** `step` is part of the recipe's state; `on` has callbacks for `set` (name, value), `move` (by -1 or 1), `remove`, `open`, `draw` and `grab`. */
@@ -21,7 +22,10 @@ export class StepView {
 
   /** Show the parameters of the step. */
   show({ parameters }) {
-    for (const field of this.fields) field.show(parameters[field.name]);
+    for (const field of this.fields) {
+      field.show(parameters[field.name]);
+      field.element.hidden = !applies(this.name, field.name, parameters);
+    }
     const told = Object.entries(parameters).map(
       ([name, value]) => `${words(name).toLowerCase()} ${Array.isArray(value) ? value.length : value}`,
     );
@@ -50,15 +54,37 @@ export class StepView {
     this.element.classList.toggle("first", index === 0);
   }
 
-  /** Show the error of the step itself, and a mark while it is closed if one of its fields has an error. */
+  /** Show the error of the step itself. */
   complain(message) {
     this._error.textContent = message ?? "";
     this._error.hidden = !message;
   }
 
+  /** Say in the head, which is always in sight, how many fields have an error. */
+  _countErrors() {
+    const count = this.fields.filter(({ hasError }) => hasError).length;
+    this._errors.textContent = count ? `${count} ${count === 1 ? "error" : "errors"}` : "";
+  }
+
+  /** Draw its boxes on the picture. */
+  draw() {
+    this._on.draw(this);
+  }
+
   focus(part = "toggle") {
     const preferred = { up: this._up, down: this._down }[part] ?? this._toggle;
     (preferred.disabled ? this._toggle : preferred).focus();
+  }
+
+  /** The main parameters, and the others folded. */
+  _fields() {
+    const [main, more] = [true, false].map((isShown) => this.fields.filter(({ name }) => isMain(this.name, name) === isShown));
+    const elements = (fields) => fields.map(({ element }) => element);
+    if (!more.length) return elements(main);
+    return [
+      ...elements(main),
+      h("details", { class: "more-fields" }, h("summary", {}, "More"), h("div", { class: "form" }, elements(more))),
+    ];
   }
 
   _drawButton() {
@@ -79,6 +105,7 @@ export class StepView {
     const button = (glyph, run) => h("button", { type: "button", class: "button quiet small", onclick: run }, icon(glyph));
     this._number = h("span", { class: "number-of-step numbers", "aria-hidden": "true" });
     this._summary = h("span", { class: "summary" });
+    this._errors = h("span", { class: "errors" });
     this._toggle = h(
       "button",
       {
@@ -88,7 +115,7 @@ export class StepView {
         "aria-controls": id,
         onclick: () => this._on.open(this, !this.isOpen),
       },
-      h("b", {}, words(this.name)),
+      h("span", {}, h("b", {}, words(this.name)), " ", this._errors),
       this._summary,
     );
     this._up = button("up", () => this._on.move(this, -1));
@@ -100,12 +127,12 @@ export class StepView {
       "div",
       { class: "form", id, hidden: true },
       h("p", { class: "soft small" }, this.operation.description.split("\n\n")[0]),
-      this.fields.map(({ element }) => element),
+      this._fields(),
       this.name === "crop" && this._drawButton(),
     );
     return h(
       "li",
-      { class: "step", "data-operation": this.name, ondraw: () => this._on.draw(this) },
+      { class: "step", "data-operation": this.name, ondraw: () => this._on.draw(this), oncomplained: () => this._countErrors() },
       h("div", { class: "head" }, grip, this._number, this._toggle, h("span", { class: "tools" }, this._up, this._down, this._remove)),
       this._error,
       this._form,

@@ -41,6 +41,7 @@ export class BoxEditor {
         "aria-label",
         `Box ${index + 1}: left ${box.left}, top ${box.top}, ${box.width} by ${box.height} pixels`,
       );
+    this._add.hidden = this._isSingle && boxes.length > 0;
     this._place();
   }
 
@@ -51,14 +52,16 @@ export class BoxEditor {
   }
 
   focus() {
-    (this._elements[0] ?? this._done).focus({ preventScroll: true });
+    (this._elements[0] ?? this._add).focus({ preventScroll: true });
   }
 
   _build(done) {
     this._elements = [];
     this._band = h("span", { class: "band", hidden: true, "aria-hidden": "true" });
-    this._done = h("button", { type: "button", class: "button primary small editor-done", onclick: done }, "Done");
-    this._layer = h("div", { class: this._isSingle ? "editor single" : "editor" }, this._band, this._done);
+    this._done = h("button", { type: "button", class: "button primary small", onclick: done }, "Done");
+    this._add = h("button", { type: "button", class: "button small", onclick: () => this._addInTheMiddle() }, "Add a box here");
+    this._tools = h("div", { class: "editor-tools" }, this._add, this._done);
+    this._layer = h("div", { class: this._isSingle ? "editor single" : "editor" }, this._band, this._tools);
     this._viewer.element.append(this._layer);
     this._viewer.element.classList.add("drawing");
   }
@@ -101,7 +104,7 @@ export class BoxEditor {
   }
 
   _press(start) {
-    if (start.button !== 0 || start.target === this._done) return;
+    if (start.button !== 0 || this._tools.contains(start.target)) return;
     start.preventDefault();
     start.stopPropagation();
     this._gesture += 1;
@@ -114,12 +117,12 @@ export class BoxEditor {
     const draw = (event) => {
       const to = this._point(event);
       if (!before) this._draw(from, to, start, event);
-      else this._put(index, side ? resized(before, side, to) : moved(before, to[0] - from[0], to[1] - from[1]));
+      else this._put(index, side ? resized(before, side, to, event.shiftKey) : moved(before, to[0] - from[0], to[1] - from[1]));
     };
     const end = (event) => {
       this._layer.removeEventListener("pointermove", draw);
       this._band.hidden = true;
-      if (!before && event.type === "pointerup") this._add(from, this._point(event), start, event);
+      if (!before && event.type === "pointerup") this._finish(from, this._point(event), start, event);
     };
     this._layer.setPointerCapture(start.pointerId);
     this._layer.addEventListener("pointermove", draw, { signal: this._over.signal });
@@ -135,16 +138,22 @@ export class BoxEditor {
     lay(this._band, left + x * scale, top + y * scale, Math.abs(to[0] - from[0]) * scale, Math.abs(to[1] - from[1]) * scale);
   }
 
-  _add([fromX, fromY], [toX, toY], start, event) {
-    if (!isLarge(start, event)) return;
-    const box = this._within({
-      left: Math.min(fromX, toX),
-      top: Math.min(fromY, toY),
-      width: Math.abs(toX - fromX),
-      height: Math.abs(toY - fromY),
-    });
-    this._change(this._isSingle ? [box] : [...this._boxes, box], `draw ${this._gesture}`);
+  /** Without a pointer, a box begins in the middle, half as wide and high as the picture. */
+  _addInTheMiddle() {
+    const { width, height } = this._viewer.frameOf();
+    this._gesture += 1;
+    this._keep({ left: width / 4, top: height / 4, width: width / 2, height: height / 2 });
+  }
+
+  _keep(box) {
+    const whole = this._within(box);
+    this._change(this._isSingle ? [whole] : [...this._boxes, whole], `draw ${this._gesture}`);
     this._elements.at(-1)?.focus({ preventScroll: true });
+  }
+
+  _finish([fromX, fromY], [toX, toY], start, event) {
+    if (!isLarge(start, event)) return;
+    this._keep({ left: Math.min(fromX, toX), top: Math.min(fromY, toY), width: Math.abs(toX - fromX), height: Math.abs(toY - fromY) });
   }
 
   _put(index, box) {
@@ -199,9 +208,14 @@ function lay(element, left, top, width, height) {
 
 const moved = (box, x, y) => ({ ...box, left: box.left + x, top: box.top + y });
 
-/** Move the sides of a box that a handle holds to a point. */
-function resized({ left, top, width, height }, side, [x, y]) {
+/** Move the sides of a box that a handle holds to a point; `isLocked` keeps its proportions at a corner. */
+function resized({ left, top, width, height }, side, [x, y], isLocked) {
   let [right, bottom] = [left + width, top + height];
+  if (isLocked && side.length === 2) {
+    // The point moves along the diagonal.
+    const wide = Math.max(1, side.includes("w") ? right - x : x - left);
+    y = side.includes("n") ? bottom - (wide * height) / width : top + (wide * height) / width;
+  }
   if (side.includes("w")) left = Math.min(x, right - 1);
   if (side.includes("e")) right = Math.max(x, left + 1);
   if (side.includes("n")) top = Math.min(y, bottom - 1);

@@ -7,11 +7,14 @@ import { resultOf } from "../pictures/result.js";
 import { BoxEditor } from "./editor.js";
 import { Viewer } from "./viewer.js";
 
+const SAMPLES = ["coffee", "cat", "astronaut"];
+
 const ENDED_BADLY = ["failed", "refused", "stopped", "expired"];
 
 export class Stage {
   /**
    * `on` has callbacks for `choose` (open the file dialog), `again` (process a picture again), `compare` (formats),
+   * `address` and `sample` (use a picture by its URL or name), `edited` (boxes are no longer edited),
    * and `isCurrent` (whether the result of a picture is what the recipe makes of it).
    */
   constructor(place, formats, preview, on) {
@@ -82,7 +85,7 @@ export class Stage {
     this._name.textContent = picture.name;
     const size = picture.width ? `${picture.width} × ${picture.height} px` : "";
     this._about.textContent = [size, picture.file ? bytes(picture.file.size) : ""].filter(Boolean).join(" · ");
-    this._compare.hidden = !picture.file || picture.isBusy;
+    this._compare.hidden = !(picture.file || picture.address) || picture.isBusy;
     this._showProgress(picture);
     this._showBusy();
     this._showBanner(picture);
@@ -115,7 +118,9 @@ export class Stage {
     this._banner.replaceChildren(
       icon("alert"),
       h("div", {}, sentences.length ? sentences : h("p", {}, picture.note)),
-      picture.file ? h("button", { type: "button", class: "button small", onclick: () => this._on.again(picture) }, "Try again") : "",
+      picture.file || picture.address
+        ? h("button", { type: "button", class: "button small", onclick: () => this._on.again(picture) }, "Try again")
+        : "",
     );
   }
 
@@ -166,7 +171,52 @@ export class Stage {
     this._blank.lastChild.textContent =
       before || after
         ? "This browser cannot show this format, but the service can process it."
-        : "The picture is not stored in this browser.";
+        : this._picture?.address
+          ? "The service fetches this picture. It is shown here once it is processed."
+          : "The picture is not stored in this browser.";
+  }
+
+  /** Other ways to begin: an address, or one of the samples. */
+  _ways() {
+    const address = h("input", {
+      type: "url",
+      class: "input",
+      id: "address",
+      placeholder: "https://…",
+      required: true,
+      "aria-label": "Address of a picture",
+    });
+    const form = h(
+      "form",
+      {
+        class: "row tight address",
+        onsubmit: (event) => {
+          event.preventDefault();
+          this._on.address(address.value);
+          address.value = "";
+        },
+      },
+      address,
+      h("button", { type: "submit", class: "button" }, "Use the address"),
+    );
+    const sample = (name) =>
+      h(
+        "button",
+        { type: "button", class: "sample", "aria-label": `Sample: ${name}`, onclick: () => this._on.sample(`${name}.jpg`) },
+        h("img", {
+          src: new URL(`../../samples/${name}-small.webp`, import.meta.url).pathname,
+          alt: "",
+          loading: "lazy",
+          width: 72,
+          height: 54,
+        }),
+      );
+    return h(
+      "div",
+      { class: "stack ways" },
+      form,
+      h("p", { class: "row tight samples" }, h("span", { class: "soft small" }, "or try"), SAMPLES.map(sample)),
+    );
   }
 
   _build(formats) {
@@ -177,6 +227,7 @@ export class Stage {
       h("h2", {}, "Drop a picture to begin"),
       h("p", { class: "soft" }, "One or many, or a folder; or paste, or"),
       h("button", { type: "button", class: "button primary", id: "choose", onclick: () => this._on.choose() }, "Choose pictures"),
+      this._ways(),
       h("p", { class: "soft small formats" }, formats.map((format) => format.toUpperCase()).join(" · ")),
     );
     this._note = h("p", { class: "note" });
