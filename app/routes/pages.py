@@ -1,6 +1,7 @@
 """The web pages `/` (studio) and `/monitor` with their static files, and the documentation of the API."""
 
 import mimetypes
+import re
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -15,6 +16,8 @@ from app.state import Request
 def _read(path: Path) -> File:
     return compress(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream")
 
+
+_VERSIONED = re.compile(r"(?:([0-9a-f]{12})/)?(.*)", re.DOTALL)
 
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 """For a file whose path contains the version of all files."""
@@ -37,10 +40,10 @@ async def monitor(request: Request) -> Response:
 
 
 async def static(request: Request) -> Response:
-    name: str = request.path_params["name"]
-    current = name.removeprefix(f"{VERSION}/")
+    """Return a file; its path may begin with a version, which is another one while servers are updated."""
+    version, name = _VERSIONED.fullmatch(request.path_params["name"]).groups()  # type: ignore[union-attr]
     try:
-        return send(request, FILES[current], {} if current == name else IMMUTABLE)
+        return send(request, FILES[name], IMMUTABLE if version == VERSION else {})
     except KeyError:
         raise HTTPException(404, "there is no such file") from None
 

@@ -1,5 +1,6 @@
 """What holds of all pages."""
 
+import os
 import re
 from pathlib import Path
 
@@ -89,3 +90,49 @@ async def test_the_page_of_the_api_has_nothing_in_anybodys_way(
     await page.set_viewport_size({"width": 360, "height": 700})
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
     await context.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_files_of_a_page_are_cached_until_they_change(page: Page, api: Client, path: str) -> None:
+    """Their paths contain a version; the page itself is asked for each time."""
+    answers: dict[str, str] = {}
+    page.on("response", lambda answer: answers.update({answer.url: answer.headers.get("cache-control", "")}))
+    await page.goto(path)
+    assert answers.pop(page.url) == "no-cache"
+    own = {url: control for url, control in answers.items() if "/static/" in url and "vendor" not in url}
+    assert len(own) > 3
+    assert set(own.values()) == {"public, max-age=31536000, immutable"}
+    for other in ("/static/0123456789ab/shared/base.css", "/static/shared/base.css"):
+        answer = await api.get(other)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+
+
+async def test_modules_are_asked_for_at_once(api: Client) -> None:
+    """Otherwise a browser finds them one import after the other, with a round trip for each level."""
+    for path, entry in (("/", "studio/main.js"), ("/monitor", "monitor/main.js")):
+        html = (await api.get(path)).text
+        asked = {name.split("/", 3)[3] for name in re.findall(r'(?:src|href)="(/static/[^"]+\.js)"', html)}
+        needed, todo = set[str](), [entry]
+        while todo:
+            module = todo.pop()
+            needed.add(module)
+            source = (APP / "static" / module).read_text()
+            for name in re.findall(r'^(?:import [^"]*|\} )from "([^"]+)"', source, re.MULTILINE):
+                found = os.path.normpath(f"{Path(module).parent}/{name}")
+                if found not in needed:
+                    todo.append(found)
+        assert needed <= asked
+
+
+async def test_a_stored_theme_is_there_before_anything_is_painted(page: Page, api: Client) -> None:
+    await page.goto("/")
+    await page.evaluate("localStorage.setItem('darkroom-theme', 'dark')")
+    await page.add_init_script(
+        """new MutationObserver((_, observer) => {
+            if (!document.body) return;
+            window.themeAtBody = document.documentElement.dataset.theme;
+            observer.disconnect();
+        }).observe(document, {childList: true, subtree: true});"""
+    )
+    await page.goto("/monitor")
+    assert await page.evaluate("themeAtBody") == "dark"

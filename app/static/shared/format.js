@@ -52,3 +52,10 @@ export function clock(time, { seconds = true } = {}) {
 export function exactClock(time) {
   return `${clock(time)}.${String(new Date(time).getMilliseconds()).padStart(3, "0")}`;
 }
+
+/** A name of the API as a person writes it. */
+export function words(name) {
+  return String(name)
+    .replaceAll("_", " ")
+    .replace(/^./, (first) => first.toUpperCase());
+}

@@ -2,8 +2,7 @@
 
 import { file as fetched } from "../../shared/api.js";
 import { h } from "../../shared/dom.js";
-import { bytes } from "../../shared/format.js";
-import { words } from "../recipe/controls.js";
+import { bytes, words } from "../../shared/format.js";
 
 /** The longer side of a thumbnail in pixels; the history stores it with a few kilobytes. */
 const THUMB = 144;

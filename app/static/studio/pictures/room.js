@@ -48,10 +48,12 @@ export class Room {
         const turn = { resolve };
         if (isFirst) this._waiting.unshift(turn);
         else this._waiting.push(turn);
-        signal?.addEventListener("abort", () => {
+        const stop = () => {
           this._waiting = this._waiting.filter((each) => each !== turn);
           reject(new DOMException("stopped", "AbortError"));
-        });
+        };
+        if (signal?.aborted) stop();
+        else signal?.addEventListener("abort", stop);
       })
     );
   }

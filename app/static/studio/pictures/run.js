@@ -1,8 +1,8 @@
 /* Process pictures: upload, progress and record. */
 
 import { listen, Problem, request, Unreachable, upload } from "../../shared/api.js";
+import { words } from "../../shared/format.js";
 import { withKey } from "../key.js";
-import { words } from "../recipe/controls.js";
 import { outputsOf } from "./picture.js";
 import { Room } from "./room.js";
 

@@ -1,6 +1,7 @@
 /* One form control for each type of value in the JSON Schemas of the catalog. */
 
 import { h } from "../../shared/dom.js";
+import { words } from "../../shared/format.js";
 import { keyStep, scaleOf } from "../../shared/scale.js";
 import { boxes } from "./boxes.js";
 
@@ -27,12 +28,6 @@ const KINDS = [
   { fits: ({ format }) => format === "color", build: color },
   { fits: () => true, build: text },
 ];
-
-export function words(name) {
-  return String(name)
-    .replaceAll("_", " ")
-    .replace(/^./, (first) => first.toUpperCase());
-}
 
 function segments({ id, labelId, describedBy, schema, change }) {
   const options = schema.enum ?? [undefined, true, false];

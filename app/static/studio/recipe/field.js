@@ -1,7 +1,8 @@
 /* A parameter: its name, its control, its help and its error. */
 
 import { h, icon } from "../../shared/dom.js";
-import { control, words } from "./controls.js";
+import { words } from "../../shared/format.js";
+import { control } from "./controls.js";
 
 let fields = 0;
 

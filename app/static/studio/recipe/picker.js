@@ -1,7 +1,7 @@
 /* The dialog of operations: groups, and a search in names, help texts and what people call them. */
 
 import { h, icon } from "../../shared/dom.js";
-import { words } from "./controls.js";
+import { words } from "../../shared/format.js";
 import { FILE_WORDS, GROUPS, WORDS } from "./guide.js";
 
 /** Build the dialog; `on.pick` is called with the chosen operation, `on.file` to choose a file format. Open it with `showModal`. */

@@ -1,7 +1,7 @@
 /* The list of steps: open, move by buttons or dragging, remove. It shows the state and changes it. */
 
 import { announce, h } from "../../shared/dom.js";
-import { words } from "./controls.js";
+import { words } from "../../shared/format.js";
 import { operationOf } from "./state.js";
 import { StepView } from "./step.js";
 

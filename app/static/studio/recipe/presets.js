@@ -1,7 +1,7 @@
 /* The choice of a preset, which stands for steps and output, or becomes them. */
 
 import { h } from "../../shared/dom.js";
-import { words } from "./controls.js";
+import { words } from "../../shared/format.js";
 
 export class PresetChoice {
   /** With `isOnly`, a preset is required. `on` has callbacks for `choose` (a name or null) and `open` (a preset). */

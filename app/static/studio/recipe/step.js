@@ -1,7 +1,7 @@
 /* A step of the recipe: its name, its parameters and the buttons to move it. */
 
 import { h, icon } from "../../shared/dom.js";
-import { words } from "./controls.js";
+import { words } from "../../shared/format.js";
 import { fieldsOf } from "./field.js";
 import { applies, isMain } from "./guide.js";
 

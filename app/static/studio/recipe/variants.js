@@ -1,7 +1,7 @@
 /* The variants of a recipe: several results of one picture, each with its name, format and quality. */
 
 import { h, icon } from "../../shared/dom.js";
-import { words } from "./controls.js";
+import { words } from "../../shared/format.js";
 import { Field } from "./field.js";
 
 /** Output parameters that a variant shows; others are kept as they are. */
