@@ -69,6 +69,11 @@ class Studio {
       open: () => this._desk.choose(),
       develop: () => byId("develop").click(),
     });
+    byId("sheet").addEventListener("click", () => {
+      const isFolded = byId("sheet").closest(".recipe").classList.toggle("folded");
+      byId("sheet").setAttribute("aria-expanded", String(!isFolded));
+      byId("sheet").textContent = isFolded ? "Unfold" : "Fold";
+    });
     if (apiKey.get()) {
       byId("forget").hidden = false;
       byId("forget").addEventListener("click", () => {
