@@ -2,15 +2,20 @@
 
 import json
 import re
+from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 
+import msgspec
 import pytest
+import pytest_asyncio
+from arq.connections import ArqRedis
 from PIL import Image
-from playwright.async_api import Locator, expect
+from playwright.async_api import Browser, Locator, expect
 
+from app.api_settings import Settings
 from tests.browser.studio import CAT, COFFEE, Studio
-from tests.conftest import Client
+from tests.conftest import DEADLINE_S, Client, serving, working
 from tests.support.pictures import decoded
 
 
@@ -215,3 +220,29 @@ async def test_a_result_that_the_browser_cannot_show_has_no_divider(service: Cli
     await expect(studio.page.get_by_text("This browser cannot show this format")).to_be_visible()
     await expect(studio.page.locator(".viewer.both")).to_have_count(0)
     assert decoded(await studio.download()).format == "TIFF"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def forgetful(browser: Browser, redis: ArqRedis, settings: Settings) -> AsyncIterator[Studio]:
+    """The studio of a service that deletes uploads after processing."""
+    settings = msgspec.structs.replace(settings, keep_uploads=False)
+    async with serving(settings) as home, working(settings):
+        page = await browser.new_page(base_url=home)
+        page.set_default_timeout(DEADLINE_S * 1000)
+        yield await Studio(page).open()
+        await page.close()
+
+
+async def test_previews_work_where_uploads_are_not_kept(forgetful: Studio) -> None:
+    page = forgetful.page
+    gone: list[int] = []
+    page.on("response", lambda answer: gone.append(answer.status) if answer.status == 410 else None)
+    await forgetful.take(COFFEE)
+    src = "document.querySelector('.pane.after img').src"
+    before = ""
+    for operation in ("invert", "sepia", "flip", "grayscale"):
+        await forgetful.add(operation)
+        await page.wait_for_function(f"() => {src} !== {json.dumps(before)} && ({PREVIEWED})()")
+        before = await page.evaluate(src)
+    await forgetful.result()
+    assert len(gone) == 1  # it is learned once

@@ -55,7 +55,10 @@ async def test_a_link_opens_the_same_recipe_elsewhere(api: Client, studio: Studi
     page = studio.page
     await (await studio.add("watermark")).get_by_label("Text", exact=True).fill("© Zoë & co")
     await page.get_by_label("Format", exact=True).select_option("webp")
-    await page.wait_for_function("() => location.hash.startsWith('#r=')")
+    # The address follows after a moment.
+    await page.wait_for_function(
+        "() => atob(location.hash.slice(3).replaceAll('-', '+').replaceAll('_', '/')).includes('webp')"
+    )
     link = page.url
     await page.evaluate("localStorage.clear()")
     await page.goto("about:blank")

@@ -60,6 +60,9 @@ class PlainConnection(AbstractConnection):
         return await self._parser.read_response()  # type: ignore[attr-defined] # hiredis' parser
 
 
+_CLOSED = "the client is closed"
+
+
 class _Pipe:
     """Commands on their way through one connection; Redis answers them in order.
 
@@ -137,7 +140,7 @@ class _Pipe:
         self._due.clear()
 
     async def close(self) -> None:
-        self._fail(RedisConnectionError("the client is closed"))
+        self._fail(RedisConnectionError(_CLOSED))
         if self._timer is not None:
             self._timer.cancel()
         self._reader.cancel()
@@ -161,7 +164,7 @@ class SharedRedis(ArqRedis):
     """A client that sends the commands of all coroutines over one connection.
 
     Those of one turn of the event loop go out in one write. Pipelines and subscriptions have connections of their own.
-    A blocking command holds up all others of its client.
+    A blocking command holds up all others of its client. A client that is closed stays closed.
     """
 
     def __init__(self, pool: ConnectionPool, timeout_s: float, retry: Retry, **arq_options: Any) -> None:
@@ -170,9 +173,12 @@ class SharedRedis(ArqRedis):
         self._retry = retry
         self._pipe: _Pipe | None = None
         self._opening: asyncio.Task[_Pipe] | None = None
+        self._is_closed = False
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         async def attempt() -> Any:
+            if self._is_closed:  # otherwise a retry would open a connection that nobody closes
+                raise RedisConnectionError(_CLOSED)
             pipe = self._pipe
             if pipe is None or pipe.failure is not None:
                 pipe = await self._open()
@@ -201,6 +207,7 @@ class SharedRedis(ArqRedis):
             opening.exception()  # every caller may have been cancelled
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        self._is_closed = True
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)

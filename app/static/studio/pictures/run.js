@@ -63,7 +63,8 @@ async function send(picture, recipe, onTask) {
   try {
     const attempt = () => withKey(() => post(picture, recipe, onProgress, stop.signal));
     const { task_id: id } = await room.enter(attempt, onHeld, stop.signal);
-    picture.change({ state: "waiting", share: 0, note: "Waiting for a worker", taskId: id, source: id, stop: () => cancel(picture) });
+    picture.change({ state: "waiting", share: 0, note: "Waiting for a worker", taskId: id, stop: () => cancel(picture) });
+    picture.isSentWith(id);
     onTask(picture, recipe, id);
     return true;
   } catch (error) {
@@ -73,14 +74,19 @@ async function send(picture, recipe, onTask) {
   }
 }
 
-/** Create a task of a picture; its file is sent only if the service does not have it from an earlier task. */
-async function post(picture, recipe, onProgress, signal) {
+/** Create a task of a picture. */
+function post(picture, recipe, onProgress, signal) {
+  return withoutSource(picture, () => upload("/process-image/", formOf(picture, recipe), onProgress, signal));
+}
+
+/** Send a picture's form; once more with its file if the service no longer has that of an earlier task. */
+export async function withoutSource(picture, send) {
   try {
-    return await upload("/process-image/", formOf(picture, recipe), onProgress, signal);
+    return await send();
   } catch (error) {
     if (!picture.source || ![404, 410].includes(error.status)) throw error;
-    picture.source = null; // it has expired
-    return upload("/process-image/", formOf(picture, recipe), onProgress, signal);
+    picture.forget(error.status === 410);
+    return send();
   }
 }
 
