@@ -1,6 +1,7 @@
 """`GET /operations` and `GET /presets`: the catalog of operations, output parameters, formats and presets."""
 
 import inspect
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -8,7 +9,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from app.http.description import Answer, describe
-from app.http.responses import json_response
+from app.http.responses import File, compress, json_response, send
 from app.openapi.examples import DONE
 from app.openapi.schemas import Schema, parameters, takes_overlay
 from app.state import Request
@@ -75,14 +76,18 @@ CATALOG = _catalog()
 async def operations(request: Request) -> Response:
     """List the operations and the output parameters with their bounds, the input formats and the presets."""
     settings, presets = request.state["settings"], request.state["presets"]
-    return json_response(
-        msgspec.structs.replace(
-            CATALOG,
-            input=[known.value for known in settings.input_formats],
-            presets=list(presets.by_name),
-            only_presets=presets.is_required,
-        )
+    catalog = msgspec.structs.replace(
+        CATALOG,
+        input=[known.value for known in settings.input_formats],
+        presets=list(presets.by_name),
+        only_presets=presets.is_required,
     )
+    return send(request, _compressed(msgspec.json.encode(catalog) + b"\n"))
+
+
+@lru_cache(maxsize=4)
+def _compressed(body: bytes) -> File:
+    return compress(body, "application/json")
 
 
 @describe(

@@ -191,8 +191,7 @@ function stored(catalog) {
 
 async function begin() {
   try {
-    await signInFirst();
-    const catalog = await withKey(() => request("/operations"));
+    const [catalog] = await Promise.all([withKey(() => request("/operations")), signInFirst()]);
     const presets = catalog.presets.length ? (await withKey(() => request("/presets"))).presets : [];
     new Studio(catalog, presets);
   } catch (error) {
