@@ -20,7 +20,8 @@ from tests.conftest import Client, serving, working
 from worker.tasks.connection import connect
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import (
-    BUCKETS_S,
+    MAX_AGE_MS,
+    MAX_WAITING,
     MINUTES,
     RUNNING,
     SAMPLED_AGE_MS,
@@ -29,6 +30,10 @@ from worker.telemetry.counters import (
     SAMPLES,
     TASKS,
     WAITING,
+    maximum_of,
+    sketch_bucket,
+    sketch_of,
+    sketch_value,
 )
 
 PICTURES = Path(__file__).parent / "browser" / "pictures"
@@ -78,9 +83,12 @@ async def busy_hour(redis: Redis, home: str) -> None:
         failed = round(ended * (0.012 + math.sin(ago / 5) / 100))
         counts = {f"{TASKS}:SUCCESS": ended, f"{TASKS}:FAILURE:picture": failed, SAMPLES: 1,
                   SAMPLED_WAITING: waiting, SAMPLED_RUNNING: 2, SAMPLED_AGE_MS: 90 * waiting}  # fmt: skip
-        for name, center in ((WAITING, 3 + wave), (RUNNING, 4)):
-            counts |= {f"{name}:{bound:g}": round(ended * math.exp(-((i - center) ** 2) / 3))
-                       for i, bound in enumerate(BUCKETS_S)}  # fmt: skip
+        counts |= {MAX_WAITING: waiting, MAX_AGE_MS: 120 * waiting}
+        for name, middle_s in ((WAITING, 0.01 * 3**wave), (RUNNING, 0.02)):
+            middle = sketch_bucket(middle_s)
+            counts |= {f"{sketch_of(name)}:{middle + off}": round(ended * math.exp(-(off**2) / 400) / 35)
+                       for off in range(-50, 51)}  # fmt: skip
+            counts[maximum_of(name)] = round(sketch_value(middle + 50) * 1e6)
         await redis.hset(MINUTES.key(minute - ago), mapping=counts)  # type: ignore[misc] # typed for its blocking client
     photographs = {name: (PHOTOGRAPHS / f"{name}.jpg").read_bytes() for name in ("coffee", "cat", "astronaut")}
     async with Client(base_url=home) as client:

@@ -24,7 +24,7 @@ from worker.tasks.status import FINAL_STATES, Status, Time
 from worker.telemetry import counters
 from worker.telemetry.clock import rfc3339
 from worker.telemetry.counters import MINUTES, QUARTERS
-from worker.telemetry.history import Histogram, Point, combine, points, totals
+from worker.telemetry.history import Point, Sketch, combine, points, totals
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -67,6 +67,7 @@ class QueueState(Struct, frozen=True, kw_only=True):
     """The state of the queue."""
 
     waiting: int
+    limit: Annotated[int, Meta(description="The number of waiting tasks above which uploads get 429 (QUEUE_LIMIT).")]
     running: int
     oldest_waiting_s: float | None
     paused_at: Annotated[Time, Meta(description="When the queue was paused; null if it is not.")] | None
@@ -78,18 +79,23 @@ class Counts(QueueState, frozen=True, kw_only=True):
     tasks: Annotated[dict[Status, int], Meta(description="The number of tasks in each state.")]
 
 
-class QueueMeans(Struct, frozen=True):
-    """Mean values of the samples of the queue, of which there is one a minute."""
+class QueueSamples(Struct, frozen=True):
+    """Mean values and maxima of the samples of the queue, of which there is one a minute."""
 
     waiting: float
     running: float
     oldest_waiting_s: float
+    max_waiting: int
+    max_oldest_waiting_s: float
 
 
 class Quantiles(Struct, frozen=True):
+    """Quantiles, each within 2 %, and the maximum."""
+
     p50: float
     p95: float
     p99: float
+    max: float
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -102,7 +108,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     waiting_s: Quantiles | None
     running_s: Quantiles | None
     refused: int
-    queue: QueueMeans | None
+    queue: QueueSamples | None
 
 
 class Statistics(Struct, frozen=True):
@@ -144,10 +150,10 @@ _FIGURES = Figures(
     ended={Status.FAILURE: 2, Status.REVOKED: 0, Status.SUCCESS: 358},
     failure_rate=0.0056,
     per_second=0.1,
-    waiting_s=Quantiles(0.0051, 0.021, 0.04),
-    running_s=Quantiles(0.046, 0.11, 0.3),
+    waiting_s=Quantiles(0.0051, 0.021, 0.04, 0.05),
+    running_s=Quantiles(0.046, 0.11, 0.3, 0.41),
     refused=4,
-    queue=QueueMeans(1.5, 2, 0.02),
+    queue=QueueSamples(1.5, 2, 0.02, 3, 0.04),
 )
 
 
@@ -164,6 +170,7 @@ _FIGURES = Figures(
                 Counts(
                     tasks={Status.PENDING: 3, Status.STARTED: 2},
                     waiting=3,
+                    limit=1000,
                     running=2,
                     oldest_waiting_s=0.04,
                     paused_at=None,
@@ -184,7 +191,7 @@ async def statistics(request: Request) -> Response:
     body = Statistics(
         query.range,
         span.length_s,
-        Counts(tasks=present.tasks, **structs.asdict(queue_state(present))),
+        Counts(tasks=present.tasks, **structs.asdict(queue_state(present, request.state["settings"].queue_limit))),
         sorted({worker.beat.resampler for worker in await workers(redis) if worker.beat and not worker.is_gone}),
         _figures(combine(chart), UNSET),
         [_figures(point, rfc3339(point.at_ms)) for point in chart],
@@ -192,9 +199,10 @@ async def statistics(request: Request) -> Response:
     return json_response(body, headers=NO_STORE)
 
 
-def queue_state(present: QueueSnapshot) -> QueueState:
+def queue_state(present: QueueSnapshot, limit: int) -> QueueState:
     return QueueState(
         waiting=present.tasks[Status.PENDING],
+        limit=limit,
         running=present.tasks[Status.STARTED],
         oldest_waiting_s=_seconds(present.oldest_waiting_ms),
         paused_at=timestamp(present.paused_ms),
@@ -209,28 +217,31 @@ def _figures(point: Point, at: str | UnsetType) -> Figures:
         ended=ended,
         failure_rate=round(ended[Status.FAILURE] / total, 4) if total else None,
         per_second=round(total / point.length_s, 3),
-        waiting_s=_quantiles(point.counts.histogram(counters.WAITING)),
-        running_s=_quantiles(point.counts.histogram(counters.RUNNING)),
+        waiting_s=_quantiles(point.counts.sketch(counters.WAITING)),
+        running_s=_quantiles(point.counts.sketch(counters.RUNNING)),
         refused=point.counts.total(counters.REFUSALS),
         queue=_queue(point),
     )
 
 
-def _quantiles(histogram: Histogram) -> Quantiles | None:
-    quantiles = [histogram.quantile(share) for share in (0.5, 0.95, 0.99)]
-    known = [round(value, 4) for value in quantiles if value is not None]
-    return Quantiles(*known) if known else None
+def _quantiles(sketch: Sketch) -> Quantiles | None:
+    if not sketch.buckets:
+        return None
+    p50, p95, p99 = (round(sketch.quantile(share), 5) for share in (0.5, 0.95, 0.99))
+    return Quantiles(p50, p95, p99, round(sketch.max_s, 5))
 
 
-def _queue(point: Point) -> QueueMeans | None:
-    """Return the mean values of the samples of the queue in a span of time."""
+def _queue(point: Point) -> QueueSamples | None:
+    """Return the mean values and maxima of the samples of the queue in a span of time."""
     looks = point.counts.total(counters.SAMPLES)
     if not looks:
         return None
-    return QueueMeans(
+    return QueueSamples(
         waiting=round(point.counts.total(counters.SAMPLED_WAITING) / looks, 2),
         running=round(point.counts.total(counters.SAMPLED_RUNNING) / looks, 2),
         oldest_waiting_s=round(point.counts.total(counters.SAMPLED_AGE_MS) / looks / 1000, 3),
+        max_waiting=point.counts.total(counters.MAX_WAITING),
+        max_oldest_waiting_s=point.counts.total(counters.MAX_AGE_MS) / 1000,
     )
 
 

@@ -13,8 +13,10 @@ _ANSWER = Answer(
     "The state of the queue.",
     QueueState,
     {
-        "works": QueueState(waiting=3, running=2, oldest_waiting_s=0.04, paused_at=None),
-        "paused": QueueState(waiting=3, running=0, oldest_waiting_s=12.5, paused_at="2026-03-01T12:00:00.000Z"),
+        "works": QueueState(waiting=3, limit=1000, running=2, oldest_waiting_s=0.04, paused_at=None),
+        "paused": QueueState(
+            waiting=3, limit=1000, running=0, oldest_waiting_s=12.5, paused_at="2026-03-01T12:00:00.000Z"
+        ),
     },
 )
 
@@ -22,7 +24,8 @@ _ANSWER = Answer(
 @describe("Monitoring", _ANSWER)
 async def queue(request: Request) -> Response:
     """Return the number of waiting and running tasks, the age of the oldest, and whether the queue is paused."""
-    return json_response(queue_state(await snapshot(request.state["redis"])), headers=NO_STORE)
+    state = queue_state(await snapshot(request.state["redis"]), request.state["settings"].queue_limit)
+    return json_response(state, headers=NO_STORE)
 
 
 @describe("Monitoring", _ANSWER)

@@ -1,5 +1,7 @@
 """The monitor through restarts, without rights, on a phone, by keyboard, and for those who do not see it."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
@@ -8,14 +10,14 @@ import httpx2
 import msgspec
 import pytest
 from arq.connections import ArqRedis
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from app.api_settings import Settings
 from app.standalone.valkey import free_port
 from tests.app.routes.test_control import BROKEN
 from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor, violations
-from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving
+from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.support.callers import MADE, with_keys
 from tests.support.pictures import jpeg
 from worker.storage import Storage
@@ -63,6 +65,39 @@ async def test_it_comes_back_by_itself_when_the_api_does(
             after = await client.upload()
             await expect(monitor.row(after)).to_be_visible()
             await expect(monitor.page.get_by_text("What is shown may be old")).to_be_hidden()
+
+
+async def test_it_is_live_only_while_the_answers_are_good(service: Client, monitor: Monitor, watch: Watch) -> None:
+    """The event stream stays open when Redis is away, or when the statistics fail."""
+    watch.allowed.append("503")
+
+    async def away(route: Route) -> None:
+        body = json.dumps({"detail": "Redis does not answer", "status": 503})
+        await route.fulfill(status=503, content_type="application/problem+json", body=body)
+
+    await monitor.open()
+    await expect(monitor.connection).to_have_text("Live")
+    await monitor.page.route("**/stats**", away)
+    await expect(monitor.connection).to_have_text("Not up to date")
+    await expect(monitor.page.get_by_text("What is shown may be old")).to_be_visible()
+    await monitor.page.unroute("**/stats**")
+    await expect(monitor.connection).to_have_text("Live")
+
+
+async def test_it_calls_somebody_while_no_worker_is_running(
+    api: Client, settings: Settings, monitor: Monitor, page: Page
+) -> None:
+    await api.upload()
+    await monitor.open()
+    alarms = page.locator("#alarms")
+    await expect(alarms).to_contain_text("No worker is running; 1 task waits.")
+    await expect(page).to_have_title("(1) Darkroom monitor")
+    icon = page.locator("link[rel=icon]")
+    await expect(icon).to_have_attribute("href", re.compile("^blob:"))
+    async with working(settings):
+        await expect(alarms).to_be_hidden()
+        await expect(page).to_have_title("Darkroom monitor")
+        await expect(icon).to_have_attribute("href", re.compile("icon.svg$"))
 
 
 async def test_the_charts_come_although_their_library_did_not_at_first(browser: Browser, api: Client) -> None:

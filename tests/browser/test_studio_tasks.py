@@ -71,6 +71,12 @@ async def test_without_streams_it_asks_instead(service: Client, studio: Studio, 
     await studio.result()
 
 
+async def test_a_task_that_waits_for_long_says_that_no_worker_is_running(api: Client, studio: Studio) -> None:
+    await studio.take(CAT)
+    await studio.develop.click()
+    await expect(studio.page.locator(".note")).to_have_text("No worker is running. The task waits for one.")
+
+
 async def test_a_task_can_be_stopped(api: Client, studio: Studio) -> None:
     await studio.take(CAT)
     await studio.develop.click()

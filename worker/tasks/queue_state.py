@@ -15,7 +15,15 @@ from worker.tasks.indices import in_state
 from worker.tasks.queue import PAUSED, WAKE_CHANNEL
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms
-from worker.telemetry.counters import SAMPLED_AGE_MS, SAMPLED_RUNNING, SAMPLED_WAITING, SAMPLES, Stats
+from worker.telemetry.counters import (
+    MAX_AGE_MS,
+    MAX_WAITING,
+    SAMPLED_AGE_MS,
+    SAMPLED_RUNNING,
+    SAMPLED_WAITING,
+    SAMPLES,
+    Stats,
+)
 
 UNKNOWN_RETRY_S = 30
 """`Retry-After` when no task has ended recently and there is no rate to estimate from."""
@@ -130,3 +138,5 @@ async def sample(redis: Redis, stats: Stats) -> None:
     stats.count(SAMPLED_WAITING, by=state.tasks[Status.PENDING])
     stats.count(SAMPLED_RUNNING, by=state.tasks[Status.STARTED])
     stats.count(SAMPLED_AGE_MS, by=state.oldest_waiting_ms or 0)
+    stats.raise_to(MAX_WAITING, state.tasks[Status.PENDING])
+    stats.raise_to(MAX_AGE_MS, state.oldest_waiting_ms or 0)

@@ -5,11 +5,14 @@ to the hashes of the current minute and quarter of an hour, `stats:<length in s>
 they leave the charts. A process that is killed loses the counts of its last second at most.
 
 A field is a name and its labels, joined by colons: `tasks:FAILURE:picture`. A histogram has a field for each bucket,
-named by its upper bound in seconds, and one for the sum of all observations: `waiting:0.05`, `waiting:sum_us`.
+named by its upper bound in seconds, and one for the sum of all observations: `waiting:0.05`, `waiting:sum_us`. Its
+buckets are those of Prometheus, too wide for a quantile; for the charts there is a sketch with narrow ones,
+`waiting_sketch:-57`, and the maximum, `waiting_max_us`.
 """
 
 import asyncio
 import logging
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from uuid import uuid4
@@ -43,8 +46,47 @@ SAMPLES, SAMPLED_WAITING, SAMPLED_RUNNING, SAMPLED_AGE_MS = (
 )
 """Samples of the queue, one a minute: their number, and sums of waiting tasks, running tasks and the longest wait."""
 
-CHARTED = {TASKS, WAITING, RUNNING, REFUSALS, SAMPLES, SAMPLED_WAITING, SAMPLED_RUNNING, SAMPLED_AGE_MS}
-"""Counters that the hashes of minutes and quarters have: about 70 fields, a listpack of 1 to 2 kB in Redis."""
+MAX_WAITING, MAX_AGE_MS = "max_waiting", "max_ms"
+"""Maxima of the samples of the queue: waiting tasks and the longest wait."""
+
+SKETCHED = (WAITING, RUNNING)
+"""Histograms that have a sketch and a maximum for the charts."""
+
+
+def sketch_of(name: str) -> str:
+    return f"{name}_sketch"
+
+
+def maximum_of(name: str) -> str:
+    return f"{name}_max_us"
+
+
+MAXIMA = {MAX_WAITING, MAX_AGE_MS, *map(maximum_of, SKETCHED)}
+"""Fields that are not added up: the greater value stays."""
+
+CHARTED_ONLY = {SAMPLES, SAMPLED_WAITING, SAMPLED_RUNNING, SAMPLED_AGE_MS, *MAXIMA, *map(sketch_of, SKETCHED)}
+"""Counters that the hashes of minutes and quarters have, but not the totals."""
+
+CHARTED = {TASKS, REFUSALS, *CHARTED_ONLY}
+"""Counters that the hashes of minutes and quarters have."""
+
+GROWTH = 1.04
+"""Ratio of the bounds of a sketch's buckets: a value in the middle of one is within 2 % of the durations in it
+(DDSketch: Masson, Rim, Lee, VLDB 2019). A millisecond to an hour are 385 buckets."""
+
+LEAST_S = 1e-4
+"""Shorter durations count as this one in a sketch."""
+
+
+def sketch_bucket(seconds: float) -> int:
+    """Return the bucket of a duration, which is above GROWTH ** (bucket - 1) and at most GROWTH ** bucket."""
+    return math.ceil(math.log(max(seconds, LEAST_S)) / math.log(GROWTH) - 1e-9)
+
+
+def sketch_value(bucket: int) -> float:
+    """Return the duration in seconds that is within 2 % of all in a bucket."""
+    return float(2 * GROWTH**bucket / (GROWTH + 1))
+
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 1800)
 """Upper bounds of the histograms' buckets; the last bucket, `inf`, has none."""
@@ -91,6 +133,13 @@ class Stats:
         """Add a duration to a histogram."""
         self.count(name, *labels, _BUCKET_LABELS[bisect_left(BUCKETS_S, seconds)])
         self.count(name, *labels, SUM, by=round(seconds * 1e6))
+        if name in SKETCHED:
+            self.count(sketch_of(name), str(sketch_bucket(seconds)))
+            self.raise_to(maximum_of(name), round(seconds * 1e6))
+
+    def raise_to(self, name: str, value: int) -> None:
+        """Set one of `MAXIMA` to a value if that is greater."""
+        self._counts[name] = max(self._counts[name], value)
 
     def take(self) -> dict[str, int]:
         """Return all counts and reset them."""
@@ -140,13 +189,22 @@ class Reporter:
     async def _send(self) -> None:
         """Send the batch in one round trip. Sending it again, because the reply was lost, changes nothing."""
         at_ms = now_ms()
-        charted = {field: by for field, by in self._unacknowledged.items() if field.partition(":")[0] in CHARTED}
         spans = (MINUTES, QUARTERS)
+        totals, charted, maxima = {}, {}, {}
+        for field, by in self._unacknowledged.items():
+            name = field.partition(":")[0]
+            if name in MAXIMA:
+                maxima[field] = by
+            elif name in CHARTED:
+                charted[field] = by
+            if name not in CHARTED_ONLY:
+                totals[field] = by
         await self._add(
             keys=[self._last_key, TOTALS, *(span.key(span.number(at_ms)) for span in spans)],
             number=self._number,
+            totals=totals,
             charted=charted,
-            others={field: by for field, by in self._unacknowledged.items() if field not in charted},
+            maxima=maxima,
             span_ttls_s=[span.length_s * (span.count + 1) for span in spans],
         )
         self._unacknowledged = {}

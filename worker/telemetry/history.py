@@ -11,9 +11,13 @@ from redis.asyncio import Redis
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import (
     BUCKETS_S,
+    MAXIMA,
     SUM,
     TOTALS,
     Span,
+    maximum_of,
+    sketch_of,
+    sketch_value,
 )
 
 Labels = tuple[str, ...]
@@ -37,18 +41,24 @@ class Histogram(Struct, frozen=True):
             counts.append((bound, total))
         return counts
 
-    def quantile(self, share: float) -> float | None:
-        """Return the duration in seconds that a share (0 to 1) of the durations does not exceed; None without any.
 
-        Interpolates within the bucket, as `histogram_quantile` of Prometheus does; beyond the last bound, returns that.
+class Sketch(Struct, frozen=True):
+    """The number of durations in each narrow bucket, and the longest one in seconds; see `sketch_bucket`."""
+
+    buckets: dict[int, int]
+    max_s: float
+
+    def quantile(self, share: float) -> float:
+        """Return a duration in seconds within 2 % of the one that a share (0 to 1) of all does not exceed.
+
+        It is never above the longest one. Raises ValueError if there are no durations.
         """
-        wanted, below, lower = share * self.count, 0, 0.0
-        for bound, upto in self.cumulative():
-            if upto > below and upto >= wanted:
-                return lower if bound == math.inf else lower + (bound - lower) * (wanted - below) / (upto - below)
-            below = upto
-            lower = bound
-        return None
+        rank, upto = math.ceil(share * sum(self.buckets.values())), 0
+        for bucket, count in sorted(self.buckets.items()):
+            upto += count
+            if upto >= rank:
+                return min(sketch_value(bucket), self.max_s)
+        raise ValueError("there are no durations")
 
 
 class Counts:
@@ -63,7 +73,8 @@ class Counts:
     def add(self, other: "Counts") -> None:
         for name, counts in other.by_name.items():
             for labels, by in counts.items():
-                self.by_name[name][labels] = self.by_name[name].get(labels, 0) + by
+                known = self.by_name[name].get(labels, 0)
+                self.by_name[name][labels] = max(known, by) if name in MAXIMA else known + by
 
     def by_labels(self, name: str) -> dict[Labels, int]:
         return self.by_name.get(name, {})
@@ -76,6 +87,10 @@ class Counts:
         buckets = {label[-1]: by for label, by in self.by_labels(name).items() if label[:-1] == labels}
         sum_us = buckets.pop(SUM, 0)
         return Histogram({float(bound): by for bound, by in buckets.items()}, sum_us / 1e6)
+
+    def sketch(self, name: str) -> Sketch:
+        buckets = {int(label): by for (label,), by in self.by_labels(sketch_of(name)).items()}
+        return Sketch(buckets, self.total(maximum_of(name)) / 1e6)
 
 
 async def totals(redis: Redis) -> Counts:

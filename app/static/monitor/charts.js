@@ -160,10 +160,10 @@ const CHARTS = [
     format: whole,
     lines: [
       { name: "running", style: "first", of: (point) => point.queue?.running },
-      { name: "waiting", style: "second", of: (point) => point.queue?.waiting },
+      { name: "waiting, most", style: "second", of: (point) => point.queue?.max_waiting },
     ],
   },
-  { title: "Oldest waiting", format: seconds, lines: [{ name: "age", style: "second", of: (point) => point.queue?.oldest_waiting_s }] },
+  { title: "Oldest waiting", format: seconds, lines: [{ name: "age", style: "second", of: (point) => point.queue?.max_oldest_waiting_s }] },
   { title: "Throughput", format: rate, lines: [{ name: "ended", style: "second", of: (point) => point.per_second }] },
   { title: "Failure rate", format: percent, lines: [{ name: "failed", style: "second", of: (point) => point.failure_rate }] },
   quantiles("Waiting time", "waiting_s"),
@@ -194,13 +194,14 @@ export function buildCharts(onRange) {
   byId("numbers").addEventListener("toggle", () => shown && showTable(shown));
 }
 
-/** Show the points of `/stats`; the last one gets the current state of the queue. */
+/** Show the points of `/stats`; the last one is now, with the current state of the queue. */
 export async function showCharts(stats) {
-  const points = stats.points.map((point, i) =>
-    i < stats.points.length - 1 ? point : { ...point, queue: { ...stats.now, oldest_waiting_s: stats.now.oldest_waiting_s ?? 0 } },
-  );
+  const { waiting, running, oldest_waiting_s: oldest } = stats.now;
+  const now = { running, max_waiting: waiting, max_oldest_waiting_s: oldest ?? 0 };
+  const points = stats.points.map((point, i) => (i < stats.points.length - 1 ? point : { ...point, queue: now }));
   shown = { ...stats, points };
   const times = points.map((point) => Date.parse(point.at) / 1000);
+  times[times.length - 1] = Math.max(times.at(-1), Date.now() / 1000);
   const over = `last ${stats.range}`;
   await Promise.all(
     plots.map((plot, i) =>

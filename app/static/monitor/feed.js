@@ -3,7 +3,7 @@
 import { listen } from "../shared/api.js";
 import { announce, byId } from "../shared/dom.js";
 
-const WORDS = { connecting: "Connecting", open: "Live", closed: "Reconnecting" };
+const WORDS = { connecting: "Connecting", open: "Live", closed: "Reconnecting", old: "Not up to date" };
 
 /** Pass on events; reconnect after an outage and then call `onBack`. */
 export class Feed {
@@ -12,6 +12,14 @@ export class Feed {
     this.onBack = onBack;
     this.onRefused = onRefused;
     this.state = "connecting";
+    this.isGood = true;
+  }
+
+  /** Say whether the last answers were good: with an open stream alone, nothing is live. */
+  answered(isGood) {
+    if (isGood === this.isGood) return;
+    this.isGood = isGood;
+    this.show(this.state);
   }
 
   start() {
@@ -35,7 +43,8 @@ export class Feed {
 
   show(state) {
     this.state = state;
-    byId("connection").dataset.state = state;
-    byId("connection").textContent = WORDS[state];
+    const shown = state === "open" && !this.isGood ? "old" : state;
+    byId("connection").dataset.state = shown;
+    byId("connection").textContent = WORDS[shown];
   }
 }

@@ -38,7 +38,9 @@ export function showFigures({ now, total, range, points, step_s: step }, slots) 
   const over = range === "day" ? "last day" : "last hour";
   put("waiting", count(now.waiting), now.oldest_waiting_s === null ? "nothing waits" : `oldest ${duration(now.oldest_waiting_s)}`);
   put("running", count(now.running), slots === null ? "" : `${count(slots)} ${slots === 1 ? "slot" : "slots"}`, slots === 0);
-  put("rate", rate(lately(points, step)), `${count(Object.values(total.ended).reduce((sum, each) => sum + each, 0))} in the ${over}`);
+  const recent = lately(points, step);
+  const ended = count(Object.values(total.ended).reduce((sum, each) => sum + each, 0));
+  put("rate", rate(recent.perSecond), `over ${duration(recent.seconds)}; ${ended} in the ${over}`);
   put(
     "failed",
     total.failure_rate === null ? "–" : percent(total.failure_rate),
@@ -50,15 +52,16 @@ export function showFigures({ now, total, range, points, step_s: step }, slots) 
   byId("figures").setAttribute("aria-busy", "false");
 }
 
-const quantiles = (found) => (found ? `p50 ${duration(found.p50)}, p99 ${duration(found.p99)}` : "none ended");
+const quantiles = (found) => (found ? `p50 ${duration(found.p50)}, longest ${duration(found.max)}` : "none ended");
 
-/** Tasks per second in the last two points, because the last one may have just started. */
+/** {perSecond, seconds}: ended tasks in the last two points, because the last one may have just started, and their length. */
 function lately(points, step) {
   const [before, last] = points.slice(-2);
   const ended = Object.values(before.ended)
     .concat(Object.values(last.ended))
     .reduce((sum, each) => sum + each, 0);
-  return ended / (step + Math.max(1, (Date.now() - Date.parse(last.at)) / 1000));
+  const seconds = Math.round(step + Math.max(1, (Date.now() - Date.parse(last.at)) / 1000));
+  return { perSecond: ended / seconds, seconds };
 }
 
 /** Format a rate as tasks per second, or per minute if there are few. */

@@ -3,6 +3,7 @@
 import { apiKey, Problem, request } from "../shared/api.js";
 import { byId, h, icon } from "../shared/dom.js";
 import { cancel, remove, retry, retryAll, sendAgain, sentence } from "./actions.js";
+import { alarmsOf, showAlarms } from "./alarms.js";
 import { buildCharts, showCharts } from "./charts.js";
 import { Feed } from "./feed.js";
 import { showFigures, showQueue } from "./figures.js";
@@ -88,8 +89,10 @@ class Monitor {
     return this.guarded(
       Promise.all([request(`/stats?range=${this.range}`), request("/workers")]).then(([stats, { workers }]) => {
         showTrouble(null);
+        this.feed.answered(true);
         const slots = showWorkers(workers);
         showFigures(stats, workers.length ? slots : 0);
+        showAlarms(alarmsOf(stats, workers));
         showQueue(stats.now, this.isReadOnly, () => this.look());
         return showCharts(stats);
       }),
@@ -102,7 +105,11 @@ class Monitor {
 
   refused(error) {
     if (error instanceof Problem && [401, 403].includes(error.status)) this.onRefused?.();
-    else if (this.isOn) showTrouble(error);
+    else if (this.isOn) {
+      showTrouble(error);
+      showAlarms([], 1);
+      this.feed.answered(false);
+    }
   }
 }
 

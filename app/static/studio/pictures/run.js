@@ -18,6 +18,9 @@ const STREAMS_AT_ONCE = 2;
 /** Poll interval while the event stream of a task is broken. */
 const POLL_MS = 1000;
 
+/** After this time, one asks why a task waits. */
+const LONG_WAIT_MS = 5000;
+
 const room = new Room();
 
 /**
@@ -110,9 +113,19 @@ async function cancel(picture) {
   }
 }
 
+/** Say that no worker is running, where a task waits for long and that can be known. */
+async function explainWaiting(picture, id) {
+  await new Promise((resolve) => setTimeout(resolve, LONG_WAIT_MS));
+  if (picture.taskId !== id || picture.state !== "waiting") return;
+  const { workers } = await request("/workers").catch(() => ({ workers: null })); // some keys may not ask
+  if (workers?.every(({ gone }) => gone) && picture.state === "waiting")
+    picture.change({ note: "No worker is running. The task waits for one." });
+}
+
 /** Follow a task until its end, and show its record and results. */
 export async function watch(picture) {
   try {
+    explainWaiting(picture, picture.taskId);
     await ended(picture);
     await showRecord(picture);
   } catch (error) {
