@@ -20,6 +20,8 @@ from tests.conftest import Client, serving, working
 from worker.tasks.connection import connect
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import (
+    BY_OPERATION,
+    FAILED,
     MAX_AGE_MS,
     MAX_WAITING,
     MINUTES,
@@ -30,6 +32,8 @@ from worker.telemetry.counters import (
     SAMPLES,
     TASKS,
     WAITING,
+    Reporter,
+    Stats,
     maximum_of,
     sketch_bucket,
     sketch_of,
@@ -90,6 +94,13 @@ async def busy_hour(redis: Redis, home: str) -> None:
                        for off in range(-50, 51)}  # fmt: skip
             counts[maximum_of(name)] = round(sketch_value(middle + 50) * 1e6)
         await redis.hset(MINUTES.key(minute - ago), mapping=counts)  # type: ignore[misc] # typed for its blocking client
+    stats = Stats()
+    for operation, middle_s, times in (("resize", 0.04, 900), ("watermark", 0.09, 220), ("redact", 0.02, 130)):
+        for number in range(times):
+            stats.observe_group(BY_OPERATION, operation, seconds=middle_s * (0.5 + number % 40 / 20))
+        for _ in range(times // 60):
+            stats.count(BY_OPERATION, operation, FAILED)
+    await Reporter(stats, redis).stop()
     photographs = {name: (PHOTOGRAPHS / f"{name}.jpg").read_bytes() for name in ("coffee", "cat", "astronaut")}
     async with Client(base_url=home) as client:
         for operation in ("grayscale", "sepia", "duotone", "blur"):

@@ -17,14 +17,13 @@ from app.http.responses import json_response
 from app.openapi.examples import TASK_ID
 from app.state import Request
 from app.tasks.metrics import Metrics
-from app.tasks.views import timestamp
+from app.tasks.statistics import Counts, Figures, GroupView, Quantiles, QueueSamples, figures, groups, queue_state
 from worker.runner.heartbeat import Worker, workers
-from worker.tasks.queue_state import QueueSnapshot, snapshot
-from worker.tasks.status import FINAL_STATES, Status, Time
-from worker.telemetry import counters
+from worker.tasks.queue_state import snapshot
+from worker.tasks.status import Status, Time
 from worker.telemetry.clock import rfc3339
 from worker.telemetry.counters import MINUTES, QUARTERS
-from worker.telemetry.history import Point, Sketch, combine, points, totals
+from worker.telemetry.history import combine, points, totals
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -57,58 +56,28 @@ class Range(StrEnum):
     DAY = "day"
 
 
+class GroupBy(StrEnum):
+    OPERATION = "operation"
+    FORMAT = "format"
+    OWNER = "owner"
+
+
 class StatsQuery(msgspec.Struct, frozen=True):
     range: Annotated[
         Range, Meta(description="`hour` (a point for each minute) or `day` (a point for each quarter of an hour).")
     ] = Range.HOUR
-
-
-class QueueState(Struct, frozen=True, kw_only=True):
-    """The state of the queue."""
-
-    waiting: int
-    limit: Annotated[int, Meta(description="The number of waiting tasks above which uploads get 429 (QUEUE_LIMIT).")]
-    running: int
-    oldest_waiting_s: float | None
-    paused_at: Annotated[Time, Meta(description="When the queue was paused; null if it is not.")] | None
-
-
-class Counts(QueueState, frozen=True, kw_only=True):
-    """The state of the queue, and the number of tasks."""
-
-    tasks: Annotated[dict[Status, int], Meta(description="The number of tasks in each state.")]
-
-
-class QueueSamples(Struct, frozen=True):
-    """Mean values and maxima of the samples of the queue, of which there is one a minute."""
-
-    waiting: float
-    running: float
-    oldest_waiting_s: float
-    max_waiting: int
-    max_oldest_waiting_s: float
-
-
-class Quantiles(Struct, frozen=True):
-    """Quantiles, each within 2 %, and the maximum."""
-
-    p50: float
-    p95: float
-    p99: float
-    max: float
-
-
-class Figures(Struct, frozen=True, kw_only=True):
-    """The figures of a span of time; unknown values are null."""
-
-    at: Annotated[Time, Meta(description="The start of the span; only in points.")] | UnsetType = UNSET
-    ended: dict[Status, int]
-    failure_rate: float | None
-    per_second: float
-    waiting_s: Quantiles | None
-    running_s: Quantiles | None
-    refused: int
-    queue: QueueSamples | None
+    by: (
+        Annotated[
+            GroupBy,
+            Meta(
+                description=(
+                    "Adds `groups`: the time that each operation took, or the running time of tasks by the format of "
+                    "their upload or by the name of the API key that created them."
+                )
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Statistics(Struct, frozen=True):
@@ -118,6 +87,10 @@ class Statistics(Struct, frozen=True):
     resamplers: Annotated[list[str], Meta(description="How the workers resample images: see `GET /workers`.")]
     total: Figures
     points: Annotated[list[Figures], Meta(description="The points, oldest first; the last one is still growing.")]
+    groups: (
+        Annotated[list[GroupView], Meta(description="Only with `by`: the groups, that with the most time first.")]
+        | UnsetType
+    ) = UNSET
 
 
 class WorkerView(Struct, frozen=True, kw_only=True):
@@ -193,56 +166,11 @@ async def statistics(request: Request) -> Response:
         span.length_s,
         Counts(tasks=present.tasks, **structs.asdict(queue_state(present, request.state["settings"].queue_limit))),
         sorted({worker.beat.resampler for worker in await workers(redis) if worker.beat and not worker.is_gone}),
-        _figures(combine(chart), UNSET),
-        [_figures(point, rfc3339(point.at_ms)) for point in chart],
+        figures(combine(chart), UNSET),
+        [figures(point, rfc3339(point.at_ms)) for point in chart],
+        UNSET if query.by is None else groups(await points(redis, span, groups=True), f"by_{query.by}"),
     )
     return json_response(body, headers=NO_STORE)
-
-
-def queue_state(present: QueueSnapshot, limit: int) -> QueueState:
-    return QueueState(
-        waiting=present.tasks[Status.PENDING],
-        limit=limit,
-        running=present.tasks[Status.STARTED],
-        oldest_waiting_s=_seconds(present.oldest_waiting_ms),
-        paused_at=timestamp(present.paused_ms),
-    )
-
-
-def _figures(point: Point, at: str | UnsetType) -> Figures:
-    ended = {status: point.counts.total(counters.TASKS, status) for status in sorted(FINAL_STATES)}
-    total = sum(ended.values())
-    return Figures(
-        at=at,
-        ended=ended,
-        failure_rate=round(ended[Status.FAILURE] / total, 4) if total else None,
-        per_second=round(total / point.length_s, 3),
-        waiting_s=_quantiles(point.counts.sketch(counters.WAITING)),
-        running_s=_quantiles(point.counts.sketch(counters.RUNNING)),
-        refused=point.counts.total(counters.REFUSALS),
-        queue=_queue(point),
-    )
-
-
-def _quantiles(sketch: Sketch) -> Quantiles | None:
-    if not sketch.buckets:
-        return None
-    p50, p95, p99 = (round(sketch.quantile(share), 5) for share in (0.5, 0.95, 0.99))
-    return Quantiles(p50, p95, p99, round(sketch.max_s, 5))
-
-
-def _queue(point: Point) -> QueueSamples | None:
-    """Return the mean values and maxima of the samples of the queue in a span of time."""
-    looks = point.counts.total(counters.SAMPLES)
-    if not looks:
-        return None
-    return QueueSamples(
-        waiting=round(point.counts.total(counters.SAMPLED_WAITING) / looks, 2),
-        running=round(point.counts.total(counters.SAMPLED_RUNNING) / looks, 2),
-        oldest_waiting_s=round(point.counts.total(counters.SAMPLED_AGE_MS) / looks / 1000, 3),
-        max_waiting=point.counts.total(counters.MAX_WAITING),
-        max_oldest_waiting_s=point.counts.total(counters.MAX_AGE_MS) / 1000,
-    )
 
 
 @describe(
@@ -293,7 +221,3 @@ def _worker(worker: Worker) -> WorkerView:
 
 
 BEAT_FIELDS = ("version", "host", "pid", "slots", "slots_lost", "running", "done", "failed", "rss_bytes", "resampler")
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000

@@ -4,8 +4,9 @@ from starlette.responses import Response
 
 from app.http.description import Answer, describe
 from app.http.responses import json_response
-from app.routes.monitoring import NO_STORE, QueueState, queue_state
+from app.routes.monitoring import NO_STORE
 from app.state import Request
+from app.tasks.statistics import QueueState, queue_state
 from worker.tasks.queue_state import pause, resume, snapshot
 
 _ANSWER = Answer(

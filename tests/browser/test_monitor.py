@@ -18,6 +18,7 @@ from worker.storage import Storage
 from worker.tasks.status import Status
 from worker.tasks.store import Tasks
 from worker.telemetry.clock import now_ms
+from worker.telemetry.counters import Reporter, Stats
 
 
 async def test_tasks_come_and_change_before_ones_eyes(service: Client, monitor: Monitor) -> None:
@@ -45,16 +46,16 @@ async def test_filters_narrow_the_table_and_stand_in_the_address(service: Client
     await monitor.page.reload()
     await expect(monitor.rows).to_have_count(1)
     await monitor.page.get_by_role("checkbox", name="Done").set_checked(True, force=True)
-    await monitor.page.get_by_label("Operation").select_option("sepia")
+    await monitor.page.get_by_role("form", name="Which tasks").get_by_label("Operation").select_option("sepia")
     await expect(monitor.rows).to_have_count(1)
     await expect(monitor.row(sepia)).to_be_visible()
     assert monitor.page.url.endswith("/monitor?status=SUCCESS%2CFAILURE&operation=sepia")
-    await monitor.page.get_by_label("Time").select_option("custom")
+    await monitor.page.get_by_label("Time", exact=True).select_option("custom")
     await monitor.page.get_by_label("To", exact=True).fill("2020-01-01T00:00:00")
     await expect(monitor.page.get_by_role("heading", name="No tasks match")).to_be_visible()
     await monitor.button("Show all tasks").click()
     await expect(monitor.rows).to_have_count(3)
-    await monitor.page.get_by_label("Time").select_option("Last 15 minutes")
+    await monitor.page.get_by_label("Time", exact=True).select_option("Last 15 minutes")
     await expect(monitor.page.locator("#rows")).to_have_attribute("aria-busy", "false")
     await expect(monitor.rows).to_have_count(3)
 
@@ -270,6 +271,32 @@ async def test_charts_are_drawn_and_told_in_words_and_numbers(service: Client, m
     await monitor.page.get_by_role("radio", name="Day").check(force=True)
     await expect(table.get_by_role("row")).to_have_count(97)
     await expect(monitor.page.locator('[data-chart="Queue"] figcaption')).to_contain_text("last day")
+
+
+async def test_where_the_time_goes_is_seen_at_a_look(api: Client, redis: ArqRedis, monitor: Monitor) -> None:
+    stats = Stats()
+    for name, seconds, times in (("sepia", 0.02, 50), ("blur", 1.5, 20), ("round_corners", 4.0, 2)):
+        for _ in range(times):
+            stats.observe_group("by_operation", name, seconds=seconds)
+    for _ in range(5):
+        stats.count("by_operation", "blur", "failed")
+    await Reporter(stats, redis).stop()
+    blurred = await api.upload(operation="blur")
+    await api.upload(operation="sepia")
+    await monitor.open()
+    page = monitor.page
+    names = page.locator("#groups tbody th")
+    await expect(names).to_have_text(["Blur", "Round corners", "Sepia"])  # by their total time
+    await expect(page.get_by_role("row", name=re.compile("^Blur"))).to_contain_text(re.compile(r"20\s*25 %\s*1\.\d+ s"))
+    await page.locator("#groups").get_by_role("button", name="p95").click()
+    await expect(names).to_have_text(["Round corners", "Blur", "Sepia"])
+    await expect(page.get_by_role("columnheader", name="p95")).to_have_attribute("aria-sort", "descending")
+    await page.locator("#groups").get_by_role("button", name="Blur").click()
+    await expect(monitor.row(blurred)).to_be_visible()
+    await expect(page.locator("#rows tr")).to_have_count(1)
+    assert "operation=blur" in page.url
+    await page.get_by_role("radio", name="Format").check(force=True)
+    await expect(page.locator("#groups")).to_contain_text("Nothing has ended yet.")
 
 
 async def test_workers_are_listed_with_what_they_do_and_gone_ones_marked(

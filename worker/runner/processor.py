@@ -27,7 +27,7 @@ from worker.tasks.queue import LEASE_RENEWAL_S, REUSE_HOLD_MS
 from worker.tasks.status import Status, TaskNotFound, UnreadableTask, WrongState
 from worker.tasks.store import Tasks
 from worker.telemetry import logs
-from worker.telemetry.counters import BYTES_IN, BYTES_OUT, OPERATION
+from worker.telemetry.counters import BY_OPERATION, BYTES_IN, BYTES_OUT, OPERATION
 
 logger = logging.getLogger(__name__)
 
@@ -200,6 +200,7 @@ class Processor:
         """Record the final state, retrying while Redis is unavailable."""
         for operation, took_s in list(run.progress.took_s):  # an overrun thread may still be running
             self._tasks.stats.observe(OPERATION, operation, seconds=took_s)
+            self._tasks.stats.observe_group(BY_OPERATION, operation, seconds=took_s)
         async with run.progress.reporting:
             steps = run.progress.take()
         move = partial(

@@ -1,6 +1,7 @@
 """The task: its record, states, the table of transitions, and its keys in Redis."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -16,7 +17,7 @@ from worker.storage import results_path, upload_path
 from worker.tasks.schedule import Priority
 from worker.tasks.status import FINAL_STATES, Status, TaskNotFound, UnreadableTask
 from worker.telemetry.clock import now_ms
-from worker.telemetry.counters import RUNNING, TASKS, WAITING, Stats
+from worker.telemetry.counters import BY_FORMAT, BY_OPERATION, BY_OWNER, FAILED, RUNNING, TASKS, WAITING, Stats
 
 UNKNOWN_MEGAPIXELS = 2.0
 """Supposed size of an image whose size is not known before it is decoded."""
@@ -270,9 +271,20 @@ def new_task_id() -> str:
 
 
 def count_end(stats: Stats, task: Task) -> None:
-    """Count a task that has just ended: its state, waiting time and running time."""
+    """Count a task that has just ended: its state, waiting time and running time, also by format, key and operation."""
     has_code = task.status is Status.FAILURE and task.error_code is not None
     stats.count(TASKS, task.status, *([str(task.error_code)] if has_code else []))
     stats.observe(WAITING, seconds=task.waited_ms / 1000)
-    if task.ran_ms is not None:
-        stats.observe(RUNNING, seconds=task.ran_ms / 1000)
+    if task.ran_ms is None:
+        return
+    ran_s = task.ran_ms / 1000
+    stats.observe(RUNNING, seconds=ran_s)
+    with suppress(UnreadableTask):
+        groups = [(BY_FORMAT, task.spec.source.value)] if task.spec.source is not None else []
+        if task.owner is not None:
+            groups.append((BY_OWNER, task.owner))
+        for name, group in groups:
+            stats.observe_group(name, group, seconds=ran_s)
+        if task.status is Status.FAILURE:
+            for name, group in (*groups, *((BY_OPERATION, each) for each in task.spec.operations)):
+                stats.count(name, group, FAILED)

@@ -70,6 +70,15 @@ CHARTED_ONLY = {SAMPLES, SAMPLED_WAITING, SAMPLED_RUNNING, SAMPLED_AGE_MS, *MAXI
 CHARTED = {TASKS, REFUSALS, *CHARTED_ONLY}
 """Counters that the hashes of minutes and quarters have."""
 
+BY_OPERATION, BY_FORMAT, BY_OWNER = "by_operation", "by_format", "by_owner"
+"""Sketches of the time that operations took, and of the running time of tasks by the format of their upload and by the
+API key that created them. They are in hashes of their own, `stats:groups:<length in s>:<number>`, which are read when
+they are asked for. Labels: the group, then a bucket, `sum_us`, `max_us` or `failed` (tasks)."""
+
+GROUPED = {BY_OPERATION, BY_FORMAT, BY_OWNER}
+
+FAILED, MAX = "failed", "max_us"
+
 GROWTH = 1.04
 """Ratio of the bounds of a sketch's buckets: a value in the middle of one is within 2 % of the durations in it
 (DDSketch: Masson, Rim, Lee, VLDB 2019). A millisecond to an hour are 385 buckets."""
@@ -107,6 +116,9 @@ class Span(Struct, frozen=True):
     def key(self, number: int) -> str:
         return f"stats:{self.length_s}:{number}"
 
+    def groups_key(self, number: int) -> str:
+        return f"stats:groups:{self.length_s}:{number}"
+
     def number(self, at_ms: int) -> int:
         """Return the number, counted from 1970, of the span that contains a time."""
         return at_ms // (self.length_s * 1000)
@@ -140,6 +152,13 @@ class Stats:
     def raise_to(self, name: str, value: int) -> None:
         """Set one of `MAXIMA` to a value if that is greater."""
         self._counts[name] = max(self._counts[name], value)
+
+    def observe_group(self, name: str, group: str, *, seconds: float) -> None:
+        """Add a duration to one of the `GROUPED` sketches."""
+        took_us = round(seconds * 1e6)
+        self.count(name, group, str(sketch_bucket(seconds)))
+        self.count(name, group, SUM, by=took_us)
+        self.raise_to(f"{name}:{group}:{MAX}", took_us)
 
     def take(self) -> dict[str, int]:
         """Return all counts and reset them."""
@@ -190,9 +209,13 @@ class Reporter:
         """Send the batch in one round trip. Sending it again, because the reply was lost, changes nothing."""
         at_ms = now_ms()
         spans = (MINUTES, QUARTERS)
-        totals, charted, maxima = {}, {}, {}
+        totals: dict[str, int] = {}
+        charted, maxima, grouped, group_maxima = dict(totals), dict(totals), dict(totals), dict(totals)
         for field, by in self._unacknowledged.items():
             name = field.partition(":")[0]
+            if name in GROUPED:
+                (group_maxima if field.endswith(MAX) else grouped)[field] = by
+                continue
             if name in MAXIMA:
                 maxima[field] = by
             elif name in CHARTED:
@@ -200,11 +223,18 @@ class Reporter:
             if name not in CHARTED_ONLY:
                 totals[field] = by
         await self._add(
-            keys=[self._last_key, TOTALS, *(span.key(span.number(at_ms)) for span in spans)],
+            keys=[
+                self._last_key,
+                TOTALS,
+                *(span.key(span.number(at_ms)) for span in spans),
+                *(span.groups_key(span.number(at_ms)) for span in spans),
+            ],
             number=self._number,
             totals=totals,
             charted=charted,
             maxima=maxima,
+            grouped=grouped,
+            group_maxima=group_maxima,
             span_ttls_s=[span.length_s * (span.count + 1) for span in spans],
         )
         self._unacknowledged = {}

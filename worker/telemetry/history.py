@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from worker.telemetry.clock import now_ms
 from worker.telemetry.counters import (
     BUCKETS_S,
+    FAILED,
+    MAX,
     MAXIMA,
     SUM,
     TOTALS,
@@ -61,6 +63,18 @@ class Sketch(Struct, frozen=True):
         raise ValueError("there are no durations")
 
 
+class Group(Struct, frozen=True):
+    """The durations of a group, their sum in seconds, and the number of its failed tasks."""
+
+    failed: int
+    total_s: float
+    sketch: Sketch
+
+    @property
+    def count(self) -> int:
+        return sum(self.sketch.buckets.values())
+
+
 class Counts:
     """The counts of one hash."""
 
@@ -74,7 +88,8 @@ class Counts:
         for name, counts in other.by_name.items():
             for labels, by in counts.items():
                 known = self.by_name[name].get(labels, 0)
-                self.by_name[name][labels] = max(known, by) if name in MAXIMA else known + by
+                is_maximum = name in MAXIMA or labels[-1:] == (MAX,)
+                self.by_name[name][labels] = max(known, by) if is_maximum else known + by
 
     def by_labels(self, name: str) -> dict[Labels, int]:
         return self.by_name.get(name, {})
@@ -91,6 +106,22 @@ class Counts:
     def sketch(self, name: str) -> Sketch:
         buckets = {int(label): by for (label,), by in self.by_labels(sketch_of(name)).items()}
         return Sketch(buckets, self.total(maximum_of(name)) / 1e6)
+
+    def groups(self, name: str) -> dict[str, Group]:
+        """Return the groups of one of the `GROUPED` sketches by their names."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for (group, label), by in self.by_labels(name).items():
+            found[group][label] = by
+        return {
+            group: Group(
+                failed=values.pop(FAILED, 0),
+                total_s=values.pop(SUM, 0) / 1e6,
+                sketch=Sketch(
+                    max_s=values.pop(MAX, 0) / 1e6, buckets={int(bucket): by for bucket, by in values.items()}
+                ),
+            )
+            for group, values in found.items()
+        }
 
 
 async def totals(redis: Redis) -> Counts:
@@ -114,14 +145,14 @@ def combine(points: Sequence[Point]) -> Point:
     return Point(points[0].at_ms, sum(point.length_s for point in points), total)
 
 
-async def points(redis: Redis, span: Span) -> list[Point]:
-    """Return the points of a chart, oldest first, in one round trip."""
+async def points(redis: Redis, span: Span, *, groups: bool = False) -> list[Point]:
+    """Return the points of a chart, or with `groups` those of the groups, oldest first, in one round trip."""
     at_ms = now_ms()
     last = span.number(at_ms)
     numbers = range(last - span.count + 1, last + 1)
     async with redis.pipeline(transaction=False) as pipe:
         for number in numbers:
-            pipe.hgetall(span.key(number))
+            pipe.hgetall(span.groups_key(number) if groups else span.key(number))
         hashes: Sequence[Any] = await pipe.execute()
     starts_ms = [number * span.length_s * 1000 for number in numbers]
     return [

@@ -84,6 +84,17 @@ export class Filters {
     this.onChange();
   }
 
+  /** Show the tasks of an operation or of a key, and go there. */
+  choose(name, value) {
+    const field = this.form[name];
+    if (field.matches("select") && ![...field.options].some((option) => option.value === value))
+      field.append(h("option", { value }, words(value)));
+    field.value = value;
+    this.changed();
+    byId("tasks-title").focus();
+    byId("tasks").scrollIntoView({ block: "start" });
+  }
+
   showTimes() {
     for (const name of ["since", "before"]) this.form[name].parentElement.hidden = this.form.time.value !== "custom";
   }

@@ -8,6 +8,7 @@ import { buildCharts, showCharts } from "./charts.js";
 import { Feed } from "./feed.js";
 import { showFigures, showQueue } from "./figures.js";
 import { buildSearch, Filters } from "./filters.js";
+import { Groups } from "./groups.js";
 import { nothing } from "./notices.js";
 import { session, showSession, signIn } from "./session.js";
 import { TaskPage } from "./task.js";
@@ -45,6 +46,10 @@ class Monitor {
         ),
       );
     }
+    this.groups = new Groups(hasKeys, {
+      by: () => this.look(),
+      pick: (name, value) => this.filters.choose(name, value),
+    });
     buildSearch();
     buildCharts((range) => {
       this.range = range;
@@ -87,12 +92,13 @@ class Monitor {
     clearTimeout(this.soon);
     this.soon = null;
     return this.guarded(
-      Promise.all([request(`/stats?range=${this.range}`), request("/workers")]).then(([stats, { workers }]) => {
+      Promise.all([request(`/stats?range=${this.range}&by=${this.groups.by}`), request("/workers")]).then(([stats, { workers }]) => {
         showTrouble(null);
         this.feed.answered(true);
         const slots = showWorkers(workers);
         showFigures(stats, workers.length ? slots : 0);
         showAlarms(alarmsOf(stats, workers));
+        this.groups.show(stats.groups);
         showQueue(stats.now, this.isReadOnly, () => this.look());
         return showCharts(stats);
       }),

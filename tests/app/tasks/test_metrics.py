@@ -368,7 +368,7 @@ async def test_a_wrong_range_is_refused_by_name(api: Client) -> None:
     assert answer.status_code == 422
     assert {each["field"]: each["message"] for each in answer.json()["errors"]} == {
         "range": "must be one of hour, day; got 'week'",
-        "step": "is not a parameter of this request, which takes range",
+        "step": "is not a parameter of this request, which takes range, by",
     }
 
 
