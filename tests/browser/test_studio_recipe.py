@@ -83,12 +83,15 @@ async def test_a_reload_in_the_middle_loses_nothing(service: Client, studio: Stu
     await studio.take(COFFEE, CAT)
     step = await studio.add("blur")
     await step.get_by_label("Sigma", exact=True).fill("9")
+    await studio.add("watermark")
+    await page.get_by_label("Overlay", exact=True).set_input_files(CAT)
     await studio.result()
     await expect(page.locator('.tiles [data-state="done"]')).to_have_count(2)
     await page.reload()
     await expect(page.locator('.tiles [data-state="done"]')).to_have_count(2)
     await expect(page.get_by_role("button", name="All 2 developed")).to_be_disabled()
-    assert await studio.names() == ["Blur"]
+    assert await studio.names() == ["Blur", "Watermark"]
+    await expect(page.locator(".overlay")).to_contain_text("cat.jpg")
     await expect(studio.slider).to_be_visible()  # with the picture from before
 
 

@@ -49,13 +49,7 @@ export class Groups {
     const rows = groups.toSorted((one, other) => of(other) - of(one)).map((group) => this._row(group));
     byId("groups").replaceChildren(
       rows.length
-        ? h(
-            "table",
-            {},
-            h("caption", { class: "visually-hidden" }, `Time by ${BY[this.by]}`),
-            this._head(),
-            h("tbody", {}, rows),
-          )
+        ? h("table", {}, h("caption", { class: "visually-hidden" }, `Time by ${BY[this.by]}`), this._head(), h("tbody", {}, rows))
         : h("p", { class: "soft small none" }, "Nothing has ended yet."),
     );
     if (focused)

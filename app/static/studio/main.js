@@ -4,6 +4,7 @@ import { apiKey, request } from "../shared/api.js";
 import { announce, byId, h } from "../shared/dom.js";
 import { signInFirst, withKey } from "./key.js";
 import { Desk } from "./pictures/desk.js";
+import { keepOverlay, keptOverlay } from "./pictures/keep.js";
 import { Preview } from "./pictures/preview.js";
 import { Code } from "./recipe/code.js";
 import { recipeOf } from "./recipe/presets.js";
@@ -27,7 +28,10 @@ class Studio {
     this._state = new RecipeState(stored(catalog));
     this._recipe = new Recipe(this._state, catalog, presets, {
       firstParameters: (operation) => this._first(operation),
-      onOverlay: () => this._changed(),
+      onOverlay: () => {
+        keepOverlay(this._recipe.overlay.file);
+        this._changed();
+      },
     });
     this._preview = new Preview((value) => this._recipe.taskOf(value));
     this._stage = new Stage(byId("stage"), catalog.input, this._preview, {
@@ -48,7 +52,14 @@ class Studio {
       this._changed();
     });
     addEventListener("hashchange", () => this._follow());
-    this._desk.restore().then(() => this._changed());
+    this._restore();
+  }
+
+  /** Show what the last visit left. */
+  async _restore() {
+    this._recipe.overlay.show(await keptOverlay());
+    await this._desk.restore();
+    this._changed();
   }
 
   _build() {
@@ -208,7 +219,7 @@ async function begin() {
       "Try again",
     );
     byId("recipe").replaceChildren(
-      h("div", { class: "empty", role: "alert" }, h("p", {}, `The operations cannot be had: ${error.message}`), again),
+      h("div", { class: "empty", role: "alert" }, h("p", {}, `The operations cannot be loaded: ${error.message}`), again),
     );
   }
 }

@@ -79,17 +79,17 @@ export class Desk {
 
   /** Show the pictures of the last visit, with their tasks. */
   async restore() {
-    const pictures = (await kept()).map(({ file, address = null, name, thumb, id, at, source = null, taskId, recipe = null }) => {
-      const picture = new Picture({ file, address, name, thumb, id, at });
-      Object.assign(picture, { source, recipe });
-      return { picture, taskId };
-    });
-    for (const { picture, taskId } of pictures) {
+    const pictures = (await kept()).map((each) => new Picture(each));
+    for (const picture of pictures) {
       this._add(picture);
-      if (taskId) this._follow(picture, taskId);
+      const last = this._history.entries.find((entry) => entry.picture === picture.id && entry.status !== "EXPIRED");
+      if (!last) continue;
+      picture.recipe = last;
+      picture.isSentWith(last.id);
+      this._follow(picture, last.id);
     }
-    if (pictures.length && !this._strip.selected) this._strip.select(pictures.at(-1).picture);
-    for (const { picture } of pictures) if (picture.file && !picture.width) picture.change(await thumbnail(picture.file));
+    if (pictures.length && !this._strip.selected) this._strip.select(pictures.at(-1));
+    for (const picture of pictures) if (picture.file && !picture.width) picture.change(await thumbnail(picture.file));
   }
 
   async develop(pictures) {
@@ -114,7 +114,7 @@ export class Desk {
   }
 
   async _run(pictures, task, compared) {
-    for (const picture of pictures) Object.assign(picture, { isTold: false, compared });
+    for (const picture of pictures) Object.assign(picture, { isPlaced: false, compared });
     const running = developAll(pictures, task, (picture, recipe, id) => this._remember(picture, recipe, id));
     this._onChange();
     if (!byId("stage").contains(document.activeElement)) byId("stage").focus({ preventScroll: true });
@@ -160,8 +160,8 @@ export class Desk {
 
   _hear(picture) {
     if (picture.taskId && STATUS[picture.state]) this._history.mark(picture.taskId, STATUS[picture.state]);
-    if (picture.told === picture.state) return;
-    picture.told = picture.state;
+    if (picture.announced === picture.state) return;
+    picture.announced = picture.state;
     if (picture.state === "done") announce(`${picture.name} is done: ${picture.outputs.map((output) => bytes(output.bytes)).join(", ")}`);
     if (picture.state === "refused" && picture.problem) this._complain(picture);
     if (picture.state === "failed") announce(`${picture.name}: ${picture.note}`);
@@ -172,7 +172,7 @@ export class Desk {
   _complain(picture) {
     const targets = [...(picture.problem.fields ?? [])].map(([field, message]) => this._recipe.complain(field, message));
     const isPlaced = targets.length > 0 && targets.every(Boolean);
-    picture.change({ isTold: isPlaced });
+    picture.change({ isPlaced });
     const [first] = targets.filter(Boolean);
     if (first) this._recipe.reveal(first);
     else if (this._strip.selected === picture) this._stage.focusBanner();
@@ -180,7 +180,7 @@ export class Desk {
   }
 
   _remember(picture, recipe, id) {
-    keep(picture);
+    const { overlay } = recipe;
     this._history.add({
       id,
       name: picture.name,
@@ -188,7 +188,7 @@ export class Desk {
       summary: recipe.summary,
       json: recipe.json,
       fields: recipe.fields,
-      overlay: recipe.overlay?.name ?? null,
+      overlay: overlay && { name: overlay.name, size: overlay.size, lastModified: overlay.lastModified },
       picture: picture.id,
       thumb: picture.thumb,
       status: "PENDING",
@@ -200,8 +200,8 @@ export class Desk {
     let picture = this._strip.pictures.find(({ taskId }) => taskId === entry.id);
     if (!picture) {
       const before = this._strip.pictures.find(({ id }) => id === entry.picture);
-      picture = new Picture({ name: entry.name, thumb: entry.thumb, entry, before: before?.file ?? null });
-      picture.recipe = { ...entry, overlay: entry.overlay && { name: entry.overlay } };
+      picture = new Picture({ name: entry.name, thumb: entry.thumb, before: before?.file ?? null });
+      picture.recipe = entry;
       this._strip.add(picture);
       picture.addEventListener("change", () => this._hear(picture));
       this._follow(picture, entry.id);

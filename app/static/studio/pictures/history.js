@@ -116,7 +116,7 @@ export class History {
 
   _row(entry) {
     const isExpired = entry.status === "EXPIRED";
-    const told = { PENDING: "waiting", STARTED: "running", SUCCESS: "done", FAILURE: "failed", REVOKED: "stopped", EXPIRED: "expired" }[
+    const status = { PENDING: "waiting", STARTED: "running", SUCCESS: "done", FAILURE: "failed", REVOKED: "stopped", EXPIRED: "expired" }[
       entry.status
     ];
     return h(
@@ -126,8 +126,8 @@ export class History {
         "button",
         { type: "button", class: "entry", "data-task": entry.id, disabled: isExpired, onclick: () => this._onOpen(entry) },
         entry.thumb ? h("img", { src: thumbUrl(entry.thumb), alt: "" }) : h("span", { class: "no-thumb" }, icon("picture")),
-        h("span", { class: "told" }, h("b", {}, entry.name), h("span", { class: "soft small" }, entry.summary)),
-        h("span", { class: "badge", "data-status": entry.status }, told),
+        h("span", { class: "about" }, h("b", {}, entry.name), h("span", { class: "soft small" }, entry.summary)),
+        h("span", { class: "badge", "data-status": entry.status }, status),
         h("time", { class: "soft small numbers", datetime: entry.at }, ago(entry.at)),
       ),
     );

@@ -3,6 +3,9 @@
 const NAME = "darkroom-studio";
 const STORE = "pictures";
 
+/** The id of the overlay, which is no picture of the strip. */
+const OVERLAY = "overlay";
+
 /** Older pictures are dropped, so that no one's disk fills up. */
 const MOST_AGE_MS = 7 * 24 * 3600 * 1000;
 
@@ -33,21 +36,30 @@ async function inStore(mode, use) {
   }
 }
 
-/** Store a picture with its task. */
-export function keep(picture) {
-  const { id, file, address, name, thumb, taskId, source, recipe, at } = picture;
-  const { fields = [], overlay = null, summary = "" } = recipe ?? {};
-  const task = recipe && taskId ? { taskId, recipe: { fields, summary, overlay: overlay && { name: overlay.name } } } : {};
-  return inStore("readwrite", (store) => store.put({ id, at, file, address, name, thumb, source, ...task }));
+/**
+ * Store a picture. Its tasks are in the list of earlier tasks.
+ * @param {any} picture
+ */
+export function keep({ id, at, file, address, name, thumb }) {
+  return inStore("readwrite", (store) => store.put({ id, at, file, address, name, thumb }));
 }
 
 export function drop(picture) {
   return inStore("readwrite", (store) => store.delete(picture.id));
 }
 
-/** Return what was stored, the oldest first. */
+/** Store the overlay of the recipe, or that there is none. */
+export function keepOverlay(file) {
+  return inStore("readwrite", (store) => (file ? store.put({ id: OVERLAY, at: Date.now(), file }) : store.delete(OVERLAY)));
+}
+
+export async function keptOverlay() {
+  return (await inStore("readonly", (store) => store.get(OVERLAY)))?.file ?? null;
+}
+
+/** Return the pictures that were stored, the oldest first. */
 export async function kept() {
-  const all = (await inStore("readonly", (store) => store.getAll())) ?? [];
+  const all = ((await inStore("readonly", (store) => store.getAll())) ?? []).filter(({ id }) => id !== OVERLAY);
   const [fresh, old] = [all.filter(({ at }) => Date.now() - at < MOST_AGE_MS), all.filter(({ at }) => Date.now() - at >= MOST_AGE_MS)];
   for (const each of old) drop(each);
   return fresh.sort((one, other) => one.at - other.at);

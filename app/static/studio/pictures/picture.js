@@ -30,13 +30,12 @@ export class Picture extends EventTarget {
     address = null,
     name = file.name,
     thumb = null,
-    entry = null,
     before = null,
     id = crypto.randomUUID?.() ?? String(Math.random()),
     at = Date.now(),
   }) {
     super();
-    Object.assign(this, { file, address, name, thumb, entry, id, at, width: null, height: null });
+    Object.assign(this, { file, address, name, thumb, id, at, width: null, height: null });
     this.url = (file ?? before) ? URL.createObjectURL(file ?? before) : null;
     this.reset();
   }
@@ -92,7 +91,8 @@ export function revokeLater(url) {
 }
 
 function isSame(one, other) {
-  return JSON.stringify(one.fields) === JSON.stringify(other.fields) && (one.overlay ?? null) === (other.overlay ?? null);
+  const keyOf = ({ fields, overlay }) => JSON.stringify([fields, overlay && [overlay.name, overlay.size, overlay.lastModified]]);
+  return keyOf(one) === keyOf(other);
 }
 
 /** The URL of a result. */
@@ -167,13 +167,13 @@ function rows(record) {
   return Object.entries(record)
     .filter(([name]) => name !== "palette")
     .flatMap(([name, value]) =>
-      isPlain(value) && Object.keys(value).length ? rows(value) : [h("div", {}, h("dt", {}, words(name)), h("dd", {}, told(name, value)))],
+      isPlain(value) && Object.keys(value).length ? rows(value) : [h("div", {}, h("dt", {}, words(name)), h("dd", {}, shown(name, value)))],
     );
 }
 
 const isPlain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-function told(name, value) {
+function shown(name, value) {
   if (value === null || (isPlain(value) && !Object.keys(value).length)) return h("span", { class: "soft" }, "none");
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (name === "bytes") return bytes(value);

@@ -48,7 +48,7 @@ export class Preview extends EventTarget {
     this._tell(false, "");
   }
 
-  /** Return the URL of a picture after some steps, in full size; null if that cannot be had. */
+  /** Return the URL of a picture after some steps, in full size; null if the service is busy or it fails. */
   async before(picture, steps) {
     this.drop();
     this._tell(true, "");

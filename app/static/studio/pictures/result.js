@@ -28,7 +28,7 @@ export function resultOf(picture, change) {
     h(
       "dl",
       { class: "measures" },
-      measures(picture.record, output).map(([name, ...told]) => h("div", {}, h("dt", {}, name), h("dd", { class: "numbers" }, told))),
+      measures(picture.record, output).map(([name, ...values]) => h("div", {}, h("dt", {}, name), h("dd", { class: "numbers" }, values))),
     ),
     h("div", { class: "row" }, buttons),
     output.report && facts(output.report),

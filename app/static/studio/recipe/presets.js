@@ -40,7 +40,7 @@ export class PresetChoice {
   /** Show the chosen preset, or none. */
   show(name) {
     this._select.value = name ?? "";
-    this._about.textContent = this._found() ? told(this._found()) : "";
+    this._about.textContent = this._found() ? describe(this._found()) : "";
     this._open.hidden = this._isOnly || !this._found();
     this.complain(null);
   }
@@ -59,7 +59,7 @@ export class PresetChoice {
   }
 }
 
-function told(preset) {
+function describe(preset) {
   const steps = ({ operations = [], output }) =>
     [...operations.map(({ operation }) => words(operation).toLowerCase()), output?.format && output.format !== "keep" && output.format]
       .filter(Boolean)

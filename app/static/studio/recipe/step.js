@@ -26,10 +26,10 @@ export class StepView {
       field.show(parameters[field.name]);
       field.element.hidden = !applies(this.name, field.name, parameters);
     }
-    const told = Object.entries(parameters).map(
+    const values = Object.entries(parameters).map(
       ([name, value]) => `${words(name).toLowerCase()} ${Array.isArray(value) ? value.length : value}`,
     );
-    this._summary.textContent = told.join(", ") || (this.fields.length ? "default settings" : this._firstSentence());
+    this._summary.textContent = values.join(", ") || (this.fields.length ? "default settings" : this._firstSentence());
   }
 
   get isOpen() {

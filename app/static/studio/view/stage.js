@@ -110,7 +110,7 @@ export class Stage {
   }
 
   _showBanner(picture) {
-    this._banner.hidden = !ENDED_BADLY.includes(picture.state) || picture.isTold === true;
+    this._banner.hidden = !ENDED_BADLY.includes(picture.state) || picture.isPlaced === true;
     if (this._banner.hidden) return;
     const fields = picture.state === "refused" && picture.problem?.fields?.size ? [...picture.problem.fields] : [];
     const sentences = fields.map(([field, message]) => h("p", {}, h("b", {}, field), ` ${message}`));
