@@ -147,6 +147,17 @@ async def test_resize_begins_with_the_pictures_width_and_keeps_its_shape(service
     assert decoded(await studio.download()).size == (490, 400)
 
 
+async def test_sliders_end_where_the_picture_does(api: Client, studio: Studio) -> None:
+    await studio.take(COFFEE)
+    await expect(studio.page.get_by_text("490 × 400 px")).to_be_visible()  # noqa: RUF001
+    step = await studio.add("crop")
+    for name, most in (("Width", "490"), ("Height", "400"), ("Left", "490"), ("Top", "400")):
+        await step.get_by_label(f"{name}, slider").press("End")
+        await expect(step.get_by_label(name, exact=True)).to_have_value(most)
+    await step.get_by_label("Width", exact=True).fill("2000")  # the field takes more
+    await expect(step.get_by_label("Width", exact=True)).to_have_value("2000")
+
+
 async def test_variants_are_added_and_shown_side_by_side(service: Client, studio: Studio) -> None:
     page = studio.page
     await studio.take(COFFEE)

@@ -105,6 +105,8 @@ class Studio {
     byId("toast").hidden = !words;
     byId("toast-undo").hidden = !isRemoval;
     byId("toast-words").textContent = words;
+    const { width, height } = this._stage.picture ?? {};
+    if (width) this._recipe.pipeline.limit(width, height);
     this._code.render();
     this._desk.label();
     this._showPreview();

@@ -107,7 +107,7 @@ function toggle({ id, describedBy, schema, change }) {
 }
 
 function number({ id, describedBy, name, schema, change }) {
-  const scale = scaleOf(schema);
+  let scale = scaleOf(schema);
   const given = (value) => (value === schema.default ? undefined : value);
   const field = h("input", {
     id,
@@ -152,6 +152,11 @@ function number({ id, describedBy, name, schema, change }) {
   return {
     element: h("div", { class: slider ? "number" : "number alone" }, slider, field),
     focusOn: field,
+    /** Let the slider end at a number; the field still takes greater ones. */
+    limit: (most) => {
+      scale = scaleOf({ ...schema, maximum: Math.min(most, schema.maximum) });
+      if (slider && field.value !== "") slider.value = scale.toPosition(Number(field.value));
+    },
     show: (value) => {
       field.value = value ?? schema.default ?? "";
       slide(value);

@@ -50,6 +50,11 @@ export class Field {
     this._mark();
   }
 
+  /** Let its slider end at a number, if it has one. */
+  limit(most) {
+    this._control.limit?.(most);
+  }
+
   _clear() {
     this._control.show(undefined);
     this._changed(undefined);

@@ -8,6 +8,8 @@ import { StepView } from "./step.js";
 export class Pipeline {
   /** @type {StepView[]} */
   steps = [];
+  /** @type {[number, number] | null} */
+  _size = null;
 
   /** Dispatches "emptied" when the last step is removed, and "opened" when another step is open. */
   constructor(state, catalog) {
@@ -31,6 +33,7 @@ export class Pipeline {
     const wasOpen = this.opened;
     this.steps = steps.map((step) => views.get(step.key) ?? new StepView(step, operationOf(step.operation, this._catalog), this._on));
     for (const [index, view] of this.steps.entries()) {
+      if (!views.has(view.key) && this._size) view.limit(...this._size);
       view.show(steps[index]);
       view.place(index, steps.length);
       if (this.element.children[index] !== view.element) this._insert(view.element, index);
@@ -42,6 +45,12 @@ export class Pipeline {
   /** Return the step that is open, or null. */
   get opened() {
     return this.steps.find(({ isOpen }) => isOpen) ?? null;
+  }
+
+  /** The size of the selected picture, where sliders end. */
+  limit(width, height) {
+    this._size = [width, height];
+    for (const step of this.steps) step.limit(width, height);
   }
 
   find(key) {

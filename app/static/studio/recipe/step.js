@@ -66,6 +66,15 @@ export class StepView {
     this._errors.textContent = count ? `${count} ${count === 1 ? "error" : "errors"}` : "";
   }
 
+  /** Let the sliders of sizes and places in the picture end where the picture does. */
+  limit(width, height) {
+    if (!["resize", "crop"].includes(this.name)) return;
+    for (const field of this.fields) {
+      if (["width", "left"].includes(field.name)) field.limit(width);
+      if (["height", "top"].includes(field.name)) field.limit(height);
+    }
+  }
+
   /** Draw its boxes on the picture. */
   draw() {
     this._on.draw(this);
