@@ -87,6 +87,34 @@ async def test_boxes_on_the_picture_are_always_those_of_the_recipe(service: Clie
     await expect(boxes).to_have_count(0)
 
 
+async def test_boxes_come_back_with_their_step_and_with_a_link(service: Client, studio: Studio) -> None:
+    """By undo, redo, a reload and a link: whatever makes the step again."""
+    page = studio.page
+    await studio.take(COFFEE)
+    step = await studio.add("redact")
+    await step.get_by_role("button", name="Draw on the picture").click()
+    await page.get_by_role("button", name="Add a box here").click()
+    await page.keyboard.press("Escape")
+    expected = await numbers(step)
+    assert len(expected) == 1
+    await page.get_by_role("button", name="Remove step 1, Redact").click()
+    await page.locator("#undo").click()
+    assert await numbers(step) == expected
+    await page.locator("#undo").click()
+    assert await numbers(step) == []
+    await page.locator("#redo").click()
+    assert await numbers(step) == expected
+    await expect(page.locator("#redo")).to_be_enabled()  # the removal is still ahead
+    link = "atob(location.hash.slice(3).replaceAll('-', '+').replaceAll('_', '/'))"
+    await page.wait_for_function(f"() => {link}.includes('boxes')")
+    await page.reload()
+    await expect(studio.steps).to_have_count(1)
+    await studio.steps.first.locator(".title").click()
+    assert await numbers(studio.steps.first) == expected
+    await page.wait_for_function(PREVIEWED)
+    assert await is_black(studio, 245, 200)
+
+
 async def test_a_result_appears_although_one_was_drawing(service: Client, studio: Studio) -> None:
     await studio.take(COFFEE)
     step = await studio.add("redact")

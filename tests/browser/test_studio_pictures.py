@@ -137,6 +137,7 @@ async def test_a_file_that_is_no_picture_does_not_say_it_is_ready(
     await studio.page.evaluate(send, [name, kind])
     await expect(studio.page.get_by_role("alert")).to_contain_text(f"{name} is not a picture that this service reads.")
     await expect(studio.page.get_by_role("button", name=f"{name}, refused")).to_be_visible()
+    await expect(studio.page.get_by_role("button", name="Choose a picture first")).to_be_disabled()  # it is not sent
 
 
 async def test_every_error_can_be_seen_though_its_step_is_closed(service: Client, studio: Studio, watch: Watch) -> None:

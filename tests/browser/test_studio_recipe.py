@@ -69,7 +69,10 @@ async def test_a_link_opens_the_same_recipe_elsewhere(api: Client, studio: Studi
     await expect(page.get_by_label("Format", exact=True)).to_have_value("webp")
 
 
-@pytest.mark.parametrize("link", ["#r=%%%", "#r=eyJvcGVyYXRpb25zIjpbeyJvcGVyYXRpb24iOiJleHBsb2RlIn1dfQ"])
+# Damaged, an operation that does not exist, a preset that does not exist.
+@pytest.mark.parametrize(
+    "link", ["#r=%%%", "#r=eyJvcGVyYXRpb25zIjpbeyJvcGVyYXRpb24iOiJleHBsb2RlIn1dfQ", "#r=eyJwcmVzZXQiOiJub25lIn0"]
+)
 async def test_a_link_that_cannot_be_used_says_why_and_harms_nothing(api: Client, studio: Studio, link: str) -> None:
     await studio.page.goto("about:blank")
     await studio.page.goto(f"{api.base_url}/{link}")

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { decode, empty, encode, formFields, fromJSON, RecipeState, summary, toJSON, toTOML } from "../../app/static/studio/recipe/state.js";
 
 const catalog = {
+  presets: ["thumbnail"],
   output: { format: {}, quality: {}, background: {} },
   operations: [
     { operation: "resize", parameters: { width: {}, fit: {} }, takes_overlay: false },
@@ -110,6 +111,7 @@ test("a link that says nonsense is refused with the reason", () => {
     [{ operations: [null] }, "there is no operation undefined"],
     [{ __proto__x: 1 }, "the output has no __proto__x"],
     [{ preset: 3 }, "preset is a name"],
+    [{ preset: "none" }, "there is no preset none"],
     [{ variants: { a: { operations: [] }, b: 3 } }, "the variant b is an object"],
     [{ variants: [] }, "variants is an object of outputs by name"],
     [{ operations: [{ operation: "constructor" }] }, "there is no operation constructor"],

@@ -48,7 +48,7 @@ export class Desk {
 
   /** The pictures that can be developed: their file or address is here. */
   get own() {
-    return this._strip.pictures.filter(({ file, address }) => file || address);
+    return this._strip.pictures.filter(({ file, address, isForeign }) => (file || address) && !isForeign);
   }
 
   /** Add files and show the first of them. */
@@ -149,7 +149,7 @@ export class Desk {
     this._strip.add(picture);
     picture.addEventListener("change", () => this._hear(picture));
     if (!picture.file || isPicture(picture.file, this._catalog.input)) return;
-    picture.change({ state: "refused", problem: null, note: `${picture.name} is not a picture that this service reads.` });
+    picture.change({ isForeign: true, state: "refused", problem: null, note: `${picture.name} is not a picture that this service reads.` });
   }
 
   _show(picture) {

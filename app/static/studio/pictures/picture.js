@@ -21,6 +21,9 @@ export class Picture extends EventTarget {
   source = null;
   _isDeleted = false;
 
+  /** Whether it is a file that the service does not read at all. */
+  isForeign = false;
+
   /** The recipe of the task: {fields, overlay, summary}, or null. @type {any} */
   recipe = null;
 

@@ -44,6 +44,12 @@ export function boxes({ id, labelId, describedBy, schema, change }) {
   }
 
   function append(row, takesFocus = false) {
+    insert(row);
+    if (takesFocus) body.lastElementChild.querySelector("input").focus();
+    tell();
+  }
+
+  function insert(row) {
     rows.push(row);
     const line = rowOf(
       names,
@@ -59,8 +65,6 @@ export function boxes({ id, labelId, describedBy, schema, change }) {
       },
     );
     body.append(line);
-    if (takesFocus) line.querySelector("input").focus();
-    tell();
   }
 
   return {
@@ -70,8 +74,8 @@ export function boxes({ id, labelId, describedBy, schema, change }) {
     show: (value) => {
       rows = [];
       body.replaceChildren();
-      for (const row of value ?? []) append({ ...row });
-      if (!value?.length) element.classList.add("empty-list");
+      for (const row of value ?? []) insert({ ...row }); // what is shown is no news
+      element.classList.toggle("empty-list", rows.length === 0);
     },
   };
 }

@@ -161,6 +161,7 @@ export function fromJSON(json, catalog) {
   const { preset = null, variants = {}, operations = [], ...output } = json;
   if (preset !== null) {
     if (typeof preset !== "string") throw new Error("preset is a name");
+    if (!catalog.presets.includes(preset)) throw new Error(`there is no preset ${preset}`);
     return { ...empty(), preset };
   }
   if (!isObject(variants)) throw new Error("variants is an object of outputs by name");

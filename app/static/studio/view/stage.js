@@ -118,7 +118,7 @@ export class Stage {
     this._banner.replaceChildren(
       icon("alert"),
       h("div", {}, sentences.length ? sentences : h("p", {}, picture.note)),
-      picture.file || picture.address
+      (picture.file || picture.address) && !picture.isForeign
         ? h("button", { type: "button", class: "button small", onclick: () => this._on.again(picture) }, "Try again")
         : "",
     );
