@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -168,6 +169,21 @@ async def test_a_box_stays_within_the_picture(api: Client, studio: Studio) -> No
         await studio.page.keyboard.press("Shift+ArrowDown")
     [[left, top, width, height]] = await numbers(step)
     assert (left + width, top + height) == (490, 400)
+
+
+async def test_boxes_are_drawn_on_a_picture_that_the_browser_does_not_know(
+    service: Client, studio: Studio, tmp_path: Path
+) -> None:
+    """On what the service makes of it."""
+    with Image.open(COFFEE) as picture:
+        picture.save(tmp_path / "coffee.tif")
+    await studio.take(tmp_path / "coffee.tif")
+    await expect(studio.page.get_by_text("This browser cannot show this format")).to_be_visible()
+    step = await studio.add("redact")
+    await step.get_by_role("button", name="Draw on the picture").click()
+    await studio.page.wait_for_function("() => document.querySelector('.pane.before img').naturalWidth === 490")
+    await studio.page.get_by_role("button", name="Add a box here").click()
+    assert await numbers(step) == [[123, 100, 245, 200]]
 
 
 async def test_crop_is_drawn_in_any_step_on_what_the_steps_before_make(service: Client, studio: Studio) -> None:

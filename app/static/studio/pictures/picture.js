@@ -24,6 +24,9 @@ export class Picture extends EventTarget {
   /** Whether it is a file that the service does not read at all. */
   isForeign = false;
 
+  /** Whether the browser does not support its format. */
+  isUnshowable = false;
+
   /** The recipe of the task: {fields, overlay, summary}, or null. @type {any} */
   recipe = null;
 
@@ -120,7 +123,7 @@ export async function loaded(output) {
   return output;
 }
 
-/** Return {thumb, width, height}: a small JPEG as a data URL, and the size; all null if the browser does not support the format. */
+/** Return {thumb, width, height}: a small JPEG as a data URL, and the size; or {isUnshowable} if the browser does not support the format. */
 export async function thumbnail(file) {
   try {
     const whole = await createImageBitmap(file);
@@ -137,7 +140,7 @@ export async function thumbnail(file) {
     whole.close();
     return { thumb: canvas.toDataURL("image/jpeg", 0.8), width, height };
   } catch {
-    return { thumb: null, width: null, height: null };
+    return { thumb: null, width: null, height: null, isUnshowable: true };
   }
 }
 

@@ -31,18 +31,19 @@ export async function editBoxes(key, stage, state, preview) {
     return;
   }
   const { picture } = stage;
-  if (!picture?.url) {
+  if (!picture?.url && !picture?.address) {
     announce("Choose a picture first");
     return;
   }
   const find = () => state.value.steps.find((step) => step.key === key);
   const kind = BOXES[find().operation];
   const before = state.value.steps.slice(0, state.value.steps.indexOf(find()));
-  const url = before.length ? await preview.before(picture, before) : picture.url;
+  const isMade = before.length > 0 || !picture.url || picture.isUnshowable;
+  const url = isMade ? await preview.before(picture, before) : picture.url;
   if (!url || !find() || stage.picture !== picture) return;
   const isCrop = kind.isSingle;
   const change = (boxes, gesture) => state.setParameters(key, kind.write(boxes), gesture);
-  const editor = await stage.edit(key, url, before.length > 0, { isSingle: isCrop, change });
+  const editor = await stage.edit(key, url, isMade, { isSingle: isCrop, change });
   const render = () => {
     const step = find();
     if (stage.edited !== key || !step) {
