@@ -1,7 +1,11 @@
 """The recipe as data: undo, links, what a reload keeps, code before a run, variants and presets."""
 
+import asyncio
 import json
+import os
 import re
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -139,6 +143,47 @@ async def test_code_is_there_before_any_run(api: Client, studio: Studio) -> None
     assert json.loads(await studio.copied("JSON")) == {"operations": [{"operation": "sepia"}], "format": "webp"}
     assert "[my-preset]" in await studio.copied("Preset")
     assert "for (const name of [" in await studio.copied("JavaScript")
+
+
+COMMANDS = {
+    "curl": ["bash", "-euo", "pipefail", "-c"],
+    "Python": [sys.executable, "-W", "ignore", "-c"],
+    "JavaScript": ["node", "--input-type=module", "-e"],
+}
+
+
+@pytest.mark.parametrize("language", COMMANDS)
+async def test_code_for_several_files_and_variants_runs(
+    service: Client, studio: Studio, tmp_path: Path, language: str
+) -> None:
+    if shutil.which(COMMANDS[language][0]) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {COMMANDS[language][0]} here")
+    await studio.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await studio.take(COFFEE, CAT)
+    await studio.add("sepia")
+    made: dict[str, set[str]] = {}
+    for recipe in ("one result", "variants"):
+        if recipe == "variants":
+            await studio.page.get_by_role("button", name="Add a variant").click()
+        else:
+            await studio.page.get_by_label("Format", exact=True).select_option("png")
+        folder = tmp_path / recipe
+        folder.mkdir()
+        for file in (COFFEE, CAT):
+            (folder / file.name).write_bytes(file.read_bytes())
+        text = await studio.copied(language)
+        child = await asyncio.create_subprocess_exec(
+            *COMMANDS[language], text, cwd=folder, stderr=asyncio.subprocess.PIPE
+        )
+        _, errors = await child.communicate()
+        assert child.returncode == 0, errors.decode()
+        made[recipe] = {path.name for path in folder.iterdir()} - {COFFEE.name, CAT.name}
+        sizes = {decoded((folder / name).read_bytes()).size for name in made[recipe]}
+        assert sizes == {(490, 400), (341, 300)}
+    assert made == {
+        "one result": {"coffee.png", "cat.png"},
+        "variants": {"coffee-png.png", "cat-png.png", "coffee-variant-2.webp", "cat-variant-2.webp"},
+    }
 
 
 async def test_resize_begins_with_the_pictures_width_and_keeps_its_shape(service: Client, studio: Studio) -> None:
