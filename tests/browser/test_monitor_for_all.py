@@ -200,6 +200,7 @@ async def test_a_phone_shows_it_without_scrolling_sideways(
     await page.set_viewport_size({"width": 320, "height": 640})
     await monitor.open()
     await expect(page.locator("canvas")).to_have_count(6)
+    await expect(page.locator("#groups tbody tr").first).to_be_attached()
     fits = "document.documentElement.scrollWidth <= innerWidth"
     assert await page.evaluate(fits)
     await expect(monitor.status(broken)).to_be_visible()

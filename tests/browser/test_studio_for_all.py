@@ -67,6 +67,13 @@ async def test_a_phone_of_320_px_needs_no_sideways_scrolling(service: Client, st
     await studio.add("inspect")
     await studio.result()
     assert await studio.page.evaluate(width) <= 320
+    compare = studio.page.get_by_role("button", name="Compare formats")
+    await expect(compare).to_be_hidden()  # a report has no format
+    await studio.page.get_by_role("button", name="Clear").first.click()
+    await studio.page.get_by_role("button", name="Fold").click()
+    await compare.click()
+    await expect(studio.page.locator(".compared")).to_be_attached()
+    assert await studio.page.evaluate(width) <= 320
 
 
 async def tab_to(page: Page, name: str) -> None:

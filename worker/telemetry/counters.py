@@ -61,6 +61,8 @@ def maximum_of(name: str) -> str:
     return f"{name}_max_us"
 
 
+_SKETCHES = {name: (sketch_of(name), maximum_of(name)) for name in SKETCHED}
+
 MAXIMA = {MAX_WAITING, MAX_AGE_MS, *map(maximum_of, SKETCHED)}
 """Fields that are not added up: the greater value stays."""
 
@@ -142,12 +144,14 @@ class Stats:
         self._counts[":".join((name, *labels))] += by
 
     def observe(self, name: str, *labels: str, seconds: float) -> None:
-        """Add a duration to a histogram."""
+        """Add a duration to a histogram, and to its sketch."""
+        took_us = round(seconds * 1e6)
         self.count(name, *labels, _BUCKET_LABELS[bisect_left(BUCKETS_S, seconds)])
-        self.count(name, *labels, SUM, by=round(seconds * 1e6))
-        if name in SKETCHED:
-            self.count(sketch_of(name), str(sketch_bucket(seconds)))
-            self.raise_to(maximum_of(name), round(seconds * 1e6))
+        self.count(name, *labels, SUM, by=took_us)
+        if name in _SKETCHES:
+            sketch, maximum = _SKETCHES[name]
+            self._counts[f"{sketch}:{sketch_bucket(seconds)}"] += 1
+            self._counts[maximum] = max(self._counts[maximum], took_us)
 
     def raise_to(self, name: str, value: int) -> None:
         """Set one of `MAXIMA` to a value if that is greater."""
@@ -155,10 +159,10 @@ class Stats:
 
     def observe_group(self, name: str, group: str, *, seconds: float) -> None:
         """Add a duration to one of the `GROUPED` sketches."""
-        took_us = round(seconds * 1e6)
-        self.count(name, group, str(sketch_bucket(seconds)))
-        self.count(name, group, SUM, by=took_us)
-        self.raise_to(f"{name}:{group}:{MAX}", took_us)
+        took_us, prefix = round(seconds * 1e6), f"{name}:{group}:"
+        self._counts[f"{prefix}{sketch_bucket(seconds)}"] += 1
+        self._counts[prefix + SUM] += took_us
+        self._counts[prefix + MAX] = max(self._counts[prefix + MAX], took_us)
 
     def take(self) -> dict[str, int]:
         """Return all counts and reset them."""

@@ -42,6 +42,7 @@ class Studio {
       sample: (name) => this._desk.takeSample(name),
       isCurrent: (picture) => picture.isMadeBy(picture.compared ?? this._recipe.task),
       edited: () => this._changed(),
+      isReport: () => this._state.value.steps.at(-1)?.operation === "inspect",
     });
     this._desk = new Desk(this._state, this._recipe, this._stage, catalog, () => this._changed());
     this._code = new Code(() => this._context());

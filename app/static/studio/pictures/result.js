@@ -77,7 +77,7 @@ function table(picture, change) {
       h("td", { class: "numbers" }, output ? quality(picture, output) : ""),
       h("td", {}, buttons),
     );
-  return h(
+  const compared = h(
     "table",
     { class: "compared" },
     h("caption", { class: "visually-hidden" }, "The results"),
@@ -102,6 +102,7 @@ function table(picture, change) {
       ),
     ),
   );
+  return h("div", { class: "side-by-side", tabIndex: 0, role: "region", "aria-label": "The results side by side" }, compared);
 }
 
 /** The PSNR against the lossless result of the same task, as soon as it is known. */

@@ -15,6 +15,7 @@ export class Stage {
   /**
    * `on` has callbacks for `choose` (open the file dialog), `again` (process a picture again), `compare` (formats),
    * `address` and `sample` (use a picture by its URL or name), `edited` (boxes are no longer edited),
+   * `isReport` (whether the recipe makes a report, not a picture),
    * and `isCurrent` (whether the result of a picture is what the recipe makes of it).
    */
   constructor(place, formats, preview, on) {
@@ -85,7 +86,7 @@ export class Stage {
     this._name.textContent = picture.name;
     const size = picture.width ? `${picture.width} × ${picture.height} px` : "";
     this._about.textContent = [size, picture.file ? bytes(picture.file.size) : ""].filter(Boolean).join(" · ");
-    this._compare.hidden = !(picture.file || picture.address) || picture.isBusy;
+    this._compare.hidden = !(picture.file || picture.address) || picture.isForeign || picture.isBusy || this._on.isReport();
     this._showProgress(picture);
     this._showBusy();
     this._showBanner(picture);
