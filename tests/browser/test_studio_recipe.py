@@ -102,6 +102,19 @@ async def test_a_reload_in_the_middle_loses_nothing(service: Client, studio: Stu
     await expect(studio.slider).to_be_visible()  # with the picture from before
 
 
+async def test_a_picture_that_comes_before_the_last_ones_are_back_is_there_once(api: Client, studio: Studio) -> None:
+    await studio.take(COFFEE)
+    await expect(studio.page.get_by_text("490 × 400 px")).to_be_visible()  # noqa: RUF001 - it is stored after that
+    for count in (2, 3, 4):
+        await studio.page.reload()
+        await studio.page.wait_for_selector("#files", state="attached")
+        await studio.page.set_input_files("#files", CAT)  # as early as possible
+        await expect(studio.page.locator(".tile")).to_have_count(count)
+        await expect(studio.page.get_by_role("button", name="Add an operation")).to_be_visible()
+        await expect(studio.page.locator(".tile img")).to_have_count(count)
+        await expect(studio.page.locator(".tile")).to_have_count(count)
+
+
 async def test_the_badges_of_tasks_under_way_change_after_a_reload(
     api: Client, settings: Settings, studio: Studio
 ) -> None:

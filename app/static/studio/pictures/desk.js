@@ -79,7 +79,10 @@ export class Desk {
 
   /** Show the pictures of the last visit, with their tasks. */
   async restore() {
-    const pictures = (await kept()).map((each) => new Picture(each));
+    const stored = await kept();
+    // What was taken meanwhile is stored as well.
+    const isHere = ({ id }) => this._strip.pictures.some((picture) => picture.id === id);
+    const pictures = stored.filter((each) => !isHere(each)).map((each) => new Picture(each));
     for (const picture of pictures) {
       this._add(picture);
       const last = this._history.entries.find((entry) => entry.picture === picture.id && entry.status !== "EXPIRED");

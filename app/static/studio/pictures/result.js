@@ -102,7 +102,7 @@ function table(picture, change) {
       ),
     ),
   );
-  return h("div", { class: "side-by-side", tabIndex: 0, role: "region", "aria-label": "The results side by side" }, compared);
+  return h("div", { class: "side-by-side", tabIndex: 0, role: "region", "aria-label": "Side by side" }, compared);
 }
 
 /** The PSNR against the lossless result of the same task, as soon as it is known. */
