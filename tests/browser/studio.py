@@ -29,6 +29,19 @@ class Studio:
         await self.page.set_input_files("#files", files)
         await expect(self.page.locator(".tile")).to_have_count(len(files))
 
+    async def kept(self, count: int) -> None:
+        """Wait until so many pictures are stored in the browser."""
+        await self.page.wait_for_function(
+            """async (count) => {
+                const wait = (asked) => new Promise((done) => { asked.onsuccess = () => done(asked.result); });
+                const base = await wait(indexedDB.open("darkroom-studio", 1));
+                const found = await wait(base.transaction("pictures").objectStore("pictures").count());
+                base.close();
+                return found === count;
+            }""",
+            arg=count,
+        )
+
     async def add(self, operation: str) -> Locator:
         """Add a step by searching for it, and return it."""
         await self.page.get_by_role("button", name="Add an operation").click()

@@ -57,6 +57,7 @@ export class Desk {
     for (const picture of pictures) this._add(picture);
     if (pictures.length) this._strip.select(pictures[0]);
     announce(pictures.length === 1 ? `${pictures[0].name} is here` : `${pictures.length} pictures are here`);
+    await Promise.all(pictures.map(keep));
     // One after the other, because each is decoded completely.
     for (const picture of pictures) {
       picture.change(await thumbnail(picture.file));
