@@ -40,9 +40,9 @@ MAY_IMPORT = {
         "worker.pixels", "worker.runner", "worker.storage", "worker.tasks", "worker.telemetry", "worker.validation",
     },
     "app.routes": {
-        "app.http", "app.keys", "app.openapi", "app.state", "app.tasks", "app.uploads", "worker.imaging",
-        "worker.operations", "worker.outbound", "worker.runner", "worker.storage", "worker.tasks", "worker.telemetry",
-        "worker.validation", "worker.webhooks",
+        "app.http", "app.keys", "app.openapi", "app.state", "app.tasks", "app.uploads", "worker.errors",
+        "worker.imaging", "worker.operations", "worker.outbound", "worker.runner", "worker.storage", "worker.tasks",
+        "worker.telemetry", "worker.validation", "worker.webhooks",
     },
     "app.standalone": {"app.api_settings", "app.server", "worker.__main__", "worker.runner"},
     "worker.validation": set(),
@@ -50,7 +50,9 @@ MAY_IMPORT = {
     "worker.outbound": set(),
     "worker.pixels": {"worker.errors", "worker.validation"},
     "worker.operations": {"worker.errors", "worker.pixels", "worker.validation"},
-    "worker.imaging": {"worker.errors", "worker.operations", "worker.pixels", "worker.validation"},
+    "worker.imaging": {
+        "worker.errors", "worker.operations", "worker.pixels", "worker.telemetry", "worker.validation",
+    },
     "worker.tasks": {
         "worker.errors", "worker.imaging", "worker.operations", "worker.pixels", "worker.settings", "worker.storage",
         "worker.telemetry",

@@ -50,9 +50,18 @@ _ENDED = {**_BEGUN, "ended_ms": _AT_MS + 61}
 
 WAITING = _task(_ONE, Status.PENDING)
 RUNNING = _task(_ONE, Status.STARTED, **_BEGUN)
-DONE = _task(_ONE, Status.SUCCESS, **_ENDED, progress=1, outputs_json=msgspec.json.encode({"": _OUTPUT}))
+DONE = _task(
+    _ONE,
+    Status.SUCCESS,
+    **_ENDED,
+    progress=1,
+    phases="0.0004 0.011 0.006 0.019 0.0007",
+    outputs_json=msgspec.json.encode({"": _OUTPUT}),
+)
 DONE_TWICE = _task(_TWO, Status.SUCCESS, **_ENDED)
-FAILED = _task(_ONE, Status.FAILURE, **_ENDED, error="the file is truncated", error_code=ErrorCode.PICTURE)
+FAILED = _task(
+    _ONE, Status.FAILURE, **_ENDED, error="the image data is damaged or truncated", error_code=ErrorCode.DAMAGED
+)
 REVOKED = _task(_ONE, Status.REVOKED, ended_ms=_AT_MS + 40)
 
 STATUSES = {

@@ -15,6 +15,7 @@ from app.openapi.schemas import Schema, parameters, takes_overlay
 from app.state import Request
 from app.tasks.presets import PresetView
 from app.tasks.views import plan_view
+from worker.errors import CAUSES, ErrorCode
 from worker.imaging.plan import Output
 from worker.operations import OPERATIONS
 
@@ -28,6 +29,14 @@ class OperationEntry(msgspec.Struct, frozen=True):
     takes_overlay: Annotated[bool, Meta(description="Whether the operation can use a second image.")]
 
 
+class ErrorCodeEntry(msgspec.Struct, frozen=True):
+    """What an `error_code` of failed tasks means."""
+
+    meaning: str
+    retry_helps: Annotated[bool, Meta(description="Whether the same task may succeed if it is retried.")]
+    docs: Annotated[str, Meta(description="Where the code is described.")]
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """The catalog."""
 
@@ -36,6 +45,7 @@ class Catalog(msgspec.Struct, frozen=True):
     input: Annotated[list[str], Meta(description="The accepted input formats.")]
     presets: Annotated[list[str], Meta(description="The names of the presets.")]
     only_presets: Annotated[bool, Meta(description="Whether uploads must use a preset.")]
+    error_codes: Annotated[dict[ErrorCode, ErrorCodeEntry], Meta(description="The error codes of failed tasks.")]
 
 
 class PresetList(msgspec.Struct, frozen=True):
@@ -57,6 +67,10 @@ def _catalog() -> Catalog:
         input=[],
         presets=[],
         only_presets=False,
+        error_codes={
+            code: ErrorCodeEntry(cause.meaning, cause.retry_helps, f"/docs#error-{code.replace('_', '-')}")
+            for code, cause in CAUSES.items()
+        },
     )
 
 

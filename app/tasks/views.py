@@ -11,6 +11,7 @@ from worker.tasks.model import OutputRecord, Spec, Task
 from worker.tasks.schedule import Priority
 from worker.tasks.status import Results, Status, TaskId, TaskStatus, Time
 from worker.telemetry.clock import rfc3339
+from worker.telemetry.phases import Phases, parse_phases
 from worker.webhooks.messages import State
 
 # As structs, these would omit default values.
@@ -94,7 +95,13 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     status: Status
     result: Results | UnsetType = UNSET
     error: str | UnsetType = UNSET
-    error_code: Annotated[ErrorCode, Meta(description="If FAILURE: the reason as a code.")] | None
+    error_code: (
+        Annotated[ErrorCode, Meta(description="If FAILURE: the reason as a code; `GET /operations` describes them.")]
+        | None
+    )
+    failed_operation: (
+        Annotated[str, Meta(description="If FAILURE: the operation that was not possible.")] | UnsetType
+    ) = UNSET
     owner: Annotated[str, Meta(description="The name of the API key that created the task.")] | None
     file: Upload
     variants: dict[str, VariantView] | UnsetType = UNSET
@@ -111,6 +118,7 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     ended_at: Time | None
     waited_s: float
     ran_s: Annotated[float, Meta(description="Duration of the last attempt in seconds.")] | None
+    phases: Annotated[Phases, Meta(description="Where the time of the last attempt went.")] | None
     attempts: Annotated[int, Meta(description="Number of attempts.")]
     worker: Annotated[str, Meta(description="The worker of the last attempt.")] | None
     request_id: Annotated[str, Meta(description="The X-Request-ID of the request that created the task.")] | None
@@ -159,6 +167,7 @@ def task_record(
         result=_results(task),
         error=_error(task),
         error_code=task.error_code if task.status is Status.FAILURE else None,
+        failed_operation=(task.status is Status.FAILURE and task.failed_operation) or UNSET,
         owner=task.owner,
         file=_upload(task.spec),
         **plan_view(task.spec.plan),
@@ -173,6 +182,7 @@ def task_record(
         ended_at=timestamp(task.ended_ms),
         waited_s=round(task.waited_ms / 1000, 3),
         ran_s=None if task.ran_ms is None else round(task.ran_ms / 1000, 3),
+        phases=parse_phases(task.phases) if task.is_finished else None,
         attempts=task.attempt,
         worker=task.worker,
         request_id=task.spec.request_id or None,
@@ -213,7 +223,6 @@ def plan_view(plan: Plan) -> dict[str, Any]:
 
 def _variant(variant: Variant) -> VariantView:
     steps = [
-        {"operation": step.__struct_config__.tag, **msgspec.to_builtins(msgspec.structs.asdict(step))}
-        for step in variant.operations
+        {"operation": step.name, **msgspec.to_builtins(msgspec.structs.asdict(step))} for step in variant.operations
     ]
     return VariantView(steps, msgspec.to_builtins(msgspec.structs.asdict(variant.output)))

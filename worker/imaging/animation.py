@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from worker.errors import DamagedPicture, PictureError
+from worker.errors import DamagedPicture, PictureError, TooLarge
 from worker.imaging.containers.gif import GifReader
 from worker.imaging.decoding import (
     Decoded,
@@ -79,7 +79,7 @@ def _in_one_mode(frames: list[Image.Image]) -> list[Image.Image]:
 def seek(image: Image.Image, frame: int, limits: Limits) -> None:
     """Seek to a frame, or raise `PictureError` if the image does not have it."""
     if frame >= limits.max_frames:
-        raise PictureError(f"frame must be below {limits.max_frames}, the maximum number of frames; got {frame}")
+        raise TooLarge(f"frame must be below {limits.max_frames}, the maximum number of frames; got {frame}")
     # Seeking in an animation decodes the frames before.
     check_pixels(image.size, frame + 1, limits.max_pixels)
     if image.format == "TIFF":
@@ -116,7 +116,7 @@ def _each_frame(image: Image.Image) -> Iterator[Image.Image]:
 
 def _check_frames(image: Image.Image, frames: int, limits: Limits) -> None:
     if frames > limits.max_frames:
-        raise PictureError(f"more than {limits.max_frames} frames are too many")
+        raise TooLarge(f"more than {limits.max_frames} frames are too many")
     check_pixels(image.size, frames, limits.max_pixels)
 
 

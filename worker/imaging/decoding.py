@@ -9,14 +9,14 @@ from typing import Any
 
 from PIL import Image
 
-from worker.errors import DamagedPicture, PictureError
+from worker.errors import DamagedPicture, PictureError, TooLarge, UnsupportedVariant
 from worker.imaging.containers import jpeg2000, png
 from worker.imaging.containers.gif import GifReader
 from worker.imaging.containers.ico import icon_picture
-from worker.imaging.containers.opening import CLEAN_APERTURE, DECODED_AT_ONCE, UnsupportedVariant, open_file
+from worker.imaging.containers.opening import CLEAN_APERTURE, DECODED_AT_ONCE, open_file
 from worker.imaging.containers.tiff import scaled_samples
 from worker.imaging.formats import InputFormat, Timing
-from worker.imaging.guards import Limits, TooManyPixels, check_pixels
+from worker.imaging.guards import Limits, check_pixels
 from worker.imaging.orientation import orientation_of, rotate_box, rotate_size, set_upright
 from worker.operations.base import Operation
 from worker.pixels.geometry import DECODER_GAP, Box, Size, minimum_gap
@@ -30,7 +30,7 @@ HEAD_BYTES = 64 * 1024
 """Size of the head of a file that is checked before storing it: header, color profile and Exif data."""
 
 
-class _UnreadableHeader(PictureError):
+class _UnreadableHeader(DamagedPicture):
     def __init__(self, source: InputFormat) -> None:
         super().__init__(f"the file looks like {source.value}, but its header cannot be read")
 
@@ -75,7 +75,7 @@ def open_image(data: bytes, source: InputFormat, limits: Limits, *, keeps_damage
     except Exception as exc:  # damaged data may raise any error: OSError, SyntaxError, struct.error, ...
         raise _UnreadableHeader(source) from exc
     if 0 in image.size:
-        raise PictureError("the picture has no pixels")
+        raise DamagedPicture("the picture has no pixels")
     drop_invalid_metadata(image)
     check_pixels(image.size, 1, limits.max_pixels)
     return image
@@ -118,7 +118,7 @@ def check_header(head: bytes, source: InputFormat, limits: Limits, *, is_whole: 
             check_pixels(size, 1, limits.max_pixels)
             return size
         image = open_image(head, source, limits)
-    except (TooManyPixels, UnsupportedVariant):
+    except (TooLarge, UnsupportedVariant):
         raise
     except PictureError:
         if is_whole:

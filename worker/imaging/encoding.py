@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from worker.errors import PictureError
+from worker.errors import MaxBytesOutOfReach
 from worker.imaging.animation import animation_options
 from worker.imaging.containers.gif import COLOURS, gif_frames
 from worker.imaging.containers.opening import register_jpeg_xl
@@ -129,7 +129,7 @@ def _within(output: Output, target: OutputFormat, save: Callable[..., bytes]) ->
     if target.default_quality is None or output.lossless:
         data = save()
         if max_bytes is not None and len(data) > max_bytes:
-            raise PictureError(
+            raise MaxBytesOutOfReach(
                 f"the result must have at most {max_bytes:,} bytes (max_bytes), and has no quality to lower; "
                 f"got {len(data):,} bytes"
             )
@@ -272,7 +272,7 @@ def best_that_fits(save: Callable[[int], bytes], best: int, max_bytes: int) -> b
     """Return `save(quality)` for the highest quality from 1 to `best` that gives at most `max_bytes`.
 
     It uses bisection, which writes at most eight files. Interpolation took seven on average, but up to twelve for
-    photographs, and 43 where file sizes jump. Raises `PictureError` if quality 1 does not fit.
+    photographs, and 43 where file sizes jump. Raises `MaxBytesOutOfReach` if quality 1 does not fit.
     """
     data = save(best)
     if len(data) <= max_bytes:
@@ -287,7 +287,7 @@ def best_that_fits(save: Callable[[int], bytes], best: int, max_bytes: int) -> b
         else:
             too_large, too_large_bytes = guess, len(data)
     if not fitting:
-        raise PictureError(
+        raise MaxBytesOutOfReach(
             f"the result must have at most {max_bytes:,} bytes (max_bytes); got {too_large_bytes:,} bytes at quality 1"
         )
     return fitting

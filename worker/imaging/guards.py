@@ -6,7 +6,7 @@ import warnings
 from msgspec import Struct
 from PIL import Image, PngImagePlugin
 
-from worker.errors import PictureError
+from worker.errors import TooLarge, UnsupportedVariant
 from worker.imaging.formats import OutputFormat
 from worker.pixels.geometry import Size
 from worker.pixels.profiles import MAX_PROFILE_BYTES
@@ -39,7 +39,7 @@ class Limits(Struct, frozen=True):
     max_output_pixels: int
 
 
-class TooManyPixels(PictureError):
+class TooManyPixels(TooLarge):
     def __init__(self, size: Size, frames: int, max_pixels: int) -> None:
         what = f"{size[0]} x {size[1]} pixels" + (f" in {frames} frames" if frames > 1 else "")
         super().__init__(f"{what} are too many; an image may have {max_pixels:,} pixels in total")
@@ -59,10 +59,10 @@ _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 
 
 def check_scans(data: bytes) -> None:
-    """Raise `PictureError` if the images of a file have more than `MAX_SCANS` scans in total."""
+    """Raise `TooLarge` if the images of a file have more than `MAX_SCANS` scans in total."""
     scans = sum(1 for _ in _SCAN.finditer(data))
     if scans > MAX_SCANS:
-        raise PictureError(f"the JPEG must have at most {MAX_SCANS} scans; got {scans:,}")
+        raise TooLarge(f"the JPEG must have at most {MAX_SCANS} scans; got {scans:,}")
 
 
 MAX_JPEG2000_PIXELS = 16_000_000
@@ -73,16 +73,16 @@ MAX_JPEG2000_COMPONENTS = 4
 
 
 def check_jpeg2000(size: Size, components: int, max_pixels: int) -> None:
-    """Raise `PictureError` if a JPEG 2000 has more pixels or components than can be decoded."""
+    """Raise `TooLarge` or `UnsupportedVariant` if a JPEG 2000 has more pixels or components than can be decoded."""
     check_pixels(size, 1, min(max_pixels, MAX_JPEG2000_PIXELS))
     if components > MAX_JPEG2000_COMPONENTS:
-        raise PictureError(f"a JPEG 2000 may have {MAX_JPEG2000_COMPONENTS} components; got {components:,}")
+        raise UnsupportedVariant(f"a JPEG 2000 may have {MAX_JPEG2000_COMPONENTS} components; got {components:,}")
 
 
 def check_result_size(size: Size, target: OutputFormat) -> None:
-    """Raise `PictureError` if a format cannot hold an image of this size."""
+    """Raise `TooLarge` if a format cannot hold an image of this size."""
     would_be = f"the result would be {size[0]} x {size[1]} pixels; {target.value} allows at most"
     if max(size) > target.max_side:
-        raise PictureError(f"{would_be} {target.max_side} per side")
+        raise TooLarge(f"{would_be} {target.max_side} per side")
     if target is OutputFormat.JPEG2000 and size[0] * size[1] > MAX_JPEG2000_PIXELS:
-        raise PictureError(f"{would_be} {MAX_JPEG2000_PIXELS:,} in total")
+        raise TooLarge(f"{would_be} {MAX_JPEG2000_PIXELS:,} in total")

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from worker.errors import PictureError
+from worker.errors import MetadataNotKept
 from worker.imaging.containers import xmp as xmp_packets
 from worker.imaging.containers.c2pa import has_manifest
 from worker.imaging.formats import WITHOUT_PROFILES, InputFormat, OutputFormat
@@ -45,7 +45,7 @@ def metadata_options(
     """Return options of `Image.save` with the Exif, XMP and IPTC data and the resolution in the format `target`.
 
     The data are those of `exif`, for a TIFF, or else of `info`. Thumbnails are removed, because they show the original
-    image. Raises `PictureError` if the data cannot be written.
+    image. Raises `MetadataNotKept` if the data cannot be written.
     """
     return _resolution(info, output, target) | _kept(exif, info, output, target)
 
@@ -71,7 +71,7 @@ def _kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, targ
         # That an image was made by an AI must stay visible, by law in some countries.
         return _options(Image.Exif(), xmp_packets.packet_of_source_type(uri), target) if uri is not None else {}
     if len(info.get("exif") or b"") > MAX_EXIF_BYTES:
-        raise PictureError(f"the Exif data has more than {MAX_EXIF_BYTES:,} bytes and cannot be kept")
+        raise MetadataNotKept(f"the Exif data has more than {MAX_EXIF_BYTES:,} bytes and cannot be kept")
     try:
         exif = _read(info) if exif is None else exif
         if output.metadata == "keep":
@@ -85,7 +85,7 @@ def _kept(exif: Image.Exif | None, info: Mapping[Any, Any], output: Output, targ
                 target,
             )
     except Exception as exc:  # a damaged directory may raise any error in Pillow
-        raise PictureError("the Exif data is damaged and cannot be kept; leave metadata at strip") from exc
+        raise MetadataNotKept("the Exif data is damaged and cannot be kept; leave metadata at strip") from exc
     if target is OutputFormat.JPEG:
         _check_jpeg(options)
         if output.metadata == "keep":
@@ -163,7 +163,7 @@ def _iptc_segment(info: Mapping[Any, Any]) -> dict[str, bytes]:
 def _check_jpeg(options: Mapping[str, Any]) -> None:
     for name, most in MAX_JPEG_BYTES.items():
         if len(options.get(name, b"")) > most:
-            raise PictureError(
+            raise MetadataNotKept(
                 f"the {name} data has {len(options[name]):,} bytes; jpeg allows at most {most:,}; "
                 "leave metadata at strip, or choose another format"
             )

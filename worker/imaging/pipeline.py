@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -12,6 +12,7 @@ from worker.imaging.guards import Limits, check_pixels
 from worker.imaging.picture import Picture
 from worker.operations.base import Assets, Operation
 from worker.pixels.geometry import Size
+from worker.telemetry.phases import Stopwatch
 
 
 def never() -> bool:
@@ -29,10 +30,12 @@ class Stopped(Exception):
 class ImpossibleStep(PictureError):
     """An operation is not possible with this image; `number` is its index from 0."""
 
-    def __init__(self, number: int, count: int, reason: PictureError) -> None:
+    def __init__(self, number: int, count: int, operation: Operation, reason: PictureError) -> None:
         super().__init__(f"operation {number + 1}: {reason}" if count > 1 else str(reason))
         self.number = number
         self.reason = reason
+        self.code = reason.code
+        self.operation = operation.name
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Work:
     on_step: Callable[[str, str, float], None] = ignore_step
     """Callback after each step with the names of the variant and the operation, and the duration in seconds."""
     variant: str = ""
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     def check_stop(self) -> None:
         if self.should_stop():
@@ -56,7 +60,9 @@ class Work:
         self.check_stop()
         began = time.perf_counter()
         yield
-        self.on_step(self.variant, str(operation.__struct_config__.tag), time.perf_counter() - began)
+        took_s = time.perf_counter() - began
+        self.watch.add_s("operations", took_s)
+        self.on_step(self.variant, operation.name, took_s)
 
 
 def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits: Limits) -> None:
@@ -66,7 +72,7 @@ def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits
             size = operation.output_size(size)
             check_pixels(size, frames, limits.max_output_pixels)
         except PictureError as exc:
-            raise ImpossibleStep(number, len(operations), exc) from exc
+            raise ImpossibleStep(number, len(operations), operation, exc) from exc
 
 
 def apply_operations(picture: Picture, operations: Sequence[Operation], work: Work, done: int = 0) -> Picture:
@@ -80,7 +86,7 @@ def apply_operations(picture: Picture, operations: Sequence[Operation], work: Wo
             with work.step(operation):
                 picture = _apply_operation(picture, operation, work)
         except PictureError as exc:
-            raise ImpossibleStep(number, done + len(operations), exc) from exc
+            raise ImpossibleStep(number, done + len(operations), operation, exc) from exc
     return picture
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -32,6 +33,7 @@ from worker.pixels.geometry import Size
 from worker.pixels.modes import convert_to_modes
 from worker.pixels.profiles import to_srgb
 from worker.pixels.resampling import resample
+from worker.telemetry.phases import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,19 @@ def render(  # noqa: PLR0913 - the plan, its inputs and its limits
     font_path: str | None = None,
     should_stop: Callable[[], bool] = never,
     on_step: Callable[[str, str, float], None] = ignore_step,
+    watch: Stopwatch | None = None,
 ) -> dict[str, Rendered]:
     """Decode the upload once and render all variants, or raise `PictureError`.
 
     `should_stop` is checked before each step, after which `Stopped` is raised; a step cannot be interrupted. `on_step`
-    is called after each with the variant, the operation and the duration in seconds. The Exif orientation is applied.
+    is called after each with the variant, the operation and the duration in seconds. The durations of the phases are
+    added to `watch`. The Exif orientation is applied.
     """
-    work = Work(limits, Assets(_decode_overlay(overlay, limits), font_path), should_stop, on_step)
+    watch, began = watch or Stopwatch(), time.perf_counter()
+    work = Work(limits, Assets(_decode_overlay(overlay, limits), font_path), should_stop, on_step, watch=watch)
     work.check_stop()
     renderer = _Renderer(Reader(upload, plan, limits), plan, work)
+    watch.add("decoding", began)
     rendered_by_name = {name: _render_variant(name, renderer) for name in renderer.largest_first()}
     return {name: rendered_by_name[name] for name in plan.variants}
 
@@ -82,14 +88,14 @@ def _decode_overlay(overlay: Upload | None, limits: Limits) -> Image.Image | Non
         decoded = decode_still(file, [None], declared_space(overlay.data, overlay.format))
         return convert_to_modes(to_srgb(decoded.frames[0], decoded.profile), Operation.modes)
     except PictureError as exc:
-        raise PictureError(f"overlay: {exc}") from exc
+        raise exc.at("overlay") from exc
 
 
 def _render_variant(name: str, renderer: "_Renderer") -> Rendered:
     try:
         return renderer.rendered(name)
     except PictureError as exc:
-        raise (PictureError(f"{name}: {exc}") if name else exc) from exc
+        raise (exc.at(name) if name else exc) from exc
 
 
 class _Renderer:
@@ -117,7 +123,9 @@ class _Renderer:
 
     def rendered(self, name: str) -> Rendered:
         self._work, variant = replace(self._work, variant=name), self._plan.variants[name]
+        began = time.perf_counter()
         decoded = self._reader.frames_for(variant)
+        self._work.watch.add("decoding", began)
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
         if variant.is_report:
             return self._report(variant, decoded)
@@ -198,12 +206,14 @@ class _Renderer:
 
     def _encode(self, picture: Picture, output: Output, target: OutputFormat, decoded: Decoded) -> Rendered:
         self._work.check_stop()
+        began = time.perf_counter()
         options = metadata.metadata_options(decoded.exif, decoded.info, output, target)
         data = encode(picture, output, target, options, self._work.check_stop)
         # An encoder may merge equal frames.
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
         upload, digest = self._reader.upload, hashlib.sha256(data).hexdigest()
         lost = metadata.provenance_warnings(upload.data, upload.format, decoded.info, target)
+        self._work.watch.add("encoding", began)
         return Rendered(data, digest, target.value, *picture.size, frames, (*self._reader.warnings, *lost))
 
     def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:

@@ -76,6 +76,11 @@ class Operation(
         return tuple(name for name, kind in kinds if _is_color(kind))
 
     @property
+    def name(self) -> str:
+        """The name of the operation in the API."""
+        return str(self.__struct_config__.tag)
+
+    @property
     def needs_srgb(self) -> bool:
         """Whether these parameters need sRGB in every mode."""
         return False

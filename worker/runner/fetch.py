@@ -49,7 +49,7 @@ class Fetcher:
         for name, variant in spec.plan.variants.items():
             for problem in variant.problems(fetched.source):
                 field = f"variants.{name}.{problem.field}" if name else problem.field
-                raise TaskFailed(ErrorCode.PICTURE, f"{field}: {problem.message}")
+                raise TaskFailed(ErrorCode.IMPOSSIBLE, f"{field}: {problem.message}")
         return fetched
 
     async def _copy(self, task: Task, store_path: str) -> Fetched:
@@ -77,7 +77,7 @@ class Fetcher:
         try:
             return await _store_body(chunks, f"the store {name}", self._storage, task.upload_path, self._settings)
         except PictureError as exc:
-            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
+            raise TaskFailed(exc.code, str(exc)) from exc
 
     async def _fetch(self, task: Task, url: str) -> Fetched:
         host, timeout_s = urlsplit(url).hostname or "", self._settings.upload_timeout_s
@@ -94,7 +94,7 @@ class Fetcher:
             cause = str(exc)[:MAX_CAUSE] or "no answer"
             raise _fetch_error(f"the image could not be fetched from {host}: {cause}") from exc
         except PictureError as exc:
-            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
+            raise TaskFailed(exc.code, str(exc)) from exc
 
 
 def _fetch_error(message: str) -> TaskFailed:
@@ -102,7 +102,7 @@ def _fetch_error(message: str) -> TaskFailed:
 
 
 def _too_large(max_bytes: int) -> TaskFailed:
-    return _fetch_error(f"the image is too large; the limit is {max_bytes:,} bytes")
+    return TaskFailed(ErrorCode.TOO_LARGE, f"the image is too large; the limit is {max_bytes:,} bytes")
 
 
 async def _store(client: httpx2.AsyncClient, url: str, storage: Storage, path: str, settings: Settings) -> Fetched:

@@ -149,7 +149,9 @@ class Processor:
                     await run.interruptible(self._destinations.send(task, spec, outputs))
         except TaskFailed as exc:
             self.failed += 1
-            await self._end(task, run, Status.FAILURE, error=str(exc), error_code=exc.code)
+            await self._end(
+                task, run, Status.FAILURE, error=str(exc), error_code=exc.code, failed_operation=exc.operation or ""
+            )
             logger.info("%s failed in %.3f s: %s", task.id, time.monotonic() - began, exc)
         except TaskStopped:
             await self._end(task, run, Status.REVOKED)
@@ -209,7 +211,7 @@ class Processor:
             end,
             attempt=task.attempt,
             sources=(Status.STARTED,),
-            fields={"token": uuid4().hex, **fields, "progress": run.progress.share},
+            fields={"token": uuid4().hex, **fields, "progress": run.progress.share, "phases": str(run.progress.watch)},
             steps=steps,
         )
         try:

@@ -1,6 +1,7 @@
 """Read the upload of a task, render it in a slot, and store the results."""
 
 import asyncio
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,18 +51,21 @@ class TaskRenderer:
         if self._storage.is_local:
 
             def work() -> dict[str, OutputRecord]:
-                rendered = self._render(spec, *self._read_sync(task, spec), run)
+                rendered = self._render(spec, *self._read_sync(task, spec, run), run)
                 return {name: self._store_sync(name, paths[name], each, run) for name, each in rendered.items()}
 
             records = await self._in_slot(work, run)
             on_rendered()
             return records
+        watch, began = run.progress.watch, time.perf_counter()
         with _storage_errors():
             upload, overlay = await self._storage.read(task.upload_path), None
             if spec.overlay is not None:
                 overlay = await self._storage.read(overlay_path(task.id))
+        watch.add("reading", began)
         rendered = await self._in_slot(lambda: self._render(spec, upload, overlay, run), run)
         on_rendered()
+        began = time.perf_counter()
 
         async def store(name: str, each: Rendered) -> None:
             with _storage_errors():
@@ -71,18 +75,24 @@ class TaskRenderer:
         stored = await asyncio.gather(*(store(name, each) for name, each in rendered.items()), return_exceptions=True)
         for error in filter(None, stored):
             raise error
+        watch.add("storing", began)
         return {name: _record(paths[name], each) for name, each in rendered.items()}
 
-    def _read_sync(self, task: Task, spec: Spec) -> tuple[bytes, bytes | None]:
+    def _read_sync(self, task: Task, spec: Spec, run: Run) -> tuple[bytes, bytes | None]:
+        began = time.perf_counter()
         with _storage_errors():
             overlay = None if spec.overlay is None else self._storage.read_sync(overlay_path(task.id))
-            return self._storage.read_sync(task.upload_path), overlay
+            upload = self._storage.read_sync(task.upload_path)
+        run.progress.watch.add("reading", began)
+        return upload, overlay
 
     def _store_sync(self, name: str, path: str, rendered: Rendered, run: Run) -> OutputRecord:
         if run.stop.is_set():
             raise Stopped
+        began = time.perf_counter()
         with _storage_errors():
             self._storage.put_sync(path, rendered.data)
+        run.progress.watch.add("storing", began)
         run.progress.output_done(name, path)
         return _record(path, rendered)
 
@@ -97,6 +107,7 @@ class TaskRenderer:
             font_path=self._settings.font_path,
             should_stop=run.stop.is_set,
             on_step=run.progress.operation_done,
+            watch=run.progress.watch,
         )
 
     async def _in_slot(self, work: Callable[[], T], run: Run) -> T:
@@ -106,7 +117,7 @@ class TaskRenderer:
         except Stopped:
             raise TaskStopped from None
         except PictureError as exc:
-            raise TaskFailed(ErrorCode.PICTURE, str(exc)) from exc
+            raise TaskFailed(exc.code, str(exc), exc.operation) from exc
         except Overrun as exc:
             run.stop.set()  # the thread stops at its next step
             raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc

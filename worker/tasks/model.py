@@ -66,7 +66,7 @@ class Spec(Struct, frozen=True, omit_defaults=True):
     def operations(self) -> set[str]:
         """Names of the operations of all variants."""
         steps = (step for variant in self.plan.variants.values() for step in variant.operations)
-        return {str(step.__struct_config__.tag) for step in steps}
+        return {step.name for step in steps}
 
     @property
     def expected_ms(self) -> int:
@@ -137,6 +137,10 @@ class Task(Struct, frozen=True, kw_only=True):
     ended_ms: int | None = None
     error: str | None = None
     error_code: ErrorCode | None = None
+    failed_operation: str = ""
+    """Name of the operation that was not possible, if that is the reason."""
+    phases: str = ""
+    """Seconds of the phases of the last attempt that ended; see `worker.telemetry.phases`."""
     outputs_json: bytes = b"{}"
     fetch: bool = False
     """Whether the upload must be fetched by URL; such tasks wait in the fetch queue."""

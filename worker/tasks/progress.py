@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from worker.errors import TaskStopped
+from worker.telemetry.phases import Stopwatch
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Progress:
         self._unreported: deque[Step] = deque()
         self.took_s: list[tuple[str, float]] = []
         """The completed operations with their duration in seconds."""
+        self.watch = Stopwatch()
         self.reporting = asyncio.Lock()
         """Held while steps are sent to Redis, so that the end of the task is recorded after them."""
 

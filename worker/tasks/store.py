@@ -271,7 +271,7 @@ class Tasks:
         With its `owner`, raise `OwnerQueueFull` at that owner's limit. With `fetch`, fetch its upload again.
         """
         fresh: dict[str, str | int] = {"handed_back": task.attempt, "cancel": 0, "error": "", "fetch": int(fetch)}
-        fresh |= {"sends": 0, "outputs": "{}"}
+        fresh |= {"sends": 0, "outputs": "{}", "phases": "", "failed_operation": ""}
         sources = (Status.FAILURE, Status.REVOKED)
         return await self.move(
             task.id, Status.PENDING, attempt=task.attempt, sources=sources, fields=fresh, owner=owner

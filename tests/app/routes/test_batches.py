@@ -257,7 +257,7 @@ async def test_the_archive_has_every_result_under_its_name_and_says_what_failed(
     assert [(task["task_id"], task["status"]) for task in manifest["tasks"]] == [
         (task_id, "FAILURE" if number == 2 else "SUCCESS") for number, task_id in enumerate(ids)
     ]
-    assert manifest["tasks"][2]["error_code"] == "picture"
+    assert manifest["tasks"][2]["error_code"] == "damaged"
     assert manifest["tasks"][1]["files"] == {"small": "BOAT-small-2.webp", "auto": "BOAT-auto-2.png"}
     record = (await service.get(f"/tasks/{ids[0]}")).json()
     assert archive.read("boat-small.webp") == (await service.get(f"/{record['result']['small']}")).content

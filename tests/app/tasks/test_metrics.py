@@ -89,7 +89,7 @@ async def test_several_apis_and_workers_count_as_one(settings: Settings, redis: 
     async with serving(settings) as url, Client(base_url=url) as client:
         samples = await scraped(client)
     assert samples["darkroom_tasks_total", "", "SUCCESS"] == 20
-    assert samples["darkroom_tasks_total", "picture", "FAILURE"] == 20
+    assert samples["darkroom_tasks_total", "damaged", "FAILURE"] == 20
     assert samples["darkroom_refusals_total", "malformed_form"] == 20
     assert samples["darkroom_upload_bytes_total",] == 20 * (len(PHOTO) + len(jpeg((64, 48))) - 200)
     assert samples["darkroom_waiting_seconds_count",] == samples["darkroom_running_seconds_count",] == 40
@@ -374,7 +374,7 @@ async def test_a_wrong_range_is_refused_by_name(api: Client) -> None:
 
 async def test_a_point_tells_rates_and_quantiles(api: Client, redis: ArqRedis) -> None:
     stats = Stats()
-    for status, code in ((Status.SUCCESS, ()), (Status.FAILURE, ("picture",)), (Status.FAILURE, ("timeout",))):
+    for status, code in ((Status.SUCCESS, ()), (Status.FAILURE, ("damaged",)), (Status.FAILURE, ("timeout",))):
         stats.count("tasks", status, *code)
     for _ in range(100):
         stats.observe("waiting", seconds=0.15)

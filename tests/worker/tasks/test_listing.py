@@ -33,6 +33,7 @@ async def test_the_record_says_all_there_is_to_know(service: Client) -> None:
     assert record.pop("waited_s") == pytest.approx((times[2] - times[1]).total_seconds())
     assert record.pop("ran_s") == pytest.approx((times[3] - times[2]).total_seconds())
     assert re.fullmatch(r"[0-9a-f]{32}", record.pop("request_id"))
+    assert record.pop("phases")["decoding_s"] > 0
     [output] = record.pop("outputs")
     assert (output["path"], output["width"], output["height"]) == (view["result"], 80, 60)
     [operation] = record.pop("operations")
@@ -75,7 +76,7 @@ async def test_a_failure_has_a_code_for_programs(service: Client, tasks: Tasks) 
     task_id = await service.upload(jpeg((800, 600))[:3000])
     await service.ended(task_id)
     record = (await service.get(f"/tasks/{task_id}")).json()
-    assert (record["error_code"], record["error"]) == ("picture", "the image data is damaged or truncated")
+    assert (record["error_code"], record["error"]) == ("damaged", "the image data is damaged or truncated")
 
 
 async def listed(client: Client, path: str = "/tasks") -> list[str]:

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from worker.errors import DamagedPicture, PictureError
+from worker.errors import DamagedPicture, UnsupportedVariant
 from worker.imaging.containers import bmp, isobmff, jpeg2000, jxl, png
 from worker.imaging.containers.gif import GifReader
 from worker.imaging.containers.ico import icon_of_best_image, icon_size
@@ -22,10 +22,6 @@ CLEAN_APERTURE = "clean_aperture"
 DECODED_AT_ONCE = {InputFormat.ICO: icon_size, InputFormat.JXL: jxl.upright_size}
 """Formats that Pillow or its plugin decodes when it opens a file -> the function that reads the size from the header,
 and raises any error if it cannot."""
-
-
-class UnsupportedVariant(PictureError):
-    """The file uses an unsupported variant of its format."""
 
 
 def open_file(data: bytes, source: InputFormat, limits: Limits, *, keeps_damaged: bool) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, TiffImagePlugin
 
-from worker.errors import PictureError
+from worker.errors import TooLarge, UnsupportedVariant
 from worker.pixels.geometry import Size
 
 MAX_ENTRIES = 65_535
@@ -46,7 +46,7 @@ _LAYOUTS = {
 def check_directories(data: bytes, pages: int) -> Size:
     """Return the size of the largest tile in the first `pages` pages.
 
-    A tile is always decoded in full. Raises `PictureError` for too many entries, strips or tiles, and `KeyError` for an
+    A tile is always decoded in full. Raises `TooLarge` for too many entries, strips or tiles, and `KeyError` for an
     unknown kind of TIFF.
     """
     layout = _LAYOUTS[data[:4]]
@@ -54,7 +54,7 @@ def check_directories(data: bytes, pages: int) -> Size:
     for start, count in islice(_directories(data, layout), pages):
         entries += count
         if entries > MAX_ENTRIES:
-            raise PictureError(f"the directories of the file must have at most {MAX_ENTRIES:,} entries")
+            raise TooLarge(f"the directories of the file must have at most {MAX_ENTRIES:,} entries")
         tile = _check_tile(data, layout, start, count)
         largest = max(largest, tile, key=lambda size: size[0] * size[1])
     return largest
@@ -97,7 +97,7 @@ def _check_tile(data: bytes, layout: _Layout, start: int, count: int) -> Size:
     table = data[start : start + count * size]
     for tag, kind, number, field in struct.iter_unpack(layout.order + layout.entry, table[: len(table) // size * size]):
         if tag in _PART_OFFSETS and number > MAX_PARTS:
-            raise PictureError(f"a page must have at most {MAX_PARTS:,} strips or tiles; got {number:,}")
+            raise TooLarge(f"a page must have at most {MAX_PARTS:,} strips or tiles; got {number:,}")
         if tag in sides and kind in _NUMBERS and struct.calcsize(f"<{_NUMBERS[kind]}") <= len(field):
             sides[tag] = max(sides[tag], *struct.unpack_from(layout.order + _NUMBERS[kind], field))
     return sides[322], sides[323]
@@ -115,7 +115,7 @@ def scaled_samples(image: Image.Image) -> Image.Image:
     """Return a decoded page with black as 0, and floating-point samples as 16 bits; other images stay as they are.
 
     Floating-point samples go from SMinSampleValue to SMaxSampleValue, or else from 0 to 1 (TIFF 6.0, section 20).
-    Raises `PictureError` if they do not.
+    Raises `UnsupportedVariant` if they do not.
     """
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return image
@@ -132,7 +132,7 @@ def _float_samples(image: TiffImagePlugin.TiffImageFile) -> Image.Image:
     if low is None or high is None or not low < high:
         lowest, highest = image.getextrema()
         if not (lowest >= 0 and highest <= 1):  # type: ignore[operator] # also if they are no numbers
-            raise PictureError(
+            raise UnsupportedVariant(
                 f"the samples of the TIFF are floating-point numbers from {lowest:g} to {highest:g}; "
                 "they must be from 0 to 1, or the file must have SMinSampleValue and SMaxSampleValue"
             )
