@@ -33,7 +33,7 @@ from worker.imaging.parsing import InvalidParameters
 from worker.imaging.plan import Output
 from worker.operations import AnyOperation
 from worker.tasks.batches import BatchNotFound
-from worker.tasks.status import TaskNotFound, UnreadableTask
+from worker.tasks.status import EndedTask, TaskNotFound, UnreadableTask
 from worker.webhooks.messages import WebhookEvent
 
 SUMMARY = (
@@ -257,7 +257,9 @@ def _problem_example(kind: type[Exception]) -> dict[str, Any]:
 
 
 def _webhook() -> dict[str, Any]:
-    event = WebhookEvent("task.succeeded", "2026-03-01T12:00:00.061Z", task_status(DONE))
+    event = WebhookEvent(
+        "task.succeeded", "2026-03-01T12:00:00.061Z", EndedTask(**msgspec.structs.asdict(task_status(DONE)))
+    )
     headers = (
         Header("webhook-id", "The id of the message, the same for every attempt.", MESSAGE_ID),
         Header("webhook-timestamp", "The time of the attempt (Unix seconds).", "1772366400"),

@@ -74,6 +74,8 @@ def _as_field(schema: Schema) -> Schema:
     content = {key: value for key, value in schema.items() if key not in ("description", "default")}
     default = {"default": schema["default"]} if "default" in schema else {}
     match schema.get("type"):
+        case "array" if "pattern" in schema["items"]:
+            return {"type": "string", "examples": schema["examples"], **description}
         case "array":
             return {"type": "string", **_JSON, "contentSchema": content, **description}
         case "boolean":

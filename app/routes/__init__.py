@@ -3,11 +3,13 @@
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Route
 
-from app.routes.batch import batch, cancel_batch, create_batch, delete_batch, retry_batch
-from app.routes.batch_archive import batch_archive
-from app.routes.batch_events import batch_events
+from app.routes.batches.batch import batch, cancel_batch, create_batch, delete_batch, retry_batch
+from app.routes.batches.batch_archive import batch_archive
+from app.routes.batches.batch_events import batch_events
+from app.routes.bulk import delete_tasks, retry_tasks
 from app.routes.catalog import operations, presets
 from app.routes.event_streams import all_events, task_events
+from app.routes.failure_groups import failures
 from app.routes.health import livez, readyz
 from app.routes.monitoring import list_workers, metrics, statistics
 from app.routes.pages import PAGES, docs, openapi, postman
@@ -16,13 +18,13 @@ from app.routes.queue_control import pause_queue, queue, resume_queue
 from app.routes.results import link, output
 from app.routes.session import session, sign_in, sign_out
 from app.routes.task import cancel, delete, record, resend, retry, task_result, task_status, timeline
-from app.routes.task_lists import list_tasks, retry_tasks
+from app.routes.task_lists import list_tasks
 
 
 class _TaskId(StringConvertor):
     """Convertor of task ids in paths, which excludes other routes such as `/tasks/retry`."""
 
-    regex = "(?!retry$)[^/]+"
+    regex = "(?!(?:retry|delete)$)[^/]+"
 
 
 def make_routes() -> list[Route]:
@@ -41,6 +43,7 @@ def make_routes() -> list[Route]:
         Route("/processed/{task_id}/{name}", output),
         Route("/tasks", list_tasks),
         Route("/tasks/retry", retry_tasks, methods=["POST"]),
+        Route("/tasks/delete", delete_tasks, methods=["POST"]),
         Route("/tasks/{task_id:task_id}", record),
         Route("/tasks/{task_id:task_id}", delete, methods=["DELETE"]),
         Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
@@ -61,6 +64,7 @@ def make_routes() -> list[Route]:
         Route("/presets", presets),
         Route("/metrics", metrics),
         Route("/stats", statistics),
+        Route("/failures", failures),
         Route("/queue", queue),
         Route("/queue/pause", pause_queue, methods=["POST"]),
         Route("/queue/resume", resume_queue, methods=["POST"]),

@@ -267,6 +267,7 @@ def _facts(event: Event) -> TaskEvent:
         status=UNSET if event.status is None else event.status,
         attempt=event.attempt,
         position=UNSET if event.position is None else event.position,
+        tags=event.tags or UNSET,
     )
 
 
@@ -274,6 +275,7 @@ def _snapshot(task: Task) -> TaskEvent:
     return TaskEvent(
         **structs.asdict(task_status(task)),
         attempt=task.attempt,
+        tags=task.tags or UNSET,
         progress=task.progress if task.status is Status.STARTED else UNSET,
     )
 

@@ -22,7 +22,7 @@ from worker.runner.heartbeat import Worker, workers
 from worker.tasks.queue_state import snapshot
 from worker.tasks.status import Status, Time
 from worker.telemetry.clock import rfc3339
-from worker.telemetry.counters import MINUTES, QUARTERS
+from worker.telemetry.counters import MINUTES, QUARTERS, Span
 from worker.telemetry.history import combine, points, totals
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -62,10 +62,17 @@ class GroupBy(StrEnum):
     OWNER = "owner"
 
 
-class StatsQuery(msgspec.Struct, frozen=True):
+class RangeQuery(msgspec.Struct, frozen=True):
     range: Annotated[
         Range, Meta(description="`hour` (a point for each minute) or `day` (a point for each quarter of an hour).")
     ] = Range.HOUR
+
+    @property
+    def span(self) -> Span:
+        return MINUTES if self.range is Range.HOUR else QUARTERS
+
+
+class StatsQuery(RangeQuery, frozen=True):
     by: (
         Annotated[
             GroupBy,
@@ -159,7 +166,7 @@ _FIGURES = Figures(
 async def statistics(request: Request) -> Response:
     """Return the state of the queue and the statistics of the last hour or day. Unknown values are null."""
     query, redis = read_query(request, StatsQuery), request.state["redis"]
-    span = MINUTES if query.range is Range.HOUR else QUARTERS
+    span = query.span
     present, chart = await snapshot(redis), await points(redis, span)
     body = Statistics(
         query.range,

@@ -1,11 +1,12 @@
-"""`GET /tasks` lists tasks in pages, newest first; `POST /tasks/retry` retries a page of them."""
+"""`GET /tasks` lists tasks: pages, filters, search and order."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET, Meta, UnsetType
 from starlette.responses import Response
 
 from app.http.description import Answer, Header, describe
@@ -15,13 +16,12 @@ from app.http.responses import json_response
 from app.keys import Caller
 from app.openapi.examples import RECORDS
 from app.state import Request
-from app.tasks.bulk_retry import retry_all
-from app.tasks.views import TaskRecord, task_record
+from app.tasks.views import TaskRecord, task_record, timestamp
+from worker.errors import ErrorCode
 from worker.operations import OPERATIONS
-from worker.storage import StorageUnavailable
-from worker.tasks.listing import CURSOR, Page, Selection, page
-from worker.tasks.queue_state import QueueFull, check_capacity
-from worker.tasks.schedule import ALLOWED_NAME, NAME
+from worker.tasks.lists.failures import FAILURE
+from worker.tasks.lists.listing import CURSOR, MOST_EXAMINED, Page, Selection, Sort, page, sorted_page
+from worker.tasks.schedule import ALLOWED_NAME, NAME, TAG
 from worker.tasks.status import Status
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ else:
 
     OperationName = Literal[tuple(OPERATIONS)]
 
+
+AnyQuery = TypeVar("AnyQuery", bound="TasksQuery")
 
 BATCH_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
@@ -81,6 +83,35 @@ class TasksQuery(msgspec.Struct, frozen=True):
         ]
         | None
     ) = None
+    tag: (
+        Annotated[str, Meta(pattern=TAG, description="Only tasks with this tag.", extra={"allowed": "one tag"})] | None
+    ) = None
+    code: Annotated[ErrorCode, Meta(description="Only failures with this error code.")] | None = None
+    failure: (
+        Annotated[
+            str,
+            Meta(
+                pattern=FAILURE,
+                description="Only failures of the group with this id, from `GET /failures`.",
+                extra={"allowed": "the id of a group of failures, of 12 characters"},
+            ),
+        ]
+        | None
+    ) = None
+    q: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=100,
+                description=(
+                    "Only tasks with this text, in upper or lower case, in their file name, URL, error or tags, or "
+                    "whose id or request id begins with it."
+                ),
+            ),
+        ]
+        | None
+    ) = None
     since: Annotated[Time, Meta(description="Only tasks of this time or later.")] | None = None
     before: Annotated[Time, Meta(description="Only tasks before this time.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=200, description="Maximum number of tasks on a page.")] = 50
@@ -105,42 +136,43 @@ class TasksQuery(msgspec.Struct, frozen=True):
             self.batch,
             None if self.since is None else _milliseconds(self.since),
             None if self.before is None else _milliseconds(self.before),
+            self.tag,
+            self.code,
+            self.failure,
+            self.q,
         )
 
 
-RETRIED = {Status.FAILURE, Status.REVOKED}
-"""The states of tasks that can be retried."""
+class Order(StrEnum):
+    ASCENDING = "asc"
+    DESCENDING = "desc"
 
 
-def _check_retried(statuses: tuple[Status, ...]) -> None:
-    if not set(statuses) <= RETRIED:
-        raise ValueError(statuses)
+class ListQuery(TasksQuery, frozen=True, kw_only=True):
+    """The query of a listing, with its order."""
 
-
-class RetryQuery(TasksQuery, frozen=True, kw_only=True):
-    """The query of a bulk retry, which applies only to tasks that ended without a result."""
-
-    status: Annotated[
-        tuple[Annotated[Status, Meta(extra_json_schema={"enum": sorted(RETRIED)})], ...],
-        Meta(
-            min_length=1,
-            description="Only tasks in these states, comma-separated.",
-            extra={"allowed": "FAILURE, REVOKED or FAILURE,REVOKED", "check": _check_retried},
-        ),
-    ]
-
-
-class Retried(msgspec.Struct, frozen=True):
-    """The outcome of a bulk retry of one page."""
-
-    retried: int
-    upload_gone: Annotated[int, Meta(description="Tasks that cannot be retried because their uploads were deleted.")]
-    moved_on: Annotated[int, Meta(description="Tasks that another request has retried or deleted meanwhile.")]
-    queue_full: Annotated[int, Meta(description="Tasks for which the queue had no room.")]
-    next: (
-        Annotated[str, Meta(description="Path and query of the POST request for the next page; null on the last page.")]
+    sort: (
+        Annotated[
+            Sort,
+            Meta(
+                description=(
+                    "Sort by the time of creation, the time in the queue, the time of the last attempt, or the bytes "
+                    f"of the results: one page, with the first `limit` of the newest {MOST_EXAMINED:,} tasks. Default: "
+                    "pages, newest first."
+                )
+            ),
+        ]
         | None
-    )
+    ) = None
+    order: Annotated[Order, Meta(description="With `sort`: the smallest first, or the greatest.")] = Order.DESCENDING
+
+
+class Searched(msgspec.Struct, frozen=True):
+    """How far a search or a sorted list went."""
+
+    tasks: Annotated[int, Meta(description="The number of tasks that were examined.")]
+    oldest: Annotated[Time, Meta(description="The time of the oldest of them.")] | None
+    complete: Annotated[bool, Meta(description="Whether there are no older ones.")]
 
 
 class TaskPage(msgspec.Struct, frozen=True):
@@ -148,6 +180,7 @@ class TaskPage(msgspec.Struct, frozen=True):
 
     tasks: list[TaskRecord]
     next: Annotated[str, Meta(description="Path and query of the next page; null on the last page.")] | None
+    searched: Annotated[Searched, Meta(description="Only with `q` or `sort`.")] | UnsetType = UNSET
 
 
 @describe(
@@ -161,42 +194,38 @@ class TaskPage(msgspec.Struct, frozen=True):
             Header("Link", "The next page (RFC 8288), if there is one.", '</tasks?limit=50&cursor=1>; rel="next"'),
         ),
     ),
-    query=TasksQuery,
+    query=ListQuery,
 )
 async def list_tasks(request: Request) -> Response:
     """List the tasks of the caller, newest first by creation or, with a single `status`, by entry into that state.
 
     A page can have fewer tasks than `limit`, even none, although more follow. `next`, also sent as a `Link` header
-    (RFC 8288), is null only on the last page.
+    (RFC 8288), is null only on the last page. At most 2,000 tasks are read for a page, so that a search of many takes
+    several; `searched` says how far it went.
     """
-    tasks, following = await _page(request, _own(read_query(request, TasksQuery), request.state["caller"]))
+    query = own_query(read_query(request, ListQuery), request.state["caller"])
+    if query.sort is not None:
+        return await _sorted(request, query)
+    found, following = await page_of_query(request, query)
     headers = {} if following is None else {"Link": f'<{following}>; rel="next"'}
-    return json_response(TaskPage([task_record(task) for task in tasks.tasks], following), headers=headers)
+    searched = UNSET if query.q is None else _searched(found)
+    return json_response(TaskPage(list(map(task_record, found.tasks)), following, searched), headers=headers)
 
 
-@describe(
-    "Tasks",
-    Answer(200, "The number of tasks by outcome.", Retried, {"page": Retried(48, 2, 0, 0, None)}),
-    problems=(QueueFull, StorageUnavailable),
-    query=RetryQuery,
-)
-async def retry_tasks(request: Request) -> Response:
-    """Retry the failed or revoked tasks of a page; `next` is the request for the following page.
-
-    Tasks that cannot be retried are counted and not changed. 429 if the queue is full at the start.
-    """
-    query = _own(read_query(request, RetryQuery), request.state["caller"])
-    await check_capacity(request.state["redis"], request.state["settings"].queue_limit)
-    tasks, following = await _page(request, query)
-    return json_response(
-        Retried(
-            **await retry_all(request.state["tasks"], request.state["storage"], request.state["caller"], tasks.tasks),
-            next=following,
-        )
+async def _sorted(request: Request, query: ListQuery) -> Response:
+    """Answer with tasks in another order than that of their index."""
+    sort, is_ascending = query.sort or Sort.CREATED, query.order is Order.ASCENDING
+    found = await sorted_page(
+        request.state["redis"], query.selection, query.limit, sort, query.cursor, ascending=is_ascending
     )
+    return json_response(TaskPage(list(map(task_record, found.tasks)), None, _searched(found)))
 
 
-async def _page(request: Request, query: TasksQuery) -> tuple[Page, str | None]:
+def _searched(found: Page) -> Searched:
+    return Searched(found.examined, timestamp(found.oldest_ms), found.next_cursor is None)
+
+
+async def page_of_query(request: Request, query: TasksQuery) -> tuple[Page, str | None]:
     """Return a page of tasks, and the path and query of the same request for the next page."""
     tasks = await page(request.state["redis"], query.selection, query.limit, query.cursor)
     if tasks.next_cursor is None:
@@ -204,7 +233,7 @@ async def _page(request: Request, query: TasksQuery) -> tuple[Page, str | None]:
     return tasks, f"{request.url.path}?{urlencode({**request.query_params, 'cursor': tasks.next_cursor})}"
 
 
-def _own(query: TasksQuery, caller: Caller) -> TasksQuery:
+def own_query(query: AnyQuery, caller: Caller) -> AnyQuery:
     """Restrict a query to the tasks that the caller may see; raise `AdminOnly` if it asks for others."""
     if caller.is_admin:
         return query

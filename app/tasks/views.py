@@ -82,6 +82,7 @@ class TaskEvent(Struct, frozen=True, kw_only=True):
     )
     result: Results | UnsetType = UNSET
     error: str | UnsetType = UNSET
+    tags: Annotated[list[str], Meta(description="With a new status, if the task has tags.")] | UnsetType = UNSET
     progress: Annotated[float, Meta(description="From 0 to 1.")] | UnsetType = UNSET
     operation: str | UnsetType = UNSET
     path: Annotated[str, Meta(description="The path of the output.")] | UnsetType = UNSET
@@ -112,6 +113,7 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     expires_at: Annotated[Time, Meta(description="When it fails if it has not been started before.")] | None
     priority: Priority
     queue_group: str | None
+    tags: list[str] | UnsetType = UNSET
     batch_id: Annotated[str, Meta(description="The batch to which the task belongs.")] | None
     reused_from: Annotated[str, Meta(description="The task whose results it has, because both are equal.")] | None
     started_at: Time | None
@@ -176,6 +178,7 @@ def task_record(
         expires_at=timestamp(task.expires_ms),
         priority=task.priority,
         queue_group=task.group,
+        tags=task.tags or UNSET,
         batch_id=task.batch,
         reused_from=task.reused_from,
         started_at=timestamp(task.started_ms),

@@ -7,7 +7,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from worker.tasks import queue
-from worker.tasks.indices import in_state
+from worker.tasks.lists.indices import in_state
 from worker.tasks.model import Task, parse_record, task_key
 from worker.tasks.status import FINAL_STATES, Status, TaskNotFound, UnreadableTask
 from worker.telemetry.clock import now_ms

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from worker.tasks.listing import records_of
+from worker.tasks.lists.listing import records_of
 from worker.tasks.model import Task
 from worker.tasks.status import FINAL_STATES, Status, TaskNotFound, parse_task_id
 

@@ -42,6 +42,8 @@ class Event(msgspec.Struct, frozen=True):
     position: int | None
     """Position in the queue, from 1, when the task was queued."""
     steps: list[Step]
+    tags: list[str] = []
+    """The tags of the task, in events of a new state."""
     batch: str | None = None
     """Id of the batch to which the task belongs, if there is one."""
     ends_batch: bool = False
@@ -135,7 +137,8 @@ def _log_unknown(reason: str) -> None:
 
 
 def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:
-    owner, status, position, batch = (entry.get(name) for name in (b"owner", b"status", b"position", b"batch"))
+    names = (b"owner", b"status", b"position", b"batch", b"tags")
+    owner, status, position, batch, tags = map(entry.get, names)
     return Event(
         entry_id.decode(),
         entry[b"task_id"].decode(),
@@ -144,6 +147,7 @@ def _decode(entry_id: bytes, entry: Mapping[bytes, bytes]) -> Event:
         Status(status.decode()) if status is not None else None,
         int(position) if position is not None else None,
         _decode_steps(entry.get(b"steps", b"[]")),
+        tags.decode().split(",") if tags is not None else [],
         batch.decode() if batch is not None else None,
         b"ends_batch" in entry,
     )

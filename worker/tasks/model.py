@@ -149,6 +149,8 @@ class Task(Struct, frozen=True, kw_only=True):
     batch: str | None = None
     """Id of the batch to which the task belongs, if there is one."""
     group: str | None = None
+    tags_text: str = ""
+    """The tags, comma-separated."""
     priority: Priority = Priority.NORMAL
     expires_ms: int | None = None
     """When the task fails if it has not been started before (Unix ms)."""
@@ -191,6 +193,10 @@ class Task(Struct, frozen=True, kw_only=True):
             return msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
         except msgspec.DecodeError as exc:
             raise UnreadableTask(self.id, exc) from exc
+
+    @property
+    def tags(self) -> list[str]:
+        return self.tags_text.split(",") if self.tags_text else []
 
     @property
     def flow(self) -> str:
@@ -251,6 +257,7 @@ def decode_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
         fields: dict[str, Any] = {name.decode(): value.decode() for name, value in record.items()}
         fields["spec_json"] = record[b"spec"]
         fields["outputs_json"] = record.get(b"outputs", b"{}")
+        fields["tags_text"] = fields.pop("tags", "")
         fields["fetched_json"] = record.get(b"fetched", b"")
         return msgspec.convert({"id": task_id, **fields}, Task, strict=False)
     except (msgspec.ValidationError, KeyError, UnicodeDecodeError) as exc:
@@ -260,10 +267,6 @@ def decode_record(task_id: str, record: Mapping[bytes, bytes]) -> Task:
 def pairs(reply: list[Any]) -> dict[bytes, Any]:
     """Convert a reply of name, value, name, value, ... to a dictionary."""
     return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-EVENTS_KEPT = 100_000
-"""Approximate length of the event stream; an event has about 100 bytes."""
 
 
 def queue_timeout_message(timeout_s: float) -> str:

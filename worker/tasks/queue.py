@@ -51,6 +51,9 @@ JOB_EXPIRES_MS = 30 * 86_400_000
 LEASES = "tasks:leases"
 """Sorted set of the ids of running tasks, scored with the time at which their lease expires (Unix ms)."""
 
+EVENTS_KEPT = 100_000
+"""Approximate length of the stream of events; an event has about 100 bytes."""
+
 BEGIN_ARGS = {"lock_prefix": in_progress_key_prefix, "job_prefix": job_key_prefix}
 """The parts of arq's keys that begin.lua needs."""
 

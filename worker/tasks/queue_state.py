@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from worker.tasks.indices import in_state
+from worker.tasks.lists.indices import in_state
 from worker.tasks.queue import PAUSED, WAKE_CHANNEL
 from worker.tasks.status import FINAL_STATES, Status
 from worker.telemetry.clock import now_ms

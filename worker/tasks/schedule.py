@@ -1,8 +1,8 @@
-"""Whose turn a task waits for, and when it is to be started."""
+"""Whose turn a task waits for, when it is to be started, and by which tags it is found."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,9 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
 """Names of API keys and queue groups, shorter than keys and hashes, so that none of those is logged as a name."""
 
 ALLOWED_NAME = "1 to 32 letters, digits, _ and -, beginning with a letter or digit"
+
+TAG = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}$"
+MOST_TAGS = 10
 
 LATEST_START_S = LONGEST_EXPIRY_S = 7 * 86_400
 
@@ -31,7 +34,7 @@ class Priority(StrEnum):
 
 
 class Schedule(Struct, frozen=True, omit_defaults=True):
-    """When and whether a task is to be started; the fields of the form with which a request says so."""
+    """When and whether a task is to be started, and its tags; the fields of the form with which a request says so."""
 
     priority: Annotated[
         Priority,
@@ -96,6 +99,33 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
         ]
         | None
     ) = None
+
+    tags: Annotated[
+        tuple[Annotated[str, Meta(pattern=TAG)], ...],
+        Meta(
+            max_length=MOST_TAGS,
+            description=(
+                f"Up to {MOST_TAGS} words, comma-separated, by which the task is found. They are in its record, in "
+                "lists, events and webhooks."
+            ),
+            examples=["holiday,print"],
+            extra={
+                "allowed": f"1 to {MOST_TAGS} words, comma-separated, each of 1 to 32 letters, digits, _ . : and -, "
+                "beginning with a letter or digit"
+            },
+        ),
+    ] = ()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of create.lua."""
+        return {
+            "priority": self.priority,
+            "queue_group": self.queue_group,
+            "start_ms": self.start_ms,
+            "expires_in": self.expires_in,
+            "tags": ",".join(dict.fromkeys(self.tags)) or None,
+        }
 
     @property
     def start_ms(self) -> int | None:

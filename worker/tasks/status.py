@@ -52,6 +52,12 @@ class TaskStatus(Struct, frozen=True):
     error: Annotated[str, Meta(description="If FAILURE: the reason.")] | UnsetType = UNSET
 
 
+class EndedTask(TaskStatus, frozen=True):
+    """The status of a task that has ended, and its tags if it has any."""
+
+    tags: list[str] | UnsetType = UNSET
+
+
 class TaskNotFound(Exception):
     def __init__(self, task_id: str) -> None:
         super().__init__(f"no task has the id {task_id[:64]!r}, or it has expired")

@@ -18,8 +18,9 @@ from redis.asyncio import Redis
 
 from worker.errors import ErrorCode
 from worker.settings import Settings
-from worker.tasks import indices, model, queue, status
+from worker.tasks import model, queue, status
 from worker.tasks.claims import IdempotencyEntry, KeyInUse
+from worker.tasks.lists import indices
 from worker.tasks.model import Spec, Task
 from worker.tasks.progress import Progress, Step
 from worker.tasks.queue_state import Capacity
@@ -99,17 +100,14 @@ class Tasks:
                 }
                 for task_id, spec in specs.items()
             ],
-            priority=schedule.priority,
-            queue_group=schedule.queue_group,
-            start_ms=schedule.start_ms,
-            expires_in=schedule.expires_in,
+            **schedule.arguments,
             callback_url=callback_url,
             owner=owner,
             batch=batch,
             unfinished_ttl_ms=UNFINISHED_TTL_MS,
             wake_channel=queue.WAKE_CHANNEL,
             queue_limit=self._queue_limit,
-            events_kept=model.EVENTS_KEPT,
+            events_kept=queue.EVENTS_KEPT,
             reuse_hold_ms=queue.REUSE_HOLD_MS,
             idempotency=idempotency,
             **queue.BEGIN_ARGS,
@@ -164,7 +162,7 @@ class Tasks:
             token=token,
             lease_ms=queue.LEASE_S * 1000,
             unfinished_ttl_ms=UNFINISHED_TTL_MS,
-            events_kept=model.EVENTS_KEPT,
+            events_kept=queue.EVENTS_KEPT,
             **queue.BEGIN_ARGS,
         )
         records = model.pairs(reply).items()
@@ -199,7 +197,7 @@ class Tasks:
                 attempt=task.attempt,
                 steps=steps,
                 progress=str(progress.share),
-                events_kept=model.EVENTS_KEPT,
+                events_kept=queue.EVENTS_KEPT,
             )
 
     async def move(  # noqa: PLR0913 - three say what, three say when it may and may not
@@ -240,7 +238,7 @@ class Tasks:
             ttl_ms=self.ttl_ms if target in FINAL_STATES else UNFINISHED_TTL_MS,
             job=queue.job_for(task_id, now_ms()),
             wake_channel=queue.WAKE_CHANNEL,
-            events_kept=model.EVENTS_KEPT,
+            events_kept=queue.EVENTS_KEPT,
             **queue.WEBHOOK_ARGS,
         )
         if not reply:

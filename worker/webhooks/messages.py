@@ -26,7 +26,7 @@ from worker.settings import Settings
 from worker.tasks import queue
 from worker.tasks.connection import retry_through_outage
 from worker.tasks.model import OutputRecord
-from worker.tasks.status import Status, TaskId, TaskStatus, Time
+from worker.tasks.status import EndedTask, Status, TaskId, Time
 from worker.telemetry import logs
 from worker.telemetry.clock import now_ms, rfc3339
 from worker.telemetry.counters import WEBHOOKS, Stats
@@ -69,7 +69,7 @@ class WebhookEvent(Struct, frozen=True):
 
     type: Literal[tuple(EVENT_TYPES.values())]  # type: ignore[valid-type]
     timestamp: Time
-    data: TaskStatus
+    data: EndedTask
 
 
 class BatchCounts(Struct, frozen=True):
@@ -122,6 +122,8 @@ class Message(Struct, frozen=True, kw_only=True):
     status: Status
     ended_ms: int
     error: str = ""
+    tags: str = ""
+    """The tags of the task, comma-separated."""
     outputs_json: bytes = b"{}"
     counts_json: bytes = b""
     """The number of tasks in each final state, for a batch."""
@@ -147,12 +149,14 @@ class Message(Struct, frozen=True, kw_only=True):
             counts = msgspec.json.decode(self.counts_json, type=dict[Status, int])
             event = BatchEvent("batch.completed", rfc3339(self.ended_ms), BatchCounts(self.task_id, counts))
             return msgspec.json.encode(event)
+        tags = self.tags.split(",") if self.tags else UNSET
         if self.status is Status.SUCCESS:
             outputs = msgspec.json.decode(self.outputs_json, type=dict[str, OutputRecord])
             paths = {name: output.path for name, output in outputs.items()}
-            data = TaskStatus(self.task_id, self.status, result=paths.get("", paths))
+            data = EndedTask(self.task_id, self.status, result=paths.get("", paths), tags=tags)
         else:
-            data = TaskStatus(self.task_id, self.status, error=self.error[:MAX_ERROR_LENGTH] or UNSET)
+            error = self.error[:MAX_ERROR_LENGTH] or UNSET
+            data = EndedTask(self.task_id, self.status, error=error, tags=tags)
         return msgspec.json.encode(WebhookEvent(EVENT_TYPES[self.status], rfc3339(self.ended_ms), data))
 
 

@@ -32,11 +32,12 @@ from app.http.multipart import FormReader
 from app.http.negotiation import bounded_header, prefers, wait_s
 from app.http.parameters import parse_fields
 from app.routes import make_routes
+from app.routes.bulk import DeleteQuery, RetryQuery
 from app.routes.event_streams import EventsQuery
 from app.routes.monitoring import StatsQuery
 from app.routes.results import _is_fresh, parse_range
 from app.routes.session import SignIn
-from app.routes.task_lists import RetryQuery, TasksQuery
+from app.routes.task_lists import ListQuery, TasksQuery
 from app.server import MAX_TARGET_BYTES
 from app.uploads.form_fields import safe_stem
 from app.uploads.idempotency import parse_key
@@ -98,8 +99,9 @@ def field_patterns() -> Iterator[tuple[str, Known]]:
     """Yield the pattern of each field of a request or an operation; msgspec searches for it."""
     kinds: list[type[msgspec.Struct]] = [
         *OPERATIONS.values(),
-        TasksQuery,
+        ListQuery,
         RetryQuery,
+        DeleteQuery,
         StatsQuery,
         EventsQuery,
         SignIn,

@@ -7,13 +7,17 @@ end
 
 local EVENT_IDS_BYTES = 4000 -- of one task: its last 190 events
 
--- Append an event of a task {id, attempt, owner, batch} to the stream `tasks:events`. The varargs are further field, value
+-- Append an event of a task {id, attempt, owner, batch, tags} to the stream `tasks:events`. The varargs are further field, value
 -- pairs. Its id is also kept in the record, and in a stream for each owner, so that both are found without a scan.
 local function log_event(task, ...)
   local owner, fields = task.owner, {'task_id', task.id, 'attempt', task.attempt, ...}
   if task.batch then
     table.insert(fields, 'batch')
     table.insert(fields, task.batch)
+  end
+  if task.tags then
+    table.insert(fields, 'tags')
+    table.insert(fields, task.tags)
   end
   if owner then
     table.insert(fields, 'owner')
@@ -57,7 +61,7 @@ end
 -- Write the fields (field, value, ...) of a task that changes its state to `to`, its state indices, its time to live and
 -- its event, with `details` (field, value, ...). `now` is the time of the change, or when a new task is due. Return whether
 -- this is the end of the last unfinished task of a batch.
--- `task` has id, owner, batch, attempt and, unless it is new, its former status and the ids of its events.
+-- `task` has id, owner, batch, tags, attempt and, unless it is new, its former status and the ids of its events.
 local function enter_state(task, to, now, ttl, fields, details)
   local hash, id, owner, from = 'task:' .. task.id, task.id, task.owner, task.status
   if from then

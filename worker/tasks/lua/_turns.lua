@@ -24,12 +24,12 @@ end
 -- Read what scripts need of a task, and up to three further fields; its status is false if there is no such task.
 local function task_of(id, ...)
   local values = redis.call('HMGET', 'task:' .. id, 'status', 'attempt', 'owner', 'events', 'group', 'priority', 'fetch',
-    'cost', 'weight', 'expires_ms', 'host', 'batch', ...)
+    'cost', 'weight', 'expires_ms', 'host', 'batch', 'tags', ...)
   return set_turn({
     id = id, status = values[1], attempt = values[2], owner = values[3], events = values[4], group = values[5],
     priority = values[6], fetch = values[7] == '1', cost = values[8], weight = values[9], expires_ms = values[10],
-    host = values[11], batch = values[12],
-  }), values[13], values[14], values[15]
+    host = values[11], batch = values[12], tags = values[13],
+  }), values[14], values[15], values[16]
 end
 
 local function virtual_now(line)

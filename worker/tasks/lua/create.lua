@@ -2,9 +2,9 @@
 -- KEYS  1 queue, 2 fetch queue, 3 idempotency key (if the request has one)
 -- args  tasks (array of {id, spec (JSON), cost (expected), job, indices (sorted sets for the task, besides those of its
 --       state), fetch_host (of the URL, if the upload must be fetched) or nil, reuse (digest, if it may have the results
---       of a task with the same) or nil}), priority, queue_group or nil, start_ms
---       (earliest start) or nil, expires_in (s, from when the tasks are due) or nil, callback_url or nil, owner {name,
---       limit or nil, weight} or nil, batch {id, callback_url or nil, request_id} or nil, unfinished_ttl_ms, job_prefix,
+--       of a task with the same) or nil}), priority, queue_group or nil, start_ms (earliest start) or nil, expires_in (s,
+--       from when the tasks are due) or nil, tags (comma-separated) or nil, callback_url or nil, owner {name, limit or
+--       nil, weight} or nil, batch {id, callback_url or nil, request_id} or nil, unfinished_ttl_ms, job_prefix,
 --       wake_channel, queue_limit, events_kept, reuse_hold_ms (delay of a task that waits for the results of another),
 --       idempotency {claim, record, ttl_ms} or nil: the claim that the key must have, the record that replaces it
 -- Returns {waiting}; {waiting, recently ended} when the queue is full; {waiting, recently ended, 1} when the owner has
@@ -61,6 +61,7 @@ local function create(new, number)
   set('weight', owner and args.owner.weight > 1 and args.owner.weight)
   set('group', args.queue_group)
   set('priority', args.priority ~= 'normal' and args.priority)
+  set('tags', args.tags)
   set('fetch', new.fetch_host and 1)
   set('host', new.fetch_host)
   local start = due
@@ -89,6 +90,7 @@ local function create(new, number)
   local task = set_turn({
     id = new.id, attempt = 0, owner = owner, group = args.queue_group, priority = args.priority, fetch = new.fetch_host,
     cost = new.cost, weight = owner and args.owner.weight, batch = args.batch and args.batch.id,
+    tags = args.tags,
   })
   local is_next = redis.call('EXISTS', 'turns:' .. task.line) == 0
   enter_turn(task, start, now)

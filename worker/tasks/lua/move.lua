@@ -60,7 +60,7 @@ local function send_end()
   -- Not cjson: a spec that is not valid JSON must not keep its task from ending. Quotes inside a text are escaped.
   local request = string.match(spec or '', '"rid":"([^"]*)"')
   redis.call('HSET', hash, 'message_id', message)
-  queue_webhook(message, {'task_id', id, 'url', callback_url, 'status', target, 'error', error or '',
+  queue_webhook(message, {'task_id', id, 'tags', task.tags or '', 'url', callback_url, 'status', target, 'error', error or '',
     'outputs', outputs or '{}', 'request_id', request or ''})
 end
 

@@ -1,12 +1,16 @@
-"""Pages of tasks, newest first. The cost of a page does not depend on the number of tasks."""
+"""Pages of tasks, newest first or sorted. The cost of a page does not depend on the number of tasks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from redis.asyncio import Redis
 
+from worker.errors import ErrorCode
 from worker.tasks import model
-from worker.tasks.indices import CREATED, in_batch, in_state, of_owner, with_operation
+from worker.tasks.lists.failures import kind_of
+from worker.tasks.lists.indices import CREATED, in_batch, in_state, of_owner, with_operation
 from worker.tasks.model import Task
 from worker.tasks.status import Status, TaskNotFound, UnreadableTask
 
@@ -31,6 +35,13 @@ class Selection(Struct, frozen=True):
     """Only tasks of the batch with this id."""
     from_ms: int | None = None
     until_ms: int | None = None
+    tag: str | None = None
+    code: ErrorCode | None = None
+    failure: str | None = None
+    """Only failures of the kind with this id; see `worker.tasks.lists.failures`."""
+    text: str | None = None
+    """Only tasks that have this text, in any case, in their name, URL, error or tags, or whose id or request id begins
+    with it."""
 
     @property
     def index(self) -> str:
@@ -51,13 +62,81 @@ class Selection(Struct, frozen=True):
             return False
         if self.batch is not None and self.operation is not None and self.operation not in task.spec.operations:
             return False
-        return not self.statuses or task.status in self.statuses
+        if self.statuses and task.status not in self.statuses:
+            return False
+        return self._matches_details(task)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether many tasks of the index may not match."""
+        return any((self.statuses, self.tag, self.code, self.failure, self.text))
+
+    def _matches_details(self, task: Task) -> bool:
+        if self.tag is not None and self.tag not in task.tags:
+            return False
+        if self.code is not None and (task.status is not Status.FAILURE or task.error_code is not self.code):
+            return False
+        if self.failure is not None and ((kind := kind_of(task)) is None or kind.id != self.failure):
+            return False
+        return self.text is None or _contains(task, self.text.lower())
+
+
+def _contains(task: Task, text: str) -> bool:
+    spec = task.spec
+    if task.id.startswith(text) or (spec.request_id and spec.request_id.lower().startswith(text)):
+        return True
+    error = task.error if task.status is Status.FAILURE and task.error is not None else ""
+    return any(text in each.lower() for each in (spec.name, spec.url or "", error, task.tags_text))
 
 
 class Page(Struct, frozen=True):
     tasks: list[Task]
     next_cursor: str | None
     """The cursor of the next page; None on the last page."""
+    examined: int = 0
+    """The number of tasks that were read."""
+    oldest_ms: int | None = None
+    """The score in the index of the last of them."""
+
+
+class Sort(StrEnum):
+    """What tasks are sorted by; values that are not known come last."""
+
+    CREATED = "created"
+    WAITED = "waited"
+    RAN = "ran"
+    BYTES = "bytes"
+
+
+def _bytes_of(task: Task) -> int:
+    with suppress(UnreadableTask):
+        return sum(output.bytes for output in task.outputs.values())
+    return 0
+
+
+_SORT_VALUES: dict[Sort, Callable[[Task], int | None]] = {
+    Sort.CREATED: lambda task: task.created_ms,
+    Sort.WAITED: lambda task: task.waited_ms,
+    Sort.RAN: lambda task: task.ran_ms,
+    Sort.BYTES: lambda task: _bytes_of(task) or None,
+}
+
+
+async def sorted_page(  # noqa: PLR0913 - three say which tasks, two in which order
+    redis: Redis, selection: Selection, limit: int, sort: Sort, cursor: str | None = None, *, ascending: bool
+) -> Page:
+    """Return the first `limit` in an order of the newest `MOST_EXAMINED` tasks, or of those from the cursor on.
+
+    `next_cursor` is where the tasks that were read end.
+    """
+    found = await page(redis, selection, MOST_EXAMINED, cursor)
+    value_of, sign = _SORT_VALUES[sort], 1 if ascending else -1
+
+    def rank(task: Task) -> tuple[bool, int]:
+        value = value_of(task)
+        return value is None, sign * (value or 0)
+
+    return structs.replace(found, tasks=sorted(found.tasks, key=rank)[:limit])
 
 
 async def page(redis: Redis, selection: Selection, limit: int, cursor: str | None = None) -> Page:
@@ -67,18 +146,23 @@ async def page(redis: Redis, selection: Selection, limit: int, cursor: str | Non
     """
     walk = _Walk(redis, selection, cursor)
     matches: list[Task] = []
-    at = cursor
+    at, examined = cursor, 0
     while walk.examined < MOST_EXAMINED:
-        entries = await walk.next(AT_ONCE if selection.statuses else limit + 1)
+        wanted = AT_ONCE if selection.is_narrow else min(limit + 1, AT_ONCE)
+        entries = await walk.next(min(wanted, MOST_EXAMINED - walk.examined))
         if not entries:
-            return Page(matches, None)
+            return Page(matches, None, examined, _score_of(at))
         for entry, task in zip(entries, await records_of(redis, [task_id for task_id, _ in entries]), strict=True):
             if len(matches) == limit:
-                return Page(matches, at)
-            at = f"{entry[1]}_{entry[0]}"
+                return Page(matches, at, examined, _score_of(at))
+            at, examined = f"{entry[1]}_{entry[0]}", examined + 1
             if task is not None and selection.matches(task):
                 matches.append(task)
-    return Page(matches, at)
+    return Page(matches, at, examined, _score_of(at))
+
+
+def _score_of(cursor: str | None) -> int | None:
+    return None if cursor is None else int(cursor.partition("_")[0])
 
 
 class _Walk:

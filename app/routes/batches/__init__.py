@@ -1,0 +1,1 @@
+"""Batches: several images that one request sends."""

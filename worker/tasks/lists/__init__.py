@@ -1,0 +1,1 @@
+"""Lists of tasks: their indices in Redis, pages, and failures in groups."""
