@@ -110,10 +110,10 @@ class Documents(Protocol):
     """The encoded documentation of the API, which `app.openapi.rendering` creates."""
 
     @property
-    def openapi(self) -> File: ...
-
-    @property
     def page(self) -> File: ...
+
+    def openapi(self, address: str, /) -> File:
+        """Return the OpenAPI document for the base URL of the request."""
 
     def postman(self, address: str, /) -> File:
         """Return the Postman collection for the base URL of the request."""

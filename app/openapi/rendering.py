@@ -21,8 +21,9 @@ class Documents:
 
     def __init__(self, routes: Sequence[BaseRoute], settings: Settings, presets: Presets) -> None:
         self._describe: Callable[[], dict[str, Any]] = lambda: document(routes, settings, presets)
+        # By the base URL of the request; a few, because anybody can send any Host to a server with API keys.
+        self.openapi: Callable[[str], File] = lru_cache(maxsize=8)(self._openapi)
         self.postman: Callable[[str], File] = lru_cache(maxsize=8)(self._collection)
-        """Postman collections by the base URL of the request."""
 
     @cached_property
     def _document(self) -> dict[str, Any]:
@@ -31,12 +32,12 @@ class Documents:
         return described
 
     @cached_property
-    def openapi(self) -> File:
-        return compress(msgspec.json.encode(self._document) + b"\n", JSON)
-
-    @cached_property
     def page(self) -> File:
         return compress(page(self._document).encode(), "text/html")
+
+    def _openapi(self, address: str) -> File:
+        located = {**self._document, "servers": [{"url": address}]}
+        return compress(msgspec.json.encode(located) + b"\n", JSON)
 
     def _collection(self, address: str) -> File:
         return compress(msgspec.json.encode(collection(self._document, address)) + b"\n", JSON)

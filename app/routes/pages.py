@@ -59,7 +59,20 @@ PAGES = [
 _TAG = "Documentation"
 _IF_NONE_MATCH = Header("If-None-Match", "The ETag of a cached copy; 304 if it is still current.", 'W/"1f0c"')
 _ETAG = Header("ETag", "Changes when the document changes.", 'W/"1f0c"')
+_ADDRESS = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?(/[\w./~-]*)?", re.ASCII)
 _UNCHANGED = Answer(304, "The cached copy is still current.", headers=(_ETAG,))
+
+
+def _address(request: Request) -> str:
+    """Return the base URL of the request; raise `HTTPException` if its `Host` is not a name or an address.
+
+    Starlette accepts all that RFC 3986 does, such as `$(reboot)`, and people paste the URL into a shell. The scheme
+    is that of `X-Forwarded-Proto` if uvicorn trusts the proxy.
+    """
+    address = str(request.base_url).rstrip("/")
+    if not _ADDRESS.fullmatch(address):
+        raise HTTPException(400, "the Host header must be a host name or an address, and a port")
+    return address
 
 
 @describe(
@@ -70,7 +83,7 @@ _UNCHANGED = Answer(304, "The cached copy is still current.", headers=(_ETAG,))
 )
 async def openapi(request: Request) -> Response:
     """Return this document: the OpenAPI 3.1 description of the API."""
-    return send(request, request.state["documents"].openapi)
+    return send(request, request.state["documents"].openapi(_address(request)))
 
 
 @describe(
@@ -92,4 +105,4 @@ async def docs(request: Request) -> Response:
 )
 async def postman(request: Request) -> Response:
     """Return a Postman collection (v2.1) with a request for each route."""
-    return send(request, request.state["documents"].postman(str(request.base_url).rstrip("/")))
+    return send(request, request.state["documents"].postman(_address(request)))

@@ -50,7 +50,7 @@ def holds(schema: dict[str, Any], value: Any) -> None:
 async def test_openapi_json_is_openapi_3_1(api: Client) -> None:
     answer = await api.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == DOCUMENT
+    assert answer.json() == {**DOCUMENT, "servers": [{"url": str(api.base_url).rstrip("/")}]}
     assert DOCUMENT["openapi"].startswith("3.1.")
     assert [str(error) for error in OpenAPIV31SpecValidator(answer.json()).iter_errors()] == []
 
@@ -182,6 +182,46 @@ async def test_who_needs_a_key_is_told(redis: ArqRedis, settings: Settings) -> N
     assert all(operation["security"] == [] for _, operation in described())
 
 
+ADDRESSED = ("/openapi.json", "/postman.json")
+"""The documents that contain the address from which they were fetched."""
+
+BAD_HOSTS = ("a.example;reboot", "$(reboot)", "a b", "`reboot`", 'a"b', "a.example/x?", "a'b", "[::1", "é.example")
+
+
+@pytest.mark.parametrize("path", ADDRESSED)
+async def test_a_document_has_the_address_from_which_it_was_fetched(api: Client, path: str) -> None:
+    """That of `Host`; behind a proxy that is trusted, 127.0.0.1 by default, with the scheme of X-Forwarded-Proto."""
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "192.0.2.7"}
+    for headers, address in (
+        ({}, f'"{str(api.base_url).rstrip("/")}"'),
+        ({"Host": "localhost:8080"}, '"http://localhost:8080"'),
+        ({"Host": "[::1]:8080"}, '"http://[::1]:8080"'),
+        ({"Host": "localhost", **forwarded}, '"https://localhost"'),
+    ):
+        text = (await api.get(path, headers=headers)).text
+        assert text.count(address) == 1
+        assert "evil.example" not in text
+
+
+@pytest.mark.parametrize("path", ADDRESSED)
+async def test_a_host_that_is_not_allowed_gets_no_document(api: Client, path: str) -> None:
+    answer = await api.get(path, headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.json()["type"]) == (403, "/docs#host-not-allowed")
+
+
+@pytest.mark.parametrize("path", ADDRESSED)
+async def test_with_keys_any_host_is_the_address_if_it_is_a_name(
+    redis: ArqRedis, settings: Settings, path: str
+) -> None:
+    async with callers(settings) as clients:
+        for host in ("images.example", "images.example:8443", "192.168.1.5", "[fe80::1]:80", "my_host"):
+            answer = await clients[NOBODY].get(path, headers={"Host": host})
+            assert f'"http://{host}"' in answer.text
+        for host in BAD_HOSTS:
+            answer = await clients[NOBODY].get(path, headers=[(b"Host", host.encode())])
+            assert answer.status_code == 400 or (answer.status_code == 200 and f"//{host}" not in answer.text), host
+
+
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/postman.json"])
 async def test_a_document_is_sent_once(api: Client, path: str) -> None:
     first = await api.get(path)
@@ -192,10 +232,11 @@ async def test_a_document_is_sent_once(api: Client, path: str) -> None:
 
 def test_a_document_is_written_when_it_is_first_asked_for_and_kept() -> None:
     documents = Documents(make_routes(), Settings(), NONE)
-    assert "openapi" not in vars(documents)
-    assert documents.openapi is documents.openapi
+    assert "_document" not in vars(documents)
     assert documents.page is documents.page
-    assert documents.postman("http://a") is documents.postman("http://a")
+    for by_address in (documents.openapi, documents.postman):
+        assert by_address("http://a") is by_address("http://a")
+        assert by_address("http://a").etag != by_address("http://b").etag
 
 
 async def shown(api: Client) -> str:
