@@ -1,4 +1,4 @@
-"""What is told of the API: to programs, to people and to Postman."""
+"""The OpenAPI document and the reference page."""
 
 import re
 from collections.abc import Iterator
@@ -290,56 +290,3 @@ async def test_docs_is_one_page_without_anything_from_elsewhere(api: Client) -> 
     assert {f"{kind.__name__}Form" for kind in OPERATIONS.values()} <= page.anchors
     assert "style=" not in text
     assert "<script>" not in text
-
-
-def collection_problems(item: dict[str, Any]) -> Iterator[str]:
-    """Yield what Postman's schema v2.1.0 does not allow in an item; its parts that we write."""
-    if "item" in item:
-        assert set(item) == {"name", "item"}
-        for each in item["item"]:
-            yield from collection_problems(each)
-        return
-    request = item["request"]
-    if set(request) - {"method", "description", "header", "url", "body"}:
-        yield f"{item['name']}: {set(request)}"
-    if set(request["url"]) - {"raw", "host", "path", "query", "variable"}:
-        yield f"{item['name']}: {request['url']}"
-    if request.get("body", {}).get("mode") not in (None, "raw", "formdata"):
-        yield f"{item['name']}: {request['body']}"
-    for entry in (*request["header"], *request["url"]["query"], *request["url"]["variable"]):
-        if not isinstance(entry["key"], str) or not isinstance(entry["value"], str):
-            yield f"{item['name']}: {entry}"
-    for response in item["response"]:
-        if not isinstance(response["code"], int) or not isinstance(response["body"], str):
-            yield f"{item['name']}: {response['name']}"
-
-
-def requests(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for item in items:
-        yield from requests(item["item"]) if "item" in item else iter([item])
-
-
-async def test_postman_gets_a_request_for_each_route(api: Client) -> None:
-    collection = (await api.get("/postman.json")).json()
-    assert collection["info"]["schema"] == "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-    assert [problem for item in collection["item"] for problem in collection_problems(item)] == []
-    assert {each["key"]: each["value"] for each in collection["variable"]} == {
-        "baseUrl": str(api.base_url).rstrip("/"),
-        "apiKey": "",
-        "task_id": "",
-    }
-    found = list(requests(collection["item"]))
-    raw = {f"{item['request']['method'].lower()} {item['request']['url']['raw']}" for item in found}
-    assert raw == {re.sub(r"\{(\w+)\}", r":\1", name).replace(" ", " {{baseUrl}}") for name, _ in described()}
-
-
-async def test_postmans_upload_is_a_form_with_a_file_and_can_be_sent_as_it_is(service: Client) -> None:
-    collection = (await service.get("/postman.json")).json()
-    [upload] = [
-        each for each in requests(collection["item"]) if each["request"]["url"]["raw"].endswith("/process-image/")
-    ]
-    fields = [field for field in upload["request"]["body"]["formdata"] if not field.get("disabled")]
-    assert [field["key"] for field in fields if field["type"] == "file"] == ["file"]
-    texts = {field["key"]: field["value"] for field in fields if field["type"] == "text"}
-    answer = await service.post("/process-image/", files={"file": (FILE, PHOTO)}, data=texts)
-    assert answer.status_code == 202, answer.text
