@@ -92,6 +92,7 @@ PUBLIC_PATHS = HEALTH_PATHS | {
     "/openapi.json",
     "/docs",
     "/postman.json",
+    "/llms.txt",
 }
 """Paths that need no API key: public ones, and the sign-in of the monitor."""
 

@@ -117,3 +117,6 @@ class Documents(Protocol):
 
     def postman(self, address: str, /) -> File:
         """Return the Postman collection for the base URL of the request."""
+
+    def llms(self, address: str, /) -> File:
+        """Return the text for language models for the base URL of the request."""

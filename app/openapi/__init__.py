@@ -1,1 +1,1 @@
-"""The OpenAPI document, the reference page and the Postman collection. May import `http`, `auth` and `tasks`."""
+"""The OpenAPI document, the reference, the Postman collection and llms.txt. May import `http`, `auth` and `tasks`."""

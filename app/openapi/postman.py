@@ -17,7 +17,7 @@ SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 FORM = "multipart/form-data"
 
 SHOWN_FORM = "resize"
-"""Name of the example in uploads."""
+"""Name of the form's example in uploads, if the server has it."""
 
 RUN = (
     "\n\nSet the variable `apiKey` if the server requires a key. The requests can be sent one by one or all at once, "

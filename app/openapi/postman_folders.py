@@ -224,6 +224,7 @@ FOLDERS = (
             Step("OpenAPI", "openapi", scripts=(scripts.contains("openapi"),)),
             Step("Reference", "docs", scripts=(scripts.has_type("text/html"),)),
             Step("Postman", "postman", scripts=(scripts.contains("schema.getpostman.com"),)),
+            Step("For language models", "llms", scripts=(scripts.contains("# Darkroom"),)),
         ),
     ),
     Folder("Health", "Checks for load balancers.", (Step("Live", "livez"), Step("Ready", "readyz"))),

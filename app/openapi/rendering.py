@@ -11,6 +11,7 @@ from app.api_settings import Settings
 from app.http.description import JSON
 from app.http.responses import File, compress
 from app.openapi.document import document
+from app.openapi.llms import llms_text
 from app.openapi.postman import collection
 from app.openapi.reference import page
 from app.tasks.presets import Presets
@@ -24,6 +25,7 @@ class Documents:
         # By the base URL of the request; a few, because anybody can send any Host to a server with API keys.
         self.openapi: Callable[[str], File] = lru_cache(maxsize=8)(self._openapi)
         self.postman: Callable[[str], File] = lru_cache(maxsize=8)(self._collection)
+        self.llms: Callable[[str], File] = lru_cache(maxsize=8)(self._llms)
 
     @cached_property
     def _document(self) -> dict[str, Any]:
@@ -41,3 +43,6 @@ class Documents:
 
     def _collection(self, address: str) -> File:
         return compress(msgspec.json.encode(collection(self._document, address)) + b"\n", JSON)
+
+    def _llms(self, address: str) -> File:
+        return compress(llms_text(self._document, address).encode(), "text/plain")

@@ -12,7 +12,7 @@ from app.routes.event_streams import all_events, task_events
 from app.routes.failure_groups import failures
 from app.routes.health import livez, readyz
 from app.routes.monitoring import list_workers, metrics, statistics
-from app.routes.pages import PAGES, docs, openapi, postman
+from app.routes.pages import PAGES, docs, llms, openapi, postman
 from app.routes.process_image import continue_upload, delete_upload, process_image, upload
 from app.routes.queue_control import pause_queue, queue, resume_queue
 from app.routes.results import link, output
@@ -75,6 +75,7 @@ def make_routes() -> list[Route]:
         Route("/openapi.json", openapi),
         Route("/docs", docs),
         Route("/postman.json", postman),
+        Route("/llms.txt", llms),
         Route("/livez", livez),
         Route("/readyz", readyz),
     ]

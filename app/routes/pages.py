@@ -104,5 +104,22 @@ async def docs(request: Request) -> Response:
     headers=(_IF_NONE_MATCH,),
 )
 async def postman(request: Request) -> Response:
-    """Return a Postman collection (v2.1) with a request for each route."""
+    """Return a Postman collection (v2.1) whose requests run from top to bottom, with tests."""
     return send(request, request.state["documents"].postman(_address(request)))
+
+
+@describe(
+    _TAG,
+    Answer(
+        200,
+        "The text, in Markdown.",
+        examples={"beginning": "# Darkroom"},
+        media_types=("text/plain",),
+        headers=(_ETAG,),
+    ),
+    _UNCHANGED,
+    headers=(_IF_NONE_MATCH,),
+)
+async def llms(request: Request) -> Response:
+    """Return a text for language models (llmstxt.org): three commands, the operations with their fields, the routes."""
+    return send(request, request.state["documents"].llms(_address(request)))

@@ -70,6 +70,7 @@ DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,
     ("GET", "/postman.json"): OPEN,
+    ("GET", "/llms.txt"): OPEN,
     ("GET", "/metrics"): ADMINS,
     ("GET", "/failures"): SIGNED_IN,
     ("GET", "/stats"): ADMINS,
