@@ -162,7 +162,7 @@ FOLDERS = (
     Folder(
         "Batch",
         "Many images in one request, and their results as a ZIP archive. Choose several files in the field `file`, or "
-        "none. *Batch events* is a stream that ends with the batch. The retries concern only this batch.",
+        "none. *Batch events* is a stream that ends with the batch. Retries and deletions concern only this batch.",
         (
             Step("Upload batch", "create_batch", (202,), (scripts.KEEP_BATCH,), ONCE),
             Step("Batch events", "batch_events", scripts=(scripts.contains("event: completed"),)),
@@ -171,6 +171,7 @@ FOLDERS = (
             Step("Retry batch", "retry_batch"),
             Step("Retry tasks", "retry_tasks", query={"status": "FAILURE", "batch": "{{batch_id}}"}),
             Step("Cancel batch", "cancel_batch"),
+            Step("Delete tasks", "delete_tasks", query={"status": "REVOKED", "batch": "{{batch_id}}"}),
             Step("Delete batch", "delete_batch", (204,)),
         ),
     ),
@@ -199,12 +200,13 @@ FOLDERS = (
     ),
     Folder(
         "Monitoring",
-        "With API keys, these requests need one with the admin right, and are 403 with others. Pausing the queue "
-        "(`POST /queue/pause`, `POST /queue/resume`) is left out, because it would stop the tasks of everyone.",
+        "With API keys, these requests but *Failures* need one with the admin right, and are 403 with others. Pausing "
+        "the queue (`POST /queue/pause`, `POST /queue/resume`) is left out: it would stop the tasks of everyone.",
         (
             Step("Queue", "queue", ADMIN),
             Step("Workers", "list_workers", ADMIN),
             Step("Statistics", "statistics", ADMIN),
+            Step("Failures", "failures", scripts=(scripts.contains('"groups"'),)),
             Step("Metrics", "metrics", ADMIN),
         ),
     ),
