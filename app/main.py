@@ -25,6 +25,7 @@ from app.state import State
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import Presets, read_presets
 from app.tasks.readiness import HealthChecks
+from app.tasks.thumbnails import Thumbnails
 from worker.imaging.guards import configure_pillow
 from worker.outbound.shares import Shares
 from worker.runner.partial_uploads import PartialUploads
@@ -83,6 +84,7 @@ def _lifespan(settings: Settings, presets: Presets, documents: Documents) -> Lif
                 documents=documents,
                 redis=redis,
                 storage=storage,
+                thumbnails=Thumbnails(storage),
                 health=health,
                 tasks=tasks,
                 reuse=Reuse(settings, tasks, storage),

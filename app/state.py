@@ -13,6 +13,7 @@ from app.keys import Caller
 from app.tasks.event_hub import EventHub
 from app.tasks.presets import Presets
 from app.tasks.readiness import HealthChecks
+from app.tasks.thumbnails import Thumbnails
 from worker.outbound.shares import Shares
 from worker.runner.partial_uploads import PartialUploads
 from worker.runner.reuse import Reuse
@@ -34,6 +35,7 @@ class State(TypedDict):
     documents: Documents
     redis: Redis
     storage: Storage
+    thumbnails: Thumbnails
     tasks: Tasks
     reuse: Reuse
     partial_uploads: PartialUploads

@@ -24,8 +24,8 @@ MAY_IMPORT = {
     },
     "app.auth": {"app.http", "app.keys", "worker.settings", "worker.tasks", "worker.telemetry"},
     "app.tasks": {
-        "app.http", "app.keys", "worker.errors", "worker.imaging", "worker.runner", "worker.settings", "worker.storage",
-        "worker.tasks", "worker.telemetry", "worker.validation", "worker.webhooks",
+        "app.http", "app.keys", "worker.errors", "worker.imaging", "worker.operations", "worker.runner",
+        "worker.settings", "worker.storage", "worker.tasks", "worker.telemetry", "worker.validation", "worker.webhooks",
     },
     "app.openapi": {
         "app.api_settings", "app.auth", "app.http", "app.tasks", "worker.errors", "worker.imaging", "worker.operations",

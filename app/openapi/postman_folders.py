@@ -101,6 +101,8 @@ FOLDERS = (
         "a task without a `callback_url`.",
         (
             Step("Record", "record", scripts=(scripts.contains("created_at"),)),
+            Step("Original", "original", (200, 410)),
+            Step("Thumbnail", "thumbnail", scripts=(scripts.has_type("image/webp"),)),
             Step("Timeline", "timeline", scripts=(scripts.contains("queued"),)),
             Step("Events", "task_events", scripts=(scripts.contains("event: ended"),)),
             Step("Send webhook again", "resend", (202, 409)),

@@ -18,6 +18,7 @@ from app.routes.queue_control import pause_queue, queue, resume_queue
 from app.routes.results import link, output
 from app.routes.session import session, sign_in, sign_out
 from app.routes.task import cancel, delete, record, resend, retry, task_result, task_status, timeline
+from app.routes.task_images import original, thumbnail
 from app.routes.task_lists import list_tasks
 
 
@@ -48,6 +49,8 @@ def make_routes() -> list[Route]:
         Route("/tasks/{task_id:task_id}", delete, methods=["DELETE"]),
         Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
         Route("/tasks/{task_id}/retry", retry, methods=["POST"]),
+        Route("/tasks/{task_id}/upload", original),
+        Route("/tasks/{task_id}/thumbnail", thumbnail),
         Route("/tasks/{task_id}/link", link, methods=["POST"]),
         Route("/tasks/{task_id}/events", task_events),
         Route("/tasks/{task_id}/timeline", timeline),

@@ -156,14 +156,14 @@ async def send_output(request: Request, task: Task, name: str) -> Response:
     variant = task.spec.plan.variants[name]
     is_known = variant.is_report or not variant.output.is_auto
     media_type = variant.media_type(task.spec.source) if is_known else media_type_of(task.outputs[name].format)
-    return await _send_bytes(request, task.result_paths[name], media_type)
+    return await send_bytes(request, task.result_paths[name], media_type)
 
 
 PARTIAL = {"range", "if-range", "if-none-match", "if-modified-since"}
 """Request headers with which the answer may be less than the whole result."""
 
 
-async def _send_bytes(request: Request, path: str, media_type: str) -> Response:
+async def send_bytes(request: Request, path: str, media_type: str) -> Response:
     """Return the response to conditional and single-range requests (RFC 9110, 13 and 14)."""
     storage = request.state["storage"]
     is_partial = any(name in request.headers for name in PARTIAL)

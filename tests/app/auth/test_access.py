@@ -39,6 +39,8 @@ DECISIONS: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/task-result/{task_id}"): OWN,
     ("GET", "/processed/{task_id}/{name}"): OWN,
     ("GET", "/tasks"): SIGNED_IN,
+    ("GET", "/tasks/{task_id}/upload"): OWN,
+    ("GET", "/tasks/{task_id}/thumbnail"): (401, 404, 404, 404),  # the result here is no image
     ("GET", "/tasks/{task_id}"): OWN,
     ("DELETE", "/tasks/{task_id}"): (401, 404, 204, 204),
     ("POST", "/tasks/{task_id}/cancel"): OWN,
