@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 // What a browser has and Node does not.
 globalThis.document = /** @type {any} */ ({});
-const { alarmsOf } = await import("../../app/static/monitor/alarms.js");
+const { alarmsOf } = await import("../../app/static/monitor/panels/alarms.js");
 
 const stats = (now = {}, total = {}) => ({
   range: "hour",

@@ -3,17 +3,18 @@
 import { apiKey, Problem, request } from "../shared/api.js";
 import { byId, h, icon } from "../shared/dom.js";
 import { cancel, remove, retry, retryAll, sendAgain, sentence } from "./actions.js";
-import { alarmsOf, showAlarms } from "./alarms.js";
-import { buildCharts, showCharts } from "./charts.js";
+import { TaskPage } from "./drawer/drawer.js";
 import { Feed } from "./feed.js";
-import { showFigures, showQueue } from "./figures.js";
-import { buildSearch, Filters } from "./filters.js";
-import { Groups } from "./groups.js";
 import { nothing } from "./notices.js";
+import { alarmsOf, showAlarms } from "./panels/alarms.js";
+import { buildCharts, showCharts } from "./panels/charts.js";
+import { showFigures, showQueue } from "./panels/figures.js";
+import { Groups } from "./panels/groups.js";
+import { showWorkers } from "./panels/workers.js";
 import { session, showSession, signIn } from "./session.js";
-import { TaskPage } from "./task.js";
-import { TaskTable } from "./tasks.js";
-import { showWorkers } from "./workers.js";
+import { Filters } from "./tasks/filters.js";
+import { buildSearch } from "./tasks/search.js";
+import { TaskTable } from "./tasks/table.js";
 
 const INTERVAL_MS = 3000;
 const BUSY_INTERVAL_MS = 1000;

@@ -1,7 +1,7 @@
 /* What needs somebody: a banner, and the number of alarms in the title and the icon of the page. */
 
-import { byId, h, icon } from "../shared/dom.js";
-import { count, duration } from "../shared/format.js";
+import { byId, h, icon } from "../../shared/dom.js";
+import { count, duration } from "../../shared/format.js";
 import { percent } from "./figures.js";
 
 const FULL = 0.8;

@@ -1,7 +1,7 @@
 /* A row of the table, which is updated in place. */
 
-import { h, icon } from "../shared/dom.js";
-import { bytes, clock, duration } from "../shared/format.js";
+import { h, icon } from "../../shared/dom.js";
+import { bytes, clock, duration } from "../../shared/format.js";
 import { STATUSES, words } from "./filters.js";
 
 const SHOWN_FORMATS = new Set(["jpeg", "png", "webp", "avif", "gif"]);

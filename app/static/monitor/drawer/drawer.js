@@ -1,10 +1,11 @@
 /* A task's details in a drawer over the table, with the URL fragment `#task-<id>`. */
 
-import { Problem, request } from "../shared/api.js";
-import { announce, byId, h, icon } from "../shared/dom.js";
-import { STATUSES } from "./filters.js";
-import { nothing } from "./notices.js";
-import { deliveries, record as facts, failure, outputs, timeline } from "./record.js";
+import { Problem, request } from "../../shared/api.js";
+import { announce, byId, h, icon } from "../../shared/dom.js";
+import { nothing } from "../notices.js";
+import { STATUSES } from "../tasks/filters.js";
+import { deliveries, record as facts, failure, outputs } from "./record.js";
+import { timeline } from "./timeline.js";
 
 const INTERVAL_MS = 400;
 

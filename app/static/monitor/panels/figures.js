@@ -1,9 +1,9 @@
 /* The current figures of the queue, in large type. */
 
-import { byId, h, icon } from "../shared/dom.js";
-import { clock, count, duration } from "../shared/format.js";
-import { pause, resume } from "./actions.js";
-import { ask } from "./notices.js";
+import { byId, h, icon } from "../../shared/dom.js";
+import { clock, count, duration } from "../../shared/format.js";
+import { pause, resume } from "../actions.js";
+import { ask } from "../notices.js";
 
 const NAMES = {
   waiting: "Waiting",

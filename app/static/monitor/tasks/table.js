@@ -5,11 +5,11 @@
  * which is loaded at most once a second; so rows are correct within a second of the last event.
  */
 
-import { request } from "../shared/api.js";
-import { byId, h } from "../shared/dom.js";
-import { count } from "../shared/format.js";
-import { Place } from "./filters.js";
-import { nothing } from "./notices.js";
+import { request } from "../../shared/api.js";
+import { byId, h } from "../../shared/dom.js";
+import { count } from "../../shared/format.js";
+import { nothing } from "../notices.js";
+import { Place } from "./place.js";
 import { Row } from "./row.js";
 
 const PAGE = 100;

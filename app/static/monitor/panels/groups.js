@@ -1,7 +1,7 @@
 /* Where the time goes: by operation, by format, or by key; sortable, and each row filters the tasks. */
 
-import { byId, h } from "../shared/dom.js";
-import { count, duration, words } from "../shared/format.js";
+import { byId, h } from "../../shared/dom.js";
+import { count, duration, words } from "../../shared/format.js";
 import { percent } from "./figures.js";
 
 const BY = { operation: "Operation", format: "Format", owner: "API key" };

@@ -1,8 +1,8 @@
 /* The workers and their running tasks, and workers that died. */
 
-import { byId, h } from "../shared/dom.js";
-import { ago, bytes, count, duration } from "../shared/format.js";
-import { nothing } from "./notices.js";
+import { byId, h } from "../../shared/dom.js";
+import { ago, bytes, count, duration } from "../../shared/format.js";
+import { nothing } from "../notices.js";
 
 /** Show the workers of `/workers`; returns the number of slots of those alive. */
 export function showWorkers(workers) {

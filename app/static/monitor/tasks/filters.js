@@ -1,7 +1,7 @@
 /* The filter of the list, which is part of the page's URL so that it can be shared. */
 
-import { request } from "../shared/api.js";
-import { byId, h, icon } from "../shared/dom.js";
+import { request } from "../../shared/api.js";
+import { byId, h } from "../../shared/dom.js";
 
 export const STATUSES = { PENDING: "Waiting", STARTED: "Running", SUCCESS: "Done", FAILURE: "Failed", REVOKED: "Revoked" };
 const TIMES = [
@@ -143,56 +143,4 @@ export const words = (operation) => operation.replaceAll("_", " ");
 function field(label, control) {
   control.id = `filter-${control.name}`;
   return h("div", { class: "field" }, h("label", { for: control.id, class: "visually-hidden" }, label), control);
-}
-
-/* Find a task by its id. */
-
-const ID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/i;
-
-/** Build the search field, which also accepts a URL with a task id. */
-export function buildSearch() {
-  const input = h("input", {
-    class: "input",
-    id: "search-id",
-    type: "search",
-    placeholder: "Full id of a task",
-    autocomplete: "off",
-    spellcheck: "false",
-    "aria-describedby": "search-error",
-  });
-  const error = h("p", { class: "error", id: "search-error", role: "alert" });
-  byId("search").append(
-    h("label", { for: "search-id", class: "visually-hidden" }, "Find a task by its full id"),
-    input,
-    h("button", { class: "button", type: "submit", "aria-label": "Find" }, icon("search")),
-    error,
-  );
-  byId("search").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const found = input.value.match(ID);
-    error.textContent = found || !input.value.trim() ? "" : "Enter all 36 characters of the id.";
-    input.setAttribute("aria-invalid", String(Boolean(error.textContent)));
-    if (found) location.hash = `task-${found[0].toLowerCase()}`;
-  });
-}
-
-/* The reader's place: rows must not move while they are read, under the pointer or with the focus. */
-
-const MASTHEAD_PX = 56;
-
-export class Place {
-  /** `onLeft` is called when the pointer or the focus leaves the rows. */
-  constructor(body, onLeft) {
-    this.body = body;
-    body.addEventListener("pointerleave", onLeft);
-    body.addEventListener("focusout", onLeft);
-    addEventListener("scroll", onLeft, { passive: true });
-  }
-
-  /** Whether the reader is among the rows, so that no rows may be added above. */
-  isHeld() {
-    const { body } = this;
-    if (!body.childElementCount) return false;
-    return body.getBoundingClientRect().top < MASTHEAD_PX || body.matches(":hover") || body.contains(document.activeElement);
-  }
 }

@@ -1,8 +1,8 @@
 /* A chart: uPlot with the theme's colors, a legend with the values under the pointer, and a text for screen readers. */
 
-import { Unreachable } from "../shared/api.js";
-import { byId, h } from "../shared/dom.js";
-import { clock, count, duration } from "../shared/format.js";
+import { Unreachable } from "../../shared/api.js";
+import { byId, h } from "../../shared/dom.js";
+import { clock, count, duration } from "../../shared/format.js";
 import { percent, rate } from "./figures.js";
 
 const HEIGHT_PX = 132;
