@@ -57,6 +57,35 @@ export async function retryAll(filter) {
   return retryPages(`/tasks/retry?${new URLSearchParams({ ...Object.fromEntries(query), limit: "200" })}`);
 }
 
+/** Retry the tasks of a group of failures; `since` is where the range of `GET /failures` begins. */
+export async function retryGroup(group, since) {
+  const many = `${count(group.count)} failed ${group.count === 1 ? "task" : "tasks"}`;
+  if (!(await ask(`Retry ${many}?`, `All that failed with “${group.message}” are queued again.`, "Retry"))) return;
+  await retryPages(`/tasks/retry?${groupQuery(group, since)}`);
+}
+
+/** Delete the tasks of a group of failures. */
+export async function deleteGroup(group, since) {
+  const many = `${count(group.count)} failed ${group.count === 1 ? "task" : "tasks"}`;
+  const text = `The records and uploads of all that failed with “${group.message}” are removed for good.`;
+  if (!(await ask(`Delete ${many}?`, text, "Delete", { danger: true }))) return;
+  let path = `/tasks/delete?${groupQuery(group, since)}`;
+  let deleted = 0;
+  try {
+    while (path) {
+      const page = await request(path, { method: "POST" });
+      deleted += page.deleted;
+      path = page.next;
+    }
+  } catch (error) {
+    notify(`${count(deleted)} deleted, then: ${error.message}.`, { bad: true });
+    return;
+  }
+  notify(`${count(deleted)} ${deleted === 1 ? "task is" : "tasks are"} deleted.`);
+}
+
+const groupQuery = (group, since) => new URLSearchParams({ status: "FAILURE", failure: group.id, since, limit: "200" });
+
 const MOST_COUNTED = 1000;
 
 async function counted(query) {

@@ -8,6 +8,7 @@ import { Feed } from "./feed.js";
 import { nothing } from "./notices.js";
 import { alarmsOf, showAlarms } from "./panels/alarms.js";
 import { buildCharts, showCharts } from "./panels/charts.js";
+import { Failures } from "./panels/failures.js";
 import { showFigures, showQueue } from "./panels/figures.js";
 import { Groups } from "./panels/groups.js";
 import { showWorkers } from "./panels/workers.js";
@@ -51,6 +52,7 @@ class Monitor {
       by: () => this.look(),
       pick: (name, value) => this.filters.choose(name, value),
     });
+    this.failures = new Failures(!isReadOnly, (name, value) => this.filters.choose(name, value));
     buildSearch();
     buildCharts((range) => {
       this.range = range;
@@ -101,7 +103,8 @@ class Monitor {
         showAlarms(alarmsOf(stats, workers));
         this.groups.show(stats.groups);
         showQueue(stats.now, this.isReadOnly, () => this.look());
-        return showCharts(stats);
+        showCharts(stats);
+        return this.failures.look(this.range, stats.now.tasks.FAILURE);
       }),
     );
   }

@@ -3,6 +3,7 @@
 import { h } from "../../shared/dom.js";
 import { duration, exactClock } from "../../shared/format.js";
 import { STATUSES, words } from "../tasks/filters.js";
+import { phases } from "./phases.js";
 import { section } from "./record.js";
 
 /** Show the events of the timeline, or the times of the record if the events are no longer stored. */
@@ -10,6 +11,7 @@ export function timeline(task, events) {
   const told = events.length ? events : remembered(task);
   return section(
     "Timeline",
+    phases(task),
     h(
       "ol",
       { class: "timeline" },

@@ -105,7 +105,7 @@ export class Groups {
   }
 }
 
-function sparkline(values) {
+export function sparkline(values) {
   const [width, height] = SPARK;
   const most = Math.max(...values, 1);
   const points = values.map(
