@@ -109,8 +109,8 @@ def _modules(entries: list[str]) -> list[str]:
 class Documents(Protocol):
     """The encoded documentation of the API, which `app.openapi.rendering` creates."""
 
-    @property
-    def page(self) -> File: ...
+    def page(self, address: str, /) -> File:
+        """Return the reference page for the base URL of the request."""
 
     def openapi(self, address: str, /) -> File:
         """Return the OpenAPI document for the base URL of the request."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
+from html import escape
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from app.api_settings import Settings
 from app.http.description import JSON
 from app.http.responses import File, compress
 from app.openapi.document import document
+from app.openapi.example_calls import ORIGIN
 from app.openapi.llms import llms_text
 from app.openapi.postman import collection
 from app.openapi.reference import page
@@ -25,6 +27,7 @@ class Documents:
         # By the base URL of the request; a few, because anybody can send any Host to a server with API keys.
         self.openapi: Callable[[str], File] = lru_cache(maxsize=8)(self._openapi)
         self.postman: Callable[[str], File] = lru_cache(maxsize=8)(self._collection)
+        self.page: Callable[[str], File] = lru_cache(maxsize=8)(self._page)
         self.llms: Callable[[str], File] = lru_cache(maxsize=8)(self._llms)
 
     @cached_property
@@ -34,8 +37,11 @@ class Documents:
         return described
 
     @cached_property
-    def page(self) -> File:
-        return compress(page(self._document).encode(), "text/html")
+    def _page_of_any_origin(self) -> str:
+        return page(self._document)
+
+    def _page(self, address: str) -> File:
+        return compress(self._page_of_any_origin.replace(ORIGIN, escape(address)).encode(), "text/html")
 
     def _openapi(self, address: str) -> File:
         located = {**self._document, "servers": [{"url": address}]}

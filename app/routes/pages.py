@@ -93,8 +93,8 @@ async def openapi(request: Request) -> Response:
     headers=(_IF_NONE_MATCH,),
 )
 async def docs(request: Request) -> Response:
-    """Return the reference of the API as an HTML page without scripts and external resources."""
-    return send(request, request.state["documents"].page)
+    """Return the reference of the API as an HTML page, whose commands have the address of this server."""
+    return send(request, request.state["documents"].page(_address(request)))
 
 
 @describe(

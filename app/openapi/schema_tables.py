@@ -1,0 +1,74 @@
+"""JSON Schemas as HTML: tables of fields, and values in a few words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from app.openapi.markup import Html, join_html, line, tag
+from app.openapi.schemas import Schema
+
+
+def fields_table(schema: Schema) -> Html:
+    """Return a table of the fields of an object."""
+    required = schema.get("required", ())
+    return _table(
+        (name, "required" if name in required else "", values(about), line(about.get("description", "")))
+        for name, about in schema["properties"].items()
+    )
+
+
+def own_fields(schema: Schema) -> Schema:
+    """Return the schema of a form without the fields that all forms have."""
+    own = {field: about for field, about in schema["properties"].items() if "$ref" not in about}
+    return {"properties": own, "required": schema["required"]}
+
+
+def parameters_table(parameters: Iterable[Mapping[str, Any]]) -> Html:
+    """Return a table of the parameters of a route: where each is sent, its values and its meaning."""
+    return _table(
+        (each["name"], each["in"], values(each["schema"]), line(each.get("description") or "")) for each in parameters
+    )
+
+
+def _table(rows: Iterable[tuple[str, str, Html, Html]]) -> Html:
+    lines = [
+        tag("tr", tag("th", tag("code", name), scope="row"), tag("td", place), tag("td", admitted), tag("td", text))
+        for name, place, admitted, text in rows
+    ]
+    return tag("div", tag("table", tag("tbody", *lines)), class_="wide", tabindex="0") if lines else tag("p", "None.")
+
+
+def values(schema: Schema) -> Html:
+    """Describe the values that a schema allows in a few words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return tag("a", name, href=f"#schema-{name}")
+    if "anyOf" in schema:
+        first, *others = [values(each) for each in schema["anyOf"]]
+        return join_html(first, *(join_html(" or ", other) for other in others))
+    if "enum" in schema or "const" in schema:
+        return join_html(", ".join(map(str, schema.get("enum", [schema.get("const")]))))
+    if "contentSchema" in schema:
+        return join_html("JSON: ", values(schema["contentSchema"]))
+    if schema.get("type") == "array":
+        return join_html("list of ", values(schema["items"]))
+    return join_html(", ".join((schema.get("format") or schema.get("type", "any"), *_bounds(schema))))
+
+
+_BOUNDS = {
+    "exclusiveMinimum": "> {}",
+    "minimum": "≥ {}",
+    "maximum": "≤ {}",
+    "maxLength": "up to {} characters",
+    "default": "default {}",
+}
+
+
+def _bounds(schema: Schema) -> list[str]:
+    limits = []
+    for key, words in _BOUNDS.items():
+        if schema.get(key) is not None:
+            value = schema[key]
+            limits.append(words.format(msgspec.json.encode(value).decode() if isinstance(value, bool) else value))
+    return limits
