@@ -8,6 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from tests.browser.conftest import Watch
+from tests.browser.monitor import violations
 from tests.browser.studio import Studio
 from tests.conftest import DEADLINE_S, Client
 
@@ -22,6 +24,10 @@ expect.set_options(timeout=DEADLINE_S * 1000)
 
 def contents(page: Page) -> Locator:
     return page.get_by_role("navigation", name="Contents")
+
+
+def options(page: Page) -> Locator:
+    return page.get_by_role("listbox", name="Results").get_by_role("option")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -70,6 +76,84 @@ async def test_the_contents_fold_on_a_phone(docs: Page) -> None:
     await expect(contents(docs)).to_be_hidden()
     await expect(docs.get_by_role("heading", name="crop", exact=True)).to_be_in_viewport()
     assert await docs.evaluate("document.documentElement.scrollWidth") <= PHONE_PX[0]
+
+
+@pytest.mark.parametrize("keys", ["/", "Control+k", "Meta+k", "button"])
+async def test_search_opens_by_keys_and_by_its_button_and_closes_by_escape(docs: Page, keys: str) -> None:
+    query = docs.get_by_role("combobox", name="Search")
+    if keys == "button":
+        await docs.get_by_role("button", name="Search").click()
+    else:
+        await docs.keyboard.press(keys)
+    await expect(query).to_be_focused()
+    await query.press_sequentially("a/b")
+    await expect(query).to_have_value("a/b")
+    await docs.keyboard.press("Escape")
+    await expect(query).to_be_hidden()
+
+
+FOUND = [
+    ("task-status", "Route", "GET /task-status/{task_id}", "task_status"),
+    ("get /tasks", "Route", "GET /tasks", "list_tasks"),
+    ("crop", "Operation", "crop", "CropForm"),
+    ("queue-full", "Problem type", "429 queue-full", "queue-full"),
+    ("aspect_ratio crop", "Field · crop", "aspect_ratio", "CropForm"),
+    ("cursor", "Query parameter · GET /tasks", "cursor", "list_tasks"),
+    ("Idempotency-Key", "Header · POST /process-image/", "Idempotency-Key", "process_image"),
+    ("upload-limit", "Response header · POST /process-image/", "Upload-Limit", "process_image"),
+    ("variants process-image", "Field · POST /process-image/", "variants", "VariantsForm"),
+    ("LinkRequest", "Schema", "LinkRequest", "schema-LinkRequest"),
+    ("callback_url post", "Webhook", "POST the task's callback_url", "taskEnded"),
+]
+"""Query, kind and name of what is found first, anchor of its place."""
+
+
+@pytest.mark.parametrize(("query", "kind", "name", "anchor"), FOUND, ids=[row[0] for row in FOUND])
+async def test_search_finds_routes_fields_operations_and_problem_types(
+    docs: Page, query: str, kind: str, name: str, anchor: str
+) -> None:
+    await docs.keyboard.press("/")
+    await docs.keyboard.type(query)
+    first = options(docs).first
+    await expect(first.locator(".name")).to_have_text(name)
+    await expect(first.locator(".kind")).to_have_text(kind)
+    await docs.keyboard.press("Enter")
+    await expect(docs.get_by_role("dialog")).to_be_hidden()
+    await expect(docs.locator(".marked")).to_be_in_viewport()
+    await expect(docs.locator(".marked")).to_be_focused()
+    assert docs.url.endswith(f"#{anchor}")
+
+
+async def test_results_are_chosen_by_arrows_and_by_clicks(docs: Page) -> None:
+    await docs.keyboard.press("/")
+    await docs.keyboard.type("width")
+    selected = docs.locator('[role="option"][aria-selected="true"]')
+    query = docs.get_by_role("combobox")
+    for key, at in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1)):
+        await docs.keyboard.press(key)
+        await expect(selected).to_have_count(1)
+        await expect(options(docs).nth(at)).to_have_attribute("aria-selected", "true")
+        await expect(query).to_have_attribute("aria-activedescendant", f"found-{at}")
+    await options(docs).filter(has_text="Field · resize").first.click()
+    await expect(docs.locator("#ResizeForm .marked th")).to_have_text("width")
+    await docs.keyboard.press("/")
+    await docs.keyboard.type("there is no such thing")
+    await expect(docs.get_by_text("Nothing found.")).to_be_visible()
+    await docs.keyboard.press("Enter")
+    await expect(query).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_search_has_nothing_in_anybodys_way(browser: Browser, api: Client, watch: Watch, scheme: str) -> None:
+    context = await browser.new_context(base_url=str(api.base_url), color_scheme=scheme)  # type: ignore[arg-type]
+    watch.over(context)
+    page = await context.new_page()
+    await page.goto("/docs")
+    await page.keyboard.press("/")
+    await page.keyboard.type("task")
+    await expect(options(page).nth(5)).to_be_visible()
+    assert await violations(page) == []
+    await context.close()
 
 
 async def test_code_and_bodies_are_copied(docs: Page) -> None:
@@ -165,6 +249,7 @@ async def test_without_scripts_all_is_there(browser: Browser, api: Client) -> No
     context = await browser.new_context(base_url=str(api.base_url), java_script_enabled=False)
     page = await context.new_page()
     await page.goto("/docs")
+    await expect(page.get_by_role("button", name="Search")).to_be_hidden()
     await expect(page.locator("#list_tasks .code pre")).to_have_count(3)
     for code in await page.locator("#list_tasks .code pre").all():
         await expect(code).to_be_visible()

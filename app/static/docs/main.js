@@ -1,11 +1,13 @@
-/* The reference of the API: contents that follow the text, and code in three languages. */
+/* The reference of the API: contents that follow the text, search, and code in three languages. */
 
 import { byId } from "../shared/dom.js";
 import { Contents } from "./contents.js";
 import { copyButtons, languageTabs } from "./examples.js";
+import { Search } from "./search.js";
 
 const text = byId("main");
 
 languageTabs(text);
 copyButtons(text);
 new Contents(byId("side"), byId("contents"), byId("contents-button"));
+new Search(text, byId("search-button"));

@@ -162,8 +162,7 @@ async def test_commands_have_the_address_at_which_the_page_was_fetched(api: Clie
 async def test_a_host_that_is_code_is_in_no_command(settings: Settings) -> None:
     async with callers(settings) as clients:  # with API keys, any host is allowed
         answer = await clients[NOBODY].get("/docs", headers={"Host": "a$(id)'"})
-        assert "$(id)" not in answer.text
-        assert "curl -H &quot;Authorization" in answer.text or answer.status_code == 400
+        assert (answer.status_code, "$(id)" in answer.text) == (400, False)
 
 
 async def test_commands_for_a_server_with_keys_send_one(settings: Settings) -> None:
