@@ -26,6 +26,8 @@ WAIT_S = 60
 _LAST_PART = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1", "Upload-Offset": "100000"}
 """Headers of the request that completes a resumable upload, the only kind of PATCH."""
 
+_SHORT_FORM = {"operation": "grayscale"}
+
 Result = Literal["json", "text", "file", "stream", "nothing"]
 """The kind of a response: printed as JSON or text, saved as a file, printed while it arrives, or without a body."""
 
@@ -98,8 +100,13 @@ def upload_call(route: Route, form: Mapping[str, Any], saved_as: str = "") -> Ca
 
 def _fields(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the fields of a short form: one file, or two for a route that takes several."""
-    files = [FILE] if "examples" in content[FORM] else [FILE, "second.jpg"]
-    return [*(("file", name) for name in files), ("operation", "grayscale")]
+    examples = content[FORM].get("examples")
+    if examples is None:
+        return [("file", FILE), ("file", "second.jpg"), *_SHORT_FORM.items()]
+    if _SHORT_FORM["operation"] in examples:
+        return [("file", FILE), *_SHORT_FORM.items()]
+    form = next(iter(examples.values()))["value"]  # a server that only takes presets
+    return [(name, _text(value)) for name, value in form.items()]
 
 
 def _required(parameter: Mapping[str, Any]) -> bool:

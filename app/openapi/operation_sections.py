@@ -9,7 +9,7 @@ import msgspec
 from app.http.responses import STATIC, VERSION
 from app.openapi.code_examples import code_block
 from app.openapi.example_calls import Route, upload_call
-from app.openapi.markup import Html, join_html, line, tag, void_tag
+from app.openapi.markup import Html, join_html, line, prose, tag, void_tag
 from app.openapi.schema_tables import fields_table, own_fields
 from app.openapi.schemas import FILE
 from worker.operations import OPERATIONS
@@ -33,6 +33,8 @@ _VISIBLE: Mapping[str, Mapping[str, Any]] = {
 }
 """Parameters that show more in a small picture than those of the operation's own example."""
 
+_REPORT = prose("The response has the path of the document in `result`.")
+
 
 def operations_of(document: Mapping[str, Any]) -> list[str]:
     """Return the names of the operations that the upload's form accepts."""
@@ -43,15 +45,18 @@ def operations_of(document: Mapping[str, Any]) -> list[str]:
 def operation_sections(document: Mapping[str, Any]) -> Iterator[Html]:
     route = Route(UPLOAD_PATH, "post", document["paths"][UPLOAD_PATH]["post"])
     for name in operations_of(document):
-        schema, kind = document["components"]["schemas"][anchor_of(name)], OPERATIONS[name]
+        kind, schemas = OPERATIONS[name], document["components"]["schemas"]
+        summary, _, details = schemas[kind.__name__]["description"].partition("\n\n")
         form = {"file": FILE, "operation": name, **example_of(name)}
         yield tag(
             "section",
             tag("h3", tag("code", name)),
-            tag("p", line(schema["description"]), class_="summary"),
+            tag("p", line(summary), class_="summary"),
+            prose(details),
             _pictures(name),
-            fields_table(own_fields(schema)),
+            fields_table(own_fields(schemas[anchor_of(name)])),
             code_block(upload_call(route, form, "" if kind.is_report else f"photo-{name}.jpg")),
+            *([_REPORT] if kind.is_report else []),
             tag("p", tag("a", "Try in the studio", href=studio_link(name), class_="button small")),
             id=anchor_of(name),
             class_="entry",

@@ -15,6 +15,10 @@ import pytest
 from app.api_settings import Settings
 from app.openapi.code_examples import KEY
 from app.openapi.examples import BATCH_ID, TASK_ID
+from app.openapi.rendering import Documents
+from app.routes import make_routes
+from app.tasks.presets import read_presets
+from tests.app.tasks.test_presets import EXAMPLE
 from tests.conftest import PHOTO, Client
 from tests.support.callers import NOBODY, callers
 from tests.support.pictures import decoded
@@ -163,6 +167,19 @@ async def test_a_host_that_is_code_is_in_no_command(settings: Settings) -> None:
     async with callers(settings) as clients:  # with API keys, any host is allowed
         answer = await clients[NOBODY].get("/docs", headers={"Host": "a$(id)'"})
         assert (answer.status_code, "$(id)" in answer.text) == (400, False)
+
+
+@pytest.mark.parametrize("only", [False, True])
+def test_a_server_with_presets_shows_one(tmp_path: Path, only: bool) -> None:
+    file = tmp_path / "presets.toml"
+    file.write_text(EXAMPLE)
+    settings = Settings(presets_file=str(file), only_presets=only)
+    presets = read_presets(settings.presets_file, settings, is_required=only)
+    text = Documents(make_routes(), settings, presets).page("http://a").body.decode()
+    assert "-F preset=thumbnail" in text
+    upload = text.partition('id="process_image"')[2].partition("</pre>")[0]
+    assert ("-F preset=thumbnail" in upload) is only
+    assert ('id="CropForm"' in text) is not only
 
 
 async def test_commands_for_a_server_with_keys_send_one(settings: Settings) -> None:
