@@ -61,6 +61,11 @@ def type_uri(kind: type[Exception]) -> str:
     return f"/docs#{reason(kind).replace('_', '-')}" if kind in PROBLEM_TYPES else BY_STATUS
 
 
+def error_code_uri(code: str) -> str:
+    """Return the URI reference of the description of a task's error code."""
+    return f"/docs#error-{code.replace('_', '-')}"
+
+
 class ProblemDocument(Struct, frozen=True):
     """A problem document (RFC 9457)."""
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from app.http.problems import error_code_uri
 from app.http.responses import html_page
 from app.openapi.markup import Html, join_html, json_block, prose, tag
 from app.openapi.operation_sections import anchor_of, operation_sections, operations_of
 from app.openapi.route_sections import method_and_path, route_section, routes_of, webhook_of
 from app.openapi.schema_tables import fields_table, values
 from app.openapi.schemas import Schema
+from worker.errors import CAUSES, ErrorCode
 
 _FRAME = html_page("docs/docs.html", "/docs")
 _LINKS_PLACE, _TEXT_PLACE = "<!-- contents -->", "<!-- reference -->"
@@ -46,6 +48,8 @@ def _beginning(document: Mapping[str, Any]) -> Html:
             tag("a", "/openapi.json", href="/openapi.json"),
             " (OpenAPI 3.1). For Postman: import ",
             tag("a", "/postman.json", href="/postman.json"),
+            ". For language models: ",
+            tag("a", "/llms.txt", href="/llms.txt"),
             ".",
         ),
     )
@@ -63,6 +67,7 @@ def _sections(document: Mapping[str, Any]) -> Iterator[Section]:
     yield Section("webhooks", "Webhooks", [route_section(document, webhook_of(document))], [])
     problems = document["components"]["examples"]
     yield Section("problems", "Problem types", [_problem(*each) for each in problems.items()], [])
+    yield Section("error-codes", "Error codes of tasks", list(map(_error_code, ErrorCode)), [])
     schemas = document["components"]["schemas"]
     shown = [_schema(name, schema) for name, schema in sorted(schemas.items()) if not name.endswith("Form")]
     yield Section("schemas", "Schemas", shown, [])
@@ -97,6 +102,18 @@ def _problem(name: str, example: Mapping[str, Any]) -> Html:
         json_block(example["value"]),
         id=name,
         data_kind="problem",
+    )
+
+
+def _error_code(code: ErrorCode) -> Html:
+    cause = CAUSES[code]
+    return tag(
+        "article",
+        tag("h3", tag("code", code)),
+        prose(cause.meaning),
+        tag("p", "A retry may help." if cause.retry_helps else "A retry of the same task does not help."),
+        id=error_code_uri(code).partition("#")[2],
+        data_kind="error-code",
     )
 
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from app.http.description import Answer, describe
+from app.http.problems import error_code_uri
 from app.http.responses import File, compress, json_response, send
 from app.openapi.examples import DONE
 from app.openapi.schemas import Schema, parameters, takes_overlay
@@ -68,7 +69,7 @@ def _catalog() -> Catalog:
         presets=[],
         only_presets=False,
         error_codes={
-            code: ErrorCodeEntry(cause.meaning, cause.retry_helps, f"/docs#error-{code.replace('_', '-')}")
+            code: ErrorCodeEntry(cause.meaning, cause.retry_helps, error_code_uri(code))
             for code, cause in CAUSES.items()
         },
     )

@@ -40,7 +40,7 @@ async def test_the_contents_are_grouped_and_lead_to_every_route_and_operation(do
     document: dict[str, Any] = (await api.get("/openapi.json")).json()
     groups = await contents(docs).locator("> ul > li > a").all_inner_texts()
     tags = [tag["name"] for tag in document["tags"]]
-    assert set(groups) == {*tags, "Operations", "Webhooks", "Problem types", "Schemas"}
+    assert set(groups) == {*tags, "Operations", "Webhooks", "Problem types", "Error codes of tasks", "Schemas"}
     links = await contents(docs).locator("a").evaluate_all("links => links.map(link => link.hash.slice(1))")
     routes = {about["operationId"] for methods in document["paths"].values() for about in methods.values()}
     operations = {entry["operation"] for entry in (await api.get("/operations")).json()["operations"]}
@@ -102,6 +102,7 @@ FOUND = [
     ("Idempotency-Key", "Header · POST /process-image/", "Idempotency-Key", "process_image"),
     ("upload-limit", "Response header · POST /process-image/", "Upload-Limit", "process_image"),
     ("variants process-image", "Field · POST /process-image/", "variants", "VariantsForm"),
+    ("max_bytes error", "Error code", "max_bytes", "error-max-bytes"),
     ("LinkRequest", "Schema", "LinkRequest", "schema-LinkRequest"),
     ("callback_url post", "Webhook", "POST the task's callback_url", "taskEnded"),
 ]

@@ -6,7 +6,14 @@
  */
 
 /** The kinds of sections, in the order in which equally good matches are listed. */
-const KINDS = { route: "Route", operation: "Operation", webhook: "Webhook", problem: "Problem type", schema: "Schema" };
+const KINDS = {
+  route: "Route",
+  operation: "Operation",
+  webhook: "Webhook",
+  problem: "Problem type",
+  "error-code": "Error code",
+  schema: "Schema",
+};
 const PLACES = { query: "Query parameter", header: "Header", path: "Path parameter" };
 
 /**

@@ -47,6 +47,8 @@ async def test_a_failure_names_its_cause(service: Client, code: str) -> None:
     assert (record["error_code"], record.get("failed_operation")) == (code, operation), record["error"]
     described = (await service.get("/operations")).json()["error_codes"][code]
     assert described["retry_helps"] is False
+    page, _, anchor = described["docs"].partition("#")
+    assert f'id="{anchor}"' in (await service.get(page)).text
 
 
 async def test_variants_and_overlays_keep_the_code_and_the_operation(service: Client) -> None:
