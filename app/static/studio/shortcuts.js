@@ -1,6 +1,7 @@
-/* The keys of the studio, and the dialog that lists them. */
+/* The keys of the studio. */
 
-import { byId, h } from "../shared/dom.js";
+import { byId } from "../shared/dom.js";
+import { chooses, keySheet, writes } from "../shared/keys.js";
 
 const KEYS = [
   ["Ctrl+Z", "Undo"],
@@ -18,7 +19,7 @@ const KEYS = [
 
 /** Call `on` (undo, redo, add, open, develop) when its keys are pressed. */
 export function listenToKeys(on) {
-  const sheet = dialog();
+  const sheet = keySheet(KEYS);
   byId("keys").addEventListener("click", () => sheet.showModal());
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return;
@@ -37,27 +38,6 @@ function withControl({ key, shiftKey, target }, on) {
 }
 
 function plain({ key, target, altKey }, on, sheet) {
-  if (altKey || writes(target) || target.closest?.("select")) return null;
+  if (altKey || writes(target) || chooses(target)) return null;
   return { "?": () => sheet.showModal(), a: on.add, o: on.open }[key] ?? null;
-}
-
-/** Whether keys write into an element. */
-function writes(element) {
-  return element.matches?.("textarea, input:not([type=checkbox], [type=radio], [type=range], [type=file])") ?? false;
-}
-
-function dialog() {
-  const sheet = h(
-    "dialog",
-    { class: "keys", "aria-labelledby": "keys-title" },
-    h("h2", { id: "keys-title" }, "Keys"),
-    h(
-      "dl",
-      {},
-      KEYS.map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what))),
-    ),
-    h("button", { type: "button", class: "button", onclick: () => sheet.close() }, "Close"),
-  );
-  document.body.append(sheet);
-  return sheet;
 }
