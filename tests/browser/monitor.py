@@ -38,6 +38,13 @@ class Monitor:
     async def choose(self, status: str) -> None:
         await self.page.get_by_role("checkbox", name=status).set_checked(True, force=True)
 
+    async def unfold(self, panel: str) -> None:
+        await self.page.locator("#folds summary").filter(has_text=panel).click()
+
+    async def search(self, text: str) -> None:
+        await self.page.get_by_label("Search tasks").fill(text)
+        await self.page.keyboard.press("Enter")
+
     async def confirm(self, verb: str) -> str:
         """Answer the question that is asked by `verb`, and return what it said."""
         question = self.page.locator("#question")

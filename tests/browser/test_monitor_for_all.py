@@ -106,6 +106,7 @@ async def test_the_charts_come_although_their_library_did_not_at_first(browser: 
         library = "**/uPlot.iife.min.js"
         await monitor.page.route(library, lambda route: route.abort())
         await monitor.page.goto("/monitor")
+        await monitor.unfold("History")
         await expect(monitor.page.get_by_text("What is shown may be old")).to_be_visible()
         await monitor.page.unroute(library)
         await expect(monitor.page.locator(".u-over").first).to_be_visible()
@@ -199,6 +200,8 @@ async def test_a_phone_shows_it_without_scrolling_sideways(
     broken = await full(service, tasks)
     await page.set_viewport_size({"width": 320, "height": 640})
     await monitor.open()
+    for panel in ("History", "Where the time goes", "Workers"):
+        await monitor.unfold(panel)
     await expect(page.locator("canvas")).to_have_count(6)
     await expect(page.locator("#groups tbody tr").first).to_be_attached()
     fits = "document.documentElement.scrollWidth <= innerWidth"
@@ -247,6 +250,8 @@ async def test_axe_finds_nothing(
     broken = await full(service, tasks)
     await redis.zadd("workers", {"host:1": now_ms() - 7_200_000})  # dead, but of the last day
     await expect(monitor.status(broken)).to_have_text("Failed")
+    for panel in ("History", "Where the time goes", "Workers"):
+        await monitor.unfold(panel)
     await expect(page.locator(".worker[data-gone]")).to_be_visible()
     await page.get_by_text("Show as a table").click()
     assert await violations(page) == []

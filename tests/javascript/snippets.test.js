@@ -42,6 +42,13 @@ test("several results are fetched by their paths", () => {
   assert.match(command, /photo-b%20b\.webp/);
 });
 
+test("an address takes the place of the file, and a key is named if the service requires one", () => {
+  const args = curlArguments(curl({ ...TASK, url: "https://example.com/a b.jpg", hasKey: true }));
+  assert.ok(args.includes("url=https://example.com/a b.jpg"));
+  assert.ok(!args.some((argument) => argument.startsWith("file=")));
+  assert.ok(args.includes("Authorization: Bearer "));
+});
+
 test("the Python program compiles and names the same form", () => {
   for (const isPicture of [true, false]) {
     const program = python({ ...TASK, isPicture });

@@ -3,18 +3,23 @@
 import { apiKey, Problem, request } from "../shared/api.js";
 import { byId, h, icon } from "../shared/dom.js";
 import { cancel, remove, retry, retryAll, sendAgain, sentence } from "./actions.js";
+import { catalog } from "./catalog.js";
 import { TaskPage } from "./drawer/drawer.js";
 import { Feed } from "./feed.js";
+import { listenToKeys } from "./keys.js";
 import { nothing } from "./notices.js";
 import { alarmsOf, showAlarms } from "./panels/alarms.js";
 import { buildCharts, showCharts } from "./panels/charts.js";
 import { Failures } from "./panels/failures.js";
 import { showFigures, showQueue } from "./panels/figures.js";
+import { buildFolds } from "./panels/folds.js";
 import { Groups } from "./panels/groups.js";
 import { showWorkers } from "./panels/workers.js";
 import { session, showSession, signIn } from "./session.js";
+import { canBe } from "./tasks/bulk.js";
+import { Current } from "./tasks/current.js";
 import { Filters } from "./tasks/filters.js";
-import { buildSearch } from "./tasks/search.js";
+import { buildSearch, focusSearch, showSearch } from "./tasks/search.js";
 import { TaskTable } from "./tasks/table.js";
 
 const INTERVAL_MS = 3000;
@@ -28,37 +33,62 @@ class Monitor {
     this.isReadOnly = isReadOnly;
     this.range = "hour";
     const actions = isReadOnly ? null : { retry, cancel, remove, sendAgain };
-    this.filters = new Filters(() => this.guarded(this.table.reset()));
+    this.filters = new Filters(() => this.filtered());
     this.table = new TaskTable(this.filters, actions);
     this.table.onError = (error) => this.refused(error);
-    this.page = new TaskPage(actions);
+    this.current = new Current(this.table);
+    this.page = new TaskPage(actions, {
+      beside: (id, by) => this.current.beside(id, by),
+      pick: (name, value) => this.filters.choose(name, value),
+      closed: (id) => this.current.focus(id),
+      hasKeys,
+    });
     this.feed = new Feed(
       (event) => this.hear(event),
       () => this.lookAtAll(),
       (error) => this.refused(error),
     );
     if (hasKeys) this.filters.offerKeys();
-    if (!isReadOnly) {
-      this.filters.add(
-        h(
-          "button",
-          { class: "button small", type: "button", onclick: () => retryAll(this.filters.query()) },
-          icon("retry"),
-          "Retry all failed",
-        ),
-      );
-    }
+    if (!isReadOnly) this.filters.add(retryAllButton(this.filters));
     this.groups = new Groups(hasKeys, {
       by: () => this.look(),
       pick: (name, value) => this.filters.choose(name, value),
     });
     this.failures = new Failures(!isReadOnly, (name, value) => this.filters.choose(name, value));
-    buildSearch();
+    buildSearch(this.filters);
+    buildFolds(() => this.look());
     buildCharts((range) => {
       this.range = range;
       this.look();
     });
+    listenToKeys(this.keys(actions), isReadOnly);
     byId("read-only").hidden = !isReadOnly;
+    // Rows and the drawer use the meaning of error codes.
+    catalog().then(
+      () => this.table.redraw(),
+      () => {},
+    );
+  }
+
+  /** What the keys do. */
+  keys(actions) {
+    const { current, table, page } = this;
+    return {
+      move: (by) => current.move(by),
+      open: () => current.row && page.open(current.id),
+      select: () => actions && current.row && table.selection.toggle(current.id, !current.row.box.checked),
+      retry: () => actions && current.row && canBe("retry", current.row.record) && retry(current.row.record),
+      search: focusSearch,
+      clear: () => actions && table.selection.clear(),
+      step: (by) => page.step(by),
+      retryShown: () => page.retry(),
+    };
+  }
+
+  filtered() {
+    showSearch(this.filters);
+    this.filters.showCounts(this.tasks);
+    return this.guarded(this.table.reset());
   }
 
   hear(event) {
@@ -102,8 +132,10 @@ class Monitor {
         showFigures(stats, workers.length ? slots : 0);
         showAlarms(alarmsOf(stats, workers));
         this.groups.show(stats.groups);
+        this.tasks = stats.now.tasks;
+        this.filters.showCounts(this.tasks);
         showQueue(stats.now, this.isReadOnly, () => this.look());
-        showCharts(stats);
+        if (byId("history").open) showCharts(stats);
         return this.failures.look(this.range, stats.now.tasks.FAILURE);
       }),
     );
@@ -121,6 +153,15 @@ class Monitor {
       this.feed.answered(false);
     }
   }
+}
+
+function retryAllButton(filters) {
+  return h(
+    "button",
+    { class: "button small", type: "button", onclick: () => retryAll(filters.query()) },
+    icon("retry"),
+    "Retry all failed",
+  );
 }
 
 function showTrouble(error) {

@@ -13,10 +13,22 @@ export function notify(text, { bad = false } = {}) {
     h("button", { class: "button quiet small", type: "button", "aria-label": "Close", onclick: () => toast.remove() }, icon("close")),
   );
   byId("toasts").append(toast);
+  raise();
   announce(text);
   setTimeout(() => toast.remove(), bad ? 2 * SHOWN_MS : SHOWN_MS);
   while (byId("toasts").childElementCount > 3) byId("toasts").firstElementChild.remove();
 }
+
+/** Show the notices above everything, inside of the open dialog if there is one: what is outside of it is inert. */
+function raise() {
+  const toasts = byId("toasts");
+  const host = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  if (toasts.parentElement !== host) host.append(toasts);
+  else if (toasts.matches(":popover-open")) toasts.hidePopover();
+  toasts.showPopover();
+}
+
+document.addEventListener("close", raise, { capture: true });
 
 /** Ask for confirmation; resolves to whether the user agrees. */
 export function ask(title, text, verb, { danger = false } = {}) {

@@ -2,9 +2,13 @@
 
 import { Problem, request } from "../../shared/api.js";
 import { announce, byId, h, icon } from "../../shared/dom.js";
+import { canRetryHelp, catalog } from "../catalog.js";
 import { nothing } from "../notices.js";
+import { canBe } from "../tasks/bulk.js";
 import { STATUSES } from "../tasks/filters.js";
-import { deliveries, record as facts, failure, outputs } from "./record.js";
+import { again } from "./again.js";
+import { pictures } from "./pictures.js";
+import { deliveries, record as facts, failure } from "./record.js";
 import { timeline } from "./timeline.js";
 
 const INTERVAL_MS = 400;
@@ -12,15 +16,23 @@ const INTERVAL_MS = 400;
 export class TaskPage {
   /** @type {string | undefined} */
   shown;
-  /** @type {string | undefined} */
-  status;
+  /** @type {any} */
+  task;
 
-  constructor(actions) {
+  /** `on` has `beside` for the next and previous task of the list, `pick` for a filter, `closed`, and whether the service `hasKeys`. */
+  constructor(actions, on) {
     this.actions = actions;
+    this.on = on;
     this.dialog = byId("task");
+    this.content = h("div", {});
+    this.dialog.append(this.content);
     this.dialog.addEventListener("close", () => this.closed());
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
     addEventListener("hashchange", () => this.follow());
+  }
+
+  open(id) {
+    location.hash = `task-${id}`;
   }
 
   /** Open the task of the URL fragment, or close the drawer. */
@@ -29,15 +41,33 @@ export class TaskPage {
     if (id === this.id) return;
     this.id = id;
     if (!id) return void this.dialog.close();
-    this.dialog.replaceChildren(this.head(null), h("div", { class: "body" }, h("p", { class: "soft" }, "Loading the task")));
+    if (!this.dialog.open || !this.task)
+      this.fill(this.head(null), h("div", { class: "body" }, h("p", { class: "soft" }, "Loading the task")));
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.scrollTop = 0;
     this.look();
   }
 
   closed() {
+    const { id } = this;
     this.id = null;
+    this.task = null;
     if (location.hash.startsWith("#task-")) history.pushState(null, "", location.pathname + location.search);
+    if (id) this.on.closed(id);
+  }
+
+  /** Show the task that is `by` rows further in the list, with no new entry in the browser's history. */
+  step(by) {
+    const id = this.on.beside(this.id, by);
+    if (!id) return;
+    history.replaceState(null, "", `#task-${id}`);
+    this.follow();
+  }
+
+  /** Filter the list, which the drawer covers. */
+  pick(name, value) {
+    this.dialog.close();
+    this.on.pick(name, value);
   }
 
   /** Handle an event of the feed. */
@@ -55,18 +85,23 @@ export class TaskPage {
     const { id } = this;
     if (!id) return;
     try {
-      const [task, told] = await Promise.all([request(`/tasks/${id}`), request(`/tasks/${id}/timeline`)]);
-      if (id === this.id) this.show(task, told.events);
+      const [task, told] = await Promise.all([
+        request(`/tasks/${id}`),
+        request(`/tasks/${id}/timeline`),
+        catalog().catch(() => null), // without it, less is known about the parameters and the error
+      ]);
+      if (id === this.id) this.show(task, told);
     } catch (error) {
       if (id === this.id) this.refuse(error);
     }
   }
 
-  show(task, events) {
-    if (this.shown === task.task_id && this.status !== task.status) announce(`The task is ${STATUSES[task.status].toLowerCase()}.`);
-    [this.shown, this.status] = [task.task_id, task.status];
-    const focused = this.dialog.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const [head, foot, body] = [
+  show(task, told) {
+    if (this.shown === task.task_id && this.task && this.task.status !== task.status)
+      announce(`The task is ${STATUSES[task.status].toLowerCase()}.`);
+    [this.shown, this.task] = [task.task_id, task];
+    const { scrollTop } = this.dialog;
+    this.fill(
       this.head(task),
       this.foot(task),
       h(
@@ -74,21 +109,26 @@ export class TaskPage {
         { class: "body stack" },
         progress(task),
         failure(task),
-        outputs(task),
-        facts(task),
-        timeline(task, events),
+        pictures(task, this.content),
+        facts(task, (name, value) => this.pick(name, value)),
+        timeline(task, told.events),
         deliveries(task),
       ),
-    ];
-    const { scrollTop } = this.dialog;
-    this.dialog.replaceChildren(head, ...(foot ? [foot] : []), body);
+    );
     this.dialog.scrollTop = scrollTop;
-    if (focused) (this.dialog.querySelector(`[data-key="${focused}"]`) ?? this.dialog.querySelector("[data-key=close]")).focus();
+  }
+
+  /** Replace what is shown; the focus stays on the element with the same key. */
+  fill(...parts) {
+    const focused = this.content.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    this.content.replaceChildren(...parts.filter(Boolean));
+    if (focused) (this.content.querySelector(`[data-key="${focused}"]`) ?? this.content.querySelector("[data-key=close]")).focus();
   }
 
   refuse(error) {
     const gone = error instanceof Problem && error.status === 404;
-    this.dialog.replaceChildren(
+    this.task = null;
+    this.fill(
       this.head(null),
       h(
         "div",
@@ -101,10 +141,16 @@ export class TaskPage {
         ),
       ),
     );
-    this.dialog.querySelector("[data-key=close]").focus();
+    this.content.querySelector("[data-key=close]").focus();
   }
 
   head(task) {
+    const button = (key, label, symbol, run, disabled = false) =>
+      h(
+        "button",
+        { class: "button quiet", type: "button", "data-key": key, "aria-label": label, title: label, onclick: run, disabled },
+        icon(symbol),
+      );
     return h(
       "header",
       { class: "drawer-head" },
@@ -116,34 +162,39 @@ export class TaskPage {
       ),
       task && h("span", { class: "badge", "data-status": task.status }, STATUSES[task.status]),
       h(
-        "button",
-        { class: "button quiet", type: "button", "data-key": "close", "aria-label": "Close", onclick: () => this.dialog.close() },
-        icon("close"),
+        "span",
+        { class: "steps" },
+        button("previous", "Previous task (K)", "previous", () => this.step(-1), !this.on.beside(this.id, -1)),
+        button("next", "Next task (J)", "next", () => this.step(1), !this.on.beside(this.id, 1)),
+        button("close", "Close", "close", () => this.dialog.close()),
       ),
     );
   }
 
   foot(task) {
-    if (!this.actions) return null;
     const ended = !["PENDING", "STARTED"].includes(task.status);
-    const offered = [
-      ended && task.status !== "SUCCESS" && ["retry", "Retry", "retry", "primary"],
-      !ended && ["cancel", "Cancel", "stop", ""],
-      ended && task.webhook?.id && ["sendAgain", "Send webhook again", "send", ""],
-      task.status !== "STARTED" && ["remove", "Delete", "bin", "danger"],
-    ].filter(Boolean);
+    const button = (key, verb, symbol, style = "") =>
+      h(
+        "button",
+        { class: `button small ${style}`, type: "button", "data-key": key, onclick: () => this.act(key, task) },
+        icon(symbol),
+        verb,
+      );
+    const offers = Boolean(this.actions);
     return h(
       "div",
       { class: "row drawer-actions" },
-      offered.map(([key, verb, symbol, style]) =>
-        h(
-          "button",
-          { class: `button small ${style}`, type: "button", "data-key": key, onclick: () => this.act(key, task) },
-          icon(symbol),
-          verb,
-        ),
-      ),
+      offers && canBe("retry", task) && button("retry", "Retry", "retry", canRetryHelp(task) ? "primary" : ""),
+      offers && canBe("cancel", task) && button("cancel", "Cancel", "stop"),
+      offers && ended && task.webhook?.id && button("sendAgain", "Send webhook again", "send"),
+      again(task, this.on.hasKeys),
+      offers && canBe("remove", task) && button("remove", "Delete", "bin", "danger"),
     );
+  }
+
+  /** Retry the task that is shown, if that is possible. */
+  retry() {
+    if (this.actions && this.task && canBe("retry", this.task)) this.act("retry", this.task);
   }
 
   async act(key, task) {

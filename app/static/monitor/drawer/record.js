@@ -1,75 +1,46 @@
 /* The sections of a task's record. */
 
 import { copyText, h, icon } from "../../shared/dom.js";
-import { bytes, clock, count, duration, exactClock } from "../../shared/format.js";
+import { clock, count, duration, exactClock } from "../../shared/format.js";
+import { errorCode, knownCatalog } from "../catalog.js";
 import { notify } from "../notices.js";
 import { words } from "../tasks/filters.js";
-import { thumbnail } from "../tasks/row.js";
+import { tags } from "../tasks/row.js";
+import { requested } from "./recipe.js";
 
 export function section(title, ...children) {
   return h("section", { class: "part" }, h("h3", {}, title), ...children);
 }
 
-/** The reason for a failure. */
+/** The reason for a failure, what it means, and whether a retry helps. */
 export function failure(task) {
   if (task.status !== "FAILURE") return null;
+  const code = errorCode(task);
   return h(
     "div",
     { class: "notice bad" },
     h("p", {}, h("b", {}, task.error ?? "The reason is unknown.")),
-    task.error_code && h("p", { class: "small mono" }, task.error_code),
+    code && h("p", { class: "small" }, marked(withoutError(code.meaning, task.error)), code.retry_helps ? "" : " A retry will not help."),
+    task.error_code && h("p", { class: "small mono" }, code ? h("a", { href: code.docs }, task.error_code) : task.error_code),
   );
 }
 
-export function outputs(task) {
-  if (!task.outputs.length) return null;
-  return section(task.outputs.length > 1 ? "Results" : "Result", h("ul", { class: "outputs" }, task.outputs.map(output)));
+/** The meaning without a first sentence that says the same as the error. */
+function withoutError(meaning, error) {
+  const first = `${error}. `.toLowerCase();
+  return meaning.toLowerCase().startsWith(first) ? meaning.slice(first.length) : meaning;
 }
 
-function output(found) {
-  const name = found.path.split("/").pop();
-  const size = [
-    found.width && `${found.width} × ${found.height}`,
-    found.frames > 1 && `${found.frames} frames`,
-    found.format.toUpperCase(),
-    bytes(found.bytes),
-  ];
-  return h(
-    "li",
-    {},
-    thumbnail([found])
-      ? h("img", { src: `/${found.path}`, alt: `The result, ${name}`, loading: "lazy" })
-      : h("span", { class: "blank" }, icon("picture")),
-    h(
-      "div",
-      {},
-      h("a", { href: `/${found.path}`, target: "_blank", rel: "noopener" }, name),
-      h("p", { class: "soft small" }, size.filter(Boolean).join(" · ")),
-      h("p", { class: "mono soft hash" }, found.sha256),
-    ),
-    h(
-      "a",
-      {
-        class: "button quiet small",
-        href: `/${found.path}`,
-        download: name,
-        "aria-label": `Download ${name}`,
-        "data-key": `download-${name}`,
-      },
-      icon("download"),
-    ),
-  );
-}
+/** Text with the parts in backticks as code. */
+const marked = (text) => text.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
 
-export function record(task) {
+/** The facts of a task; `pick` filters the list by one. */
+export function record(task, pick) {
   const { file } = task;
-  const picture = [file.width && `${file.width} × ${file.height}`, file.format?.toUpperCase(), file.bytes && bytes(file.bytes)]
-    .filter(Boolean)
-    .join(" · ");
   const entries = [
-    ["Picture", picture || "not known yet"],
     file.url && ["Fetched from", h("span", { class: "mono small" }, file.url)],
-    ["Requested", plans(task)],
+    ["Requested", requested(task, knownCatalog())],
+    task.tags?.length && ["Tags", h("span", { class: "tags" }, tags(task, pick))],
     ["Created", time(task.created_at)],
     task.queued_at !== task.created_at && ["Queued", time(task.queued_at)],
     task.position && ["Position", count(task.position)],
@@ -118,29 +89,6 @@ const time = (at) => h("time", { datetime: at, title: new Date(at).toString() },
 async function copy(text) {
   await copyText(text);
   notify("The id is copied.");
-}
-
-function plans(task) {
-  const all = task.variants ? Object.entries(task.variants) : [["", task]];
-  return h(
-    "ul",
-    { class: "plans" },
-    all.map(([name, plan]) => h("li", {}, name && h("b", {}, name), h("ol", {}, plan.operations.map(step)), given(plan.output))),
-  );
-}
-
-function step({ operation, ...parameters }) {
-  return h("li", {}, words(operation), " ", given(parameters));
-}
-
-/** Parameters in one line, without those that are not set. */
-function given(parameters) {
-  const known = Object.entries(parameters).filter(([, value]) => value !== null && value !== false);
-  return h(
-    "span",
-    { class: "soft small" },
-    known.map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · "),
-  );
 }
 
 /** The webhook and its delivery attempts. */

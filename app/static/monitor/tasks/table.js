@@ -2,20 +2,26 @@
  * The table of tasks: follows the event feed and keeps the reader's place.
  *
  * Events change rows on the next frame. New tasks and results, which events do not contain, come with the newest page,
- * which is loaded at most once a second; so rows are correct within a second of the last event.
+ * which is loaded at most once a second; so rows are correct within a second of the last event. A list with another
+ * order than the newest first gets no new rows; it offers to be loaded again.
  */
 
 import { request } from "../../shared/api.js";
-import { byId, h } from "../../shared/dom.js";
-import { count } from "../../shared/format.js";
-import { nothing } from "../notices.js";
+import { byId } from "../../shared/dom.js";
+import { Foot } from "./foot.js";
+import { Fresh } from "./fresh.js";
+import { Heads } from "./heads.js";
 import { Place } from "./place.js";
 import { Row } from "./row.js";
+import { Selection } from "./selection.js";
 
 const PAGE = 100;
+/** A sorted list has no next page. */
+const SORTED_PAGE = 200;
 const MOST_ROWS = 300;
-const MOST_COUNTED = 999;
 const INTERVAL_MS = 1000;
+/** A text is searched in up to 2,000 tasks. */
+const SEARCH_INTERVAL_MS = 5000;
 const SINGLE_LOOKS = 10;
 
 export class TaskTable {
@@ -24,20 +30,26 @@ export class TaskTable {
 
   constructor(filters, actions) {
     this.filters = filters;
-    this.actions = actions;
     this.body = byId("rows");
     this.rows = new Map();
+    this.selection = new Selection(this, actions);
+    this.heads = new Heads(filters);
+    this.foot = new Foot(filters, () => this.more());
+    this.fresh = new Fresh(() => this.toTop());
+    this.on = {
+      actions,
+      pick: (name, value) => filters.choose(name, value),
+      select: (id, isOn, isRange) => this.selection.toggle(id, isOn, isRange),
+      timeField: () => filters.timeField,
+    };
     this.changed = new Set();
     this.stale = new Set();
     /** Ids of tasks whose state changed since the last page was requested, which may not contain the change. */
     this.heard = new Set();
-    this.fresh = new Set();
     this.isNewExpected = false;
     this.next = null;
     this.generation = 0;
     this.place = new Place(this.body, () => this.fresh.size && this.lookSoon());
-    byId("fresh").addEventListener("click", () => this.toTop());
-    byId("more").addEventListener("click", () => this.more());
   }
 
   /** Handle an event of the feed. */
@@ -46,22 +58,30 @@ export class TaskTable {
     const row = this.rows.get(event.data.task_id);
     if (row) {
       if (row.hear(event)) this.stale.add(row.id);
-      this.changed.add(row);
-      this.frame ??= requestAnimationFrame(() => this.draw());
-    } else {
-      this.isNewExpected ||= event.data.status !== undefined;
+      this.redraw(row);
+    } else if (event.data.status !== undefined) {
+      if (!this.filters.isSorted) this.isNewExpected = true;
+      else if (event.name === "queued") this.fresh.offerReload();
     }
     if (this.isNewExpected || this.stale.size) this.lookSoon();
+  }
+
+  /** Draw a row on the next frame; all rows if none is given. */
+  redraw(...rows) {
+    for (const row of rows.length ? rows : this.rows.values()) this.changed.add(row);
+    this.frame ??= requestAnimationFrame(() => this.draw());
   }
 
   draw() {
     this.frame = null;
     for (const row of this.changed) row.draw();
     this.changed.clear();
+    this.selection.show();
   }
 
   lookSoon() {
-    if (!this.isLooking) this.timer ??= setTimeout(() => this.look(), INTERVAL_MS);
+    const pause = this.filters.picked.q ? SEARCH_INTERVAL_MS : INTERVAL_MS;
+    if (!this.isLooking) this.timer ??= setTimeout(() => this.look(), pause);
   }
 
   /** Load the newest page, and changed rows further down. */
@@ -72,9 +92,9 @@ export class TaskTable {
     const { generation } = this;
     this.isNewExpected = false;
     try {
-      const page = await this.fetch();
+      const page = this.filters.isSorted ? null : await this.fetch();
       if (generation === this.generation) {
-        this.take(page);
+        if (page) this.take(page);
         this.markHeard();
         await this.lookAtStale();
       }
@@ -87,8 +107,8 @@ export class TaskTable {
 
   fetch() {
     this.heard = new Set();
-    const query = this.filters.query();
-    query.set("limit", PAGE);
+    const query = this.filters.listing();
+    query.set("limit", String(this.filters.isSorted ? SORTED_PAGE : PAGE));
     return request(`/tasks?${query}`);
   }
 
@@ -111,6 +131,7 @@ export class TaskTable {
     this.body.setAttribute("aria-busy", "true");
     const page = await this.fetch();
     if (generation !== this.generation) return;
+    this.heads.show();
     this.replace(page);
     this.markHeard();
     if (this.stale.size) this.lookSoon();
@@ -119,6 +140,7 @@ export class TaskTable {
   /** Load the rows again whose state changed while the page was under way. */
   markHeard() {
     for (const id of this.heard) if (this.rows.has(id)) this.stale.add(id);
+    if (this.filters.isSorted) this.heard = new Set();
   }
 
   replace(page) {
@@ -127,26 +149,28 @@ export class TaskTable {
     this.stale.clear();
     this.body.replaceChildren();
     this.next = page.next;
+    this.foot.searched(page.searched, true);
     this.append(page.tasks);
     this.body.setAttribute("aria-busy", "false");
     this.forgetFresh();
   }
 
-  take({ tasks, next }) {
+  take(page) {
+    const { tasks, next } = page;
     const unknown = tasks.filter((record) => !this.rows.has(record.task_id));
     for (const record of tasks) {
       this.stale.delete(record.task_id);
       this.update(this.rows.get(record.task_id), record);
     }
     if (!unknown.length) return;
-    if (this.place.isHeld()) this.count(unknown);
+    if (this.place.isHeld()) this.fresh.count(unknown);
     else if (unknown.length === tasks.length)
-      this.replace({ tasks, next }); // there are more tasks between these and the known ones
+      this.replace({ ...page, tasks, next }); // there are more tasks between these and the known ones
     else this.prepend(unknown);
   }
 
   prepend(records) {
-    const known = records.map((record) => this.row(record));
+    const known = records.map((record) => new Row(record, this.on));
     this.body.prepend(...known.map((row) => row.element));
     this.rows = new Map([...known.map((row) => [row.id, row]), ...this.rows]);
     for (const id of [...this.rows.keys()].slice(MOST_ROWS)) {
@@ -158,14 +182,10 @@ export class TaskTable {
   }
 
   append(records) {
-    const rows = records.filter((record) => !this.rows.has(record.task_id)).map((record) => this.row(record));
+    const rows = records.filter((record) => !this.rows.has(record.task_id)).map((record) => new Row(record, this.on));
     this.body.append(...rows.map((row) => row.element));
     for (const row of rows) this.rows.set(row.id, row);
     this.showState();
-  }
-
-  row(record) {
-    return new Row(record, this.actions);
   }
 
   update(row, record) {
@@ -182,17 +202,8 @@ export class TaskTable {
     this.showState();
   }
 
-  /** Show the number of new tasks that are not inserted because the reader is among the rows. */
-  count(records) {
-    for (const { task_id: id } of records) if (this.fresh.size <= MOST_COUNTED) this.fresh.add(id);
-    const most = this.fresh.size > MOST_COUNTED;
-    byId("fresh").textContent = `${count(Math.min(this.fresh.size, MOST_COUNTED))}${most ? "+" : ""} new`;
-    byId("fresh").hidden = false;
-  }
-
   forgetFresh() {
-    this.fresh.clear();
-    byId("fresh").hidden = true;
+    this.fresh.forget();
     this.showState();
   }
 
@@ -202,46 +213,34 @@ export class TaskTable {
     await this.reset().catch((error) => this.onError?.(error));
   }
 
-  /** Load the page after the last row, also if rows were removed there. */
+  get hasMore() {
+    return Boolean(this.next || this.isCut);
+  }
+
+  /** Load the page after the last row, also if rows were removed there, and focus its first row. */
   async more() {
     const { generation } = this;
     const last = [...this.rows.values()].at(-1);
     let path = this.next;
     if (!path) {
-      const query = this.filters.query();
-      query.set("limit", PAGE);
-      query.set("before", new Date(Date.parse(last.record.created_at) + 1).toISOString());
+      const query = this.filters.listing();
+      query.set("limit", String(PAGE));
+      query.set("before", new Date(Date.parse(last.record[this.filters.timeField]) + 1).toISOString());
       path = `/tasks?${query}`;
     }
     const page = await request(path).catch((error) => this.onError?.(error));
     if (!page || generation !== this.generation) return;
     this.next = page.next;
     this.isCut = false;
+    this.foot.searched(page.searched);
     const before = this.rows.size;
     this.append(page.tasks);
     [...this.rows.values()][before]?.link.focus();
   }
 
   showState() {
-    byId("more").hidden = !this.next && !this.isCut;
-    byId("no-rows").hidden = this.rows.size > 0;
     this.body.parentElement.hidden = this.rows.size === 0;
-    if (this.rows.size || byId("no-rows").dataset.open === String(this.filters.isOpen)) return;
-    byId("no-rows").dataset.open = String(this.filters.isOpen);
-    byId("no-rows").replaceChildren(
-      this.filters.isOpen
-        ? nothing(
-            "picture",
-            "No tasks yet",
-            "Process a picture in the studio or with curl, and it appears here.",
-            h("a", { class: "button primary", href: "/" }, "Open the studio"),
-          )
-        : nothing(
-            "search",
-            "No tasks match",
-            "Try another status, operation or time.",
-            h("button", { class: "button", type: "button", onclick: () => this.filters.clear() }, "Show all tasks"),
-          ),
-    );
+    this.foot.show(this.rows.size, this.hasMore);
+    this.selection.retain();
   }
 }

@@ -10,11 +10,17 @@ const PLAIN = /^(?![@<("\s])[^;]*(?<!\s)$/;
 
 /**
  * Return shell commands: `names` of the files, `overlay` (file name or null), `fields` as [name, text], `results` as
- * names of the results of the first file; `isPicture` if there is one result and it is a picture.
+ * names of the results of the first file; `isPicture` if there is one result and it is a picture. With a `url`, the
+ * service fetches the file; `hasKey` if the service requires a key.
  */
-export function curl({ origin, names, overlay, fields, results, isPicture }) {
+export function curl({ origin, names, url = null, overlay, fields, results, isPicture, hasKey = Boolean(apiKey.get()) }) {
   const isLoop = names.length > 1;
-  const file = isLoop ? '-F "file=@\\"$FILE\\""' : `-F ${quoted(`file=@${curlName(names[0])}`)}`;
+  const key = (write) => (hasKey ? [write("Authorization: Bearer $DARKROOM_KEY")] : []);
+  const file = url
+    ? `--form-string ${quoted(`url=${url}`)}`
+    : isLoop
+      ? '-F "file=@\\"$FILE\\""'
+      : `-F ${quoted(`file=@${curlName(names[0])}`)}`;
   const form = [
     ...key((header) => `-H "${header}"`),
     file,
@@ -163,8 +169,4 @@ function curlName(name) {
 /** JSON strings are valid in Python and JavaScript. */
 function text(value) {
   return JSON.stringify(value);
-}
-
-function key(write) {
-  return apiKey.get() ? [write("Authorization: Bearer $DARKROOM_KEY")] : [];
 }
