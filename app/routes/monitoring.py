@@ -25,6 +25,8 @@ from worker.telemetry.clock import rfc3339
 from worker.telemetry.counters import MINUTES, QUARTERS, Span
 from worker.telemetry.history import combine, points, totals
 
+STORAGE_CHECK_S = 15.0
+
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -91,6 +93,7 @@ class Statistics(Struct, frozen=True):
     range: Range
     step_s: Annotated[int, Meta(description="The length of a point in seconds.")]
     now: Counts
+    storage: Annotated[str, Meta(description="`ok` or the error of its last check, of the last 15 seconds.")]
     resamplers: Annotated[list[str], Meta(description="How the workers resample images: see `GET /workers`.")]
     total: Figures
     points: Annotated[list[Figures], Meta(description="The points, oldest first; the last one is still growing.")]
@@ -155,6 +158,7 @@ _FIGURES = Figures(
                     oldest_waiting_s=0.04,
                     paused_at=None,
                 ),
+                "ok",
                 [RESAMPLER],
                 _FIGURES,
                 [msgspec.structs.replace(_FIGURES, at="2026-03-01T12:00:00.000Z")],
@@ -172,6 +176,7 @@ async def statistics(request: Request) -> Response:
         query.range,
         span.length_s,
         Counts(tasks=present.tasks, **structs.asdict(queue_state(present, request.state["settings"].queue_limit))),
+        (await request.state["health"].results(STORAGE_CHECK_S)).storage,
         sorted({worker.beat.resampler for worker in await workers(redis) if worker.beat and not worker.is_gone}),
         figures(combine(chart), UNSET),
         [figures(point, rfc3339(point.at_ms)) for point in chart],

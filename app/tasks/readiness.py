@@ -41,10 +41,10 @@ class HealthChecks:
         self._run: asyncio.Task[Checks] | None = None
         self._ended_s = 0.0
 
-    async def results(self) -> Checks:
-        """Return results that are at most `FRESH_S` old."""
+    async def results(self, fresh_s: float = FRESH_S) -> Checks:
+        """Return results that are at most `fresh_s` old."""
         loop = asyncio.get_running_loop()
-        if self._run is None or (self._run.done() and loop.time() - self._ended_s > FRESH_S):
+        if self._run is None or (self._run.done() and loop.time() - self._ended_s > fresh_s):
             self._run = loop.create_task(self._checks(), context=Context())  # not a request's
         return await asyncio.shield(self._run)
 

@@ -101,6 +101,16 @@ async def has_begun(redis: ArqRedis) -> bool:
     return bool(await redis.zcard("uploads"))
 
 
+async def test_the_statistics_say_whether_storage_can_be_written(
+    redis: ArqRedis, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    for limit, expected in ((5000, "ok"), (2, "not available")):
+        with api_process(valkey.connection_url, tmp_path) as (api, url):
+            api.rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
+            async with Client(base_url=url) as client:
+                assert (await client.get("/stats")).json()["storage"] == expected
+
+
 async def test_a_full_disk_is_503_at_the_door_and_leaves_no_half_a_file(
     redis: ArqRedis, valkey: ValkeyServer, tmp_path: Path
 ) -> None:

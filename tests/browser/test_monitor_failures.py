@@ -30,6 +30,7 @@ async def test_failures_are_grouped_and_retried_together(
     for number, task_id in enumerate(slow):
         await fail(tasks, task_id, ErrorCode.TIMEOUT, f"processing took longer than {number + 1} s")
     monitor = await Monitor(page).open()
+    await monitor.unfold("Why tasks fail")
     groups = page.locator("[data-failure]")
     await expect(groups).to_have_count(2)
     await expect(page.locator("#failures-count")).to_have_text("26 failed")
@@ -55,6 +56,22 @@ async def test_failures_are_grouped_and_retried_together(
     await monitor.said("3 tasks are deleted.")
     await expect(page.locator("#failures")).to_have_text("No task has failed in this time.")
     assert (await api.get(f"/tasks/{damaged[0]}")).status_code == 404
+
+
+async def test_a_group_of_failures_filters_the_tasks(
+    page: Page, api: Client, redis: ArqRedis, settings: Settings
+) -> None:
+    tasks = Tasks(redis, settings)
+    damaged, timeout, waiting = [await api.upload() for _ in range(3)]
+    await fail(tasks, damaged, ErrorCode.DAMAGED, DAMAGED)
+    await fail(tasks, timeout, ErrorCode.TIMEOUT, "processing took longer than 60 s")
+    monitor = await Monitor(page).open()
+    await expect(monitor.row(waiting)).to_be_visible()
+    await monitor.unfold("Why tasks fail")
+    await page.locator("[data-failure]").get_by_role("button", name=DAMAGED, exact=True).click()
+    await expect(monitor.rows).to_have_count(1)
+    await expect(monitor.row(damaged)).to_be_visible()
+    assert "failure=" in page.url
 
 
 async def test_the_drawer_shows_where_the_time_of_a_task_went(page: Page, api: Client, settings: Settings) -> None:

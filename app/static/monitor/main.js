@@ -135,8 +135,8 @@ class Monitor {
         this.tasks = stats.now.tasks;
         this.filters.showCounts(this.tasks);
         showQueue(stats.now, this.isReadOnly, () => this.look());
-        if (byId("history").open) showCharts(stats);
-        return this.failures.look(this.range, stats.now.tasks.FAILURE);
+        const charts = byId("history").open ? showCharts(stats) : undefined;
+        return Promise.all([charts, this.failures.look(this.range, stats.now.tasks.FAILURE)]);
       }),
     );
   }

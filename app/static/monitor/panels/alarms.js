@@ -10,12 +10,13 @@ const FAILING = 0.05;
 const LEAST_ENDED = 20;
 const LONG_WAIT_S = 60;
 
-/** Return a sentence for each alarm, from `/stats`, the workers of `/workers`, and what is away, if anything. */
-export function alarmsOf({ now, total, range }, workers) {
+/** Return a sentence for each alarm, from `/stats` and the workers of `/workers`. */
+export function alarmsOf({ now, total, range, storage }, workers) {
   const alive = workers.filter((worker) => !worker.gone).length;
   const ended = Object.values(total.ended).reduce((sum, each) => sum + each, 0);
   return [
     alive === 0 && `No worker is running; ${count(now.waiting)} ${now.waiting === 1 ? "task waits" : "tasks wait"}.`,
+    storage !== "ok" && `Storage: ${storage}. Uploads are refused, and tasks wait.`,
     now.paused_at && "The queue is paused.",
     now.waiting > FULL * now.limit && `The queue is nearly full: ${count(now.waiting)} of ${count(now.limit)}.`,
     ended >= LEAST_ENDED &&
