@@ -1,6 +1,7 @@
 /* The reader's place: rows must not move while they are read, under the pointer or with the focus. */
 
-const MASTHEAD_PX = 56;
+/** The height of the masthead and of the heads of the columns, which cover rows. */
+const COVERED_PX = 92;
 
 export class Place {
   /** `onLeft` is called when the pointer or the focus leaves the rows. */
@@ -15,6 +16,6 @@ export class Place {
   isHeld() {
     const { body } = this;
     if (!body.childElementCount) return false;
-    return body.getBoundingClientRect().top < MASTHEAD_PX || body.matches(":hover") || body.contains(document.activeElement);
+    return body.getBoundingClientRect().top < COVERED_PX || body.matches(":hover") || body.contains(document.activeElement);
   }
 }
