@@ -10,6 +10,10 @@ from tests.conftest import DEADLINE_S
 expect.set_options(timeout=DEADLINE_S * 1000)
 
 
+PANELS = ("History", "Where the time goes", "Why tasks fail", "Workers")
+"""The titles of the panels that are folded at first."""
+
+
 class Monitor:
     def __init__(self, page: Page) -> None:
         self.page = page

@@ -16,7 +16,7 @@ from app.api_settings import Settings
 from app.standalone.valkey import free_port
 from tests.app.routes.test_control import BROKEN
 from tests.browser.conftest import Watch
-from tests.browser.monitor import Monitor, violations
+from tests.browser.monitor import PANELS, Monitor, violations
 from tests.conftest import DEADLINE_S, Client, environment, eventually, process, serving, working
 from tests.support.callers import MADE, with_keys
 from tests.support.pictures import jpeg
@@ -200,7 +200,7 @@ async def test_a_phone_shows_it_without_scrolling_sideways(
     broken = await full(service, tasks)
     await page.set_viewport_size({"width": 320, "height": 640})
     await monitor.open()
-    for panel in ("History", "Where the time goes", "Workers"):
+    for panel in PANELS:
         await monitor.unfold(panel)
     await expect(page.locator("canvas")).to_have_count(6)
     await expect(page.locator("#groups tbody tr").first).to_be_attached()
@@ -250,7 +250,7 @@ async def test_axe_finds_nothing(
     broken = await full(service, tasks)
     await redis.zadd("workers", {"host:1": now_ms() - 7_200_000})  # dead, but of the last day
     await expect(monitor.status(broken)).to_have_text("Failed")
-    for panel in ("History", "Where the time goes", "Workers"):
+    for panel in PANELS:
         await monitor.unfold(panel)
     await expect(page.locator(".worker[data-gone]")).to_be_visible()
     await page.get_by_text("Show as a table").click()

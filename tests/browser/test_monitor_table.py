@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from app.api_settings import Settings
 from tests.app.routes.test_control import BROKEN
 from tests.browser.conftest import Watch
-from tests.browser.monitor import Monitor, violations
+from tests.browser.monitor import PANELS, Monitor, violations
 from tests.browser.test_monitor_for_all import visited
 from tests.conftest import Client, serving
 from tests.support.pictures import jpeg
@@ -32,12 +32,12 @@ async def test_tasks_begin_in_the_upper_half_of_the_page(service: Client, page: 
     assert first
     assert first["y"] < 500
     assert first["height"] == 36
-    panels = ("History", "Where the time goes", "Workers")
-    for panel in panels:
+    for panel in PANELS:
         await expect(page.locator("#folds summary").filter(has_text=panel)).to_be_in_viewport()
-    for panel in panels:
+    for panel in PANELS:
         await monitor.unfold(panel)
     await expect(page.locator("canvas")).to_have_count(6)
+    await expect(page.locator(".worker")).to_be_visible()
     await page.reload()
     await expect(page.locator(".worker")).to_be_visible()  # open panels stay open
 
@@ -66,12 +66,13 @@ async def test_a_list_of_one_state_shows_the_time_by_which_it_is_ordered(
     api: Client, page: Page, monitor: Monitor, tasks: Tasks
 ) -> None:
     first, second = await api.upload(), await api.upload()
-    for task_id in (second, first):
-        await tasks.move(task_id, Status.STARTED)
+    await tasks.move(second, Status.STARTED)
+    third = await api.upload()  # so that they do not start in the same millisecond
+    await tasks.move(first, Status.STARTED)
     await monitor.open()
     time = page.locator("#heads .time")
     await expect(time).to_have_text("Created")
-    assert await monitor.shown() == [second, first]
+    assert await monitor.shown() == [third, second, first]
     for status, title in (("Waiting", "Queued"), ("Running", "Started"), ("Failed", "Ended")):
         await page.get_by_role("checkbox", name=status).set_checked(True, force=True)
         await expect(time).to_have_text(title)

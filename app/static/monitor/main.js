@@ -135,8 +135,7 @@ class Monitor {
         this.tasks = stats.now.tasks;
         this.filters.showCounts(this.tasks);
         showQueue(stats.now, this.isReadOnly, () => this.look());
-        const charts = byId("history").open ? showCharts(stats) : undefined;
-        return Promise.all([charts, this.failures.look(this.range, stats.now.tasks.FAILURE)]);
+        return Promise.all([byId("history").open && showCharts(stats), this.failures.look(this.range, stats.now.tasks.FAILURE)]);
       }),
     );
   }

@@ -122,7 +122,8 @@ export class TaskPage {
   fill(...parts) {
     const focused = this.content.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.content.replaceChildren(...parts.filter(Boolean));
-    if (focused) (this.content.querySelector(`[data-key="${focused}"]:not(:disabled)`) ?? this.content.querySelector("[data-key=close]")).focus();
+    if (focused)
+      (this.content.querySelector(`[data-key="${focused}"]:not(:disabled)`) ?? this.content.querySelector("[data-key=close]")).focus();
   }
 
   refuse(error) {

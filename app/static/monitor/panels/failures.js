@@ -4,6 +4,7 @@ import { request } from "../../shared/api.js";
 import { byId, h, icon } from "../../shared/dom.js";
 import { ago, clock, count, words } from "../../shared/format.js";
 import { deleteGroup, retryGroup } from "../actions.js";
+import { catalog } from "../catalog.js";
 import { sparkline } from "./groups.js";
 
 const INTERVAL_MS = 30_000;
@@ -24,7 +25,7 @@ export class Failures {
     if (known === this._known && performance.now() - this._loadedMs < INTERVAL_MS) return;
     [this._known, this._loadedMs] = [known, performance.now()];
     try {
-      this._codes = Object.keys(this._codes).length ? this._codes : (await request("/operations")).error_codes;
+      this._codes = (await catalog()).error_codes;
       this._show(await request(`/failures?range=${range}`));
     } catch (error) {
       this._known = "";

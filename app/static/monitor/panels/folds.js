@@ -12,6 +12,7 @@ export function buildFolds(onOpen) {
     fold.open = open.includes(fold.id);
     fold.addEventListener("toggle", () => {
       const now = folds.filter((each) => each.open).map((each) => each.id);
+      if (now.join(" ") === localStorage.getItem(STORED)) return; // opened below, not by the user
       localStorage.setItem(STORED, now.join(" "));
       if (fold.open) onOpen();
     });
