@@ -282,6 +282,7 @@ async def test_where_the_time_goes_is_seen_at_a_look(api: Client, redis: ArqRedi
     await monitor.open()
     await monitor.unfold("Where the time goes")
     page = monitor.page
+    await expect(page.locator("#groups-most")).to_have_text(re.compile(r"most: Blur, 30 s"))
     names = page.locator("#groups tbody th")
     await expect(names).to_have_text(["Blur", "Round corners", "Sepia"])  # by their total time
     await expect(page.get_by_role("row", name=re.compile("^Blur"))).to_contain_text(re.compile(r"20\s*25 %\s*1\.\d+ s"))

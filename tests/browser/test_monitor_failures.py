@@ -1,5 +1,7 @@
 """Why tasks fail and where their time went, as the monitor shows it."""
 
+import re
+
 from arq.connections import ArqRedis
 from playwright.async_api import Page, expect
 
@@ -38,6 +40,7 @@ async def test_failures_are_grouped_and_retried_together(
     await expect(first).to_contain_text("processing took longer than # s")
     await expect(first).to_contain_text("Timeout in Grayscale")
     await expect(first.locator(".spark")).to_be_visible()
+    await expect(first.locator(".cause-actions")).to_have_text(re.compile(r"^\s*Retry these 23\s*Delete\s*$"))
     await expect(second).to_contain_text("A retry does not help")
     await expect(second.locator(".primary")).to_have_count(0)
     link = second.get_by_role("link", name="Damaged")

@@ -85,7 +85,7 @@ export class Failures {
         h(
           "div",
           { class: "row cause-actions" },
-          helps || h("span", { class: "soft small" }, "A retry does not help"),
+          !helps && h("span", { class: "soft small" }, "A retry does not help"),
           this._button(group, "retry", helps ? `Retry ${these(group)}` : "Retry", helps ? "primary" : "quiet", () =>
             retryGroup(group, since),
           ),

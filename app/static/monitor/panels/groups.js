@@ -44,6 +44,8 @@ export class Groups {
   /** Show the groups of `/stats`. */
   show(groups) {
     this._groups = groups;
+    const [most] = groups; // they come with the longest total first
+    byId("groups-most").textContent = most ? `most: ${this._name(most)}, ${duration(most.total_s)}` : "";
     const focused = document.activeElement?.closest("#groups button")?.getAttribute("data-key");
     const { of } = COLUMNS[this._sorted];
     const rows = groups.toSorted((one, other) => of(other) - of(one)).map((group) => this._row(group));
@@ -88,8 +90,12 @@ export class Groups {
     );
   }
 
+  _name(group) {
+    return this.by === "owner" ? group.name : words(group.name);
+  }
+
   _row(group) {
-    const name = this.by === "owner" ? group.name : words(group.name);
+    const name = this._name(group);
     // The list of tasks has no filter for formats.
     const title =
       this.by === "format"
