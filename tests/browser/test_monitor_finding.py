@@ -157,6 +157,18 @@ async def test_tags_are_shown_and_filter_the_table(service: Client, page: Page, 
     await expect(page).to_have_url(re.compile("/monitor$"))
 
 
+async def test_all_failed_of_a_tag_are_retried(service: Client, monitor: Monitor, storage: Storage) -> None:
+    tagged, other = await service.upload(BROKEN, tags="holiday"), await service.upload(BROKEN)
+    for task_id in (tagged, other):
+        await service.ended(task_id)
+        await storage.put_bytes(f"uploads/{task_id}", TINY)
+    await monitor.open("/monitor?tag=holiday")
+    await monitor.button("Retry all failed").click()
+    assert "Retry 1 failed task?" in await monitor.confirm("Retry all")
+    await expect(monitor.status(tagged)).to_have_text("Done")
+    assert (await service.get(f"/task-status/{other}")).json()["status"] == "FAILURE"
+
+
 async def test_failures_are_filtered_by_their_code_and_their_group(
     service: Client, monitor: Monitor, tasks: Tasks
 ) -> None:

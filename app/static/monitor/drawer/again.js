@@ -10,7 +10,7 @@ import { recipe } from "./recipe.js";
 /** Return buttons to copy a task as a curl command and to open it in the studio. */
 export function again(task, hasKeys) {
   const catalog = knownCatalog();
-  if (!catalog) return [];
+  if (!catalog || catalog.only_presets) return []; // such a service refuses operations
   const json = recipe(task, catalog);
   const link = studioLink(json, catalog);
   return [

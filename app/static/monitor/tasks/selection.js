@@ -79,6 +79,7 @@ export class Selection {
     for (const [id, row] of this.table.rows) row.select(this.ids.has(id));
     this.all.checked = this.size > 0 && this.size === this.table.rows.size;
     this.all.indeterminate = this.size > 0 && !this.all.checked;
+    if (!this.size && byId("selection").contains(document.activeElement)) byId("tasks-title").focus({ preventScroll: true });
     byId("selection").hidden = this.size === 0;
     this.words.textContent = `${count(this.size)} selected`;
     const { records } = this;
