@@ -70,7 +70,7 @@ async def studio(page: Page) -> None:
 
 async def monitor(page: Page) -> None:
     """A worker at its work, after an hour that is made up."""
-    await page.set_viewport_size({"width": 1280, "height": 1520})
+    await page.set_viewport_size({"width": 1280, "height": 1240})
     await page.goto("/monitor")
     await page.locator("#folds summary").filter(has_text="History").click()
     await page.locator("canvas").nth(5).wait_for()

@@ -28,7 +28,7 @@ function build() {
 function put(key, value, note, isBad = false) {
   const part = parts.get(key);
   if (part.value.textContent !== value) part.value.textContent = value;
-  if (part.note.textContent !== note) part.note.textContent = note;
+  if (part.note.textContent !== note) part.note.textContent = part.note.title = note; // it may be cut off
   part.value.parentElement.toggleAttribute("data-bad", isBad);
 }
 
