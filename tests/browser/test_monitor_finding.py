@@ -38,8 +38,11 @@ async def test_columns_sort_in_both_directions(service: Client, page: Page, moni
     await expect(monitor.rows.first).to_have_attribute("data-task", small)
     assert await monitor.shown() == [small, middle, large, broken]
     assert page.url.endswith("?sort=bytes&order=asc")
+    await page.set_viewport_size({"width": 1000, "height": 800})
     await page.reload()
     await expect(monitor.rows.first).to_have_attribute("data-task", small)
+    await expect(size).to_be_visible()
+    await page.set_viewport_size({"width": 1440, "height": 900})
     for column, by in (("Waited", "waited"), ("Ran", "ran")):
         await page.get_by_role("columnheader", name=column).get_by_role("button").click()
         await expect(page.locator("#rows")).to_have_attribute("aria-busy", "false")
@@ -186,7 +189,15 @@ async def test_failures_are_filtered_by_their_code_and_their_group(
     await expect(monitor.rows).to_have_count(2)
     groups = (await service.get("/failures")).json()["groups"]
     [group] = [each for each in groups if each["error_code"] != "damaged"]
-    await monitor.open(f"/monitor?failure={group['id']}")
+    await monitor.unfold("Why tasks fail")
+    await (
+        monitor.page.locator(f"[data-failure='{group['id']}']")
+        .get_by_role("button", name=group["message"])
+        .first.click()
+    )
+    await expect(monitor.page).to_have_url(re.compile(f"failure={group['id']}"))
+    await expect(monitor.rows).to_have_count(1)
+    await monitor.page.reload()
     await expect(monitor.rows).to_have_count(1)
     await expect(monitor.row(slow)).to_be_visible()
     await expect(monitor.button(f"Remove the filter Failure {group['id']}")).to_be_visible()

@@ -147,11 +147,14 @@ async def test_selected_tasks_are_acted_on_together(
     waiting = await service.upload(TINY, name="waiting.jpg")
     await monitor.open()
     await page.get_by_role("checkbox", name="Select all rows").check()
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     bar = page.get_by_role("toolbar", name="Selected tasks")
     await expect(bar).to_contain_text("10 selected")
     await bar.get_by_role("button", name="Retry").click()
     await monitor.said(re.compile("7 tasks are queued again. 1 is not: The upload .*"))
     await expect(page.locator(".toast")).to_have_count(1)
+    assert sum(url.endswith("/retry") for url in requested) == 8  # those that can be retried
     await expect(bar).to_be_hidden()
     await service.post("/queue/resume")
     for task_id in [*failed[:7], waiting]:

@@ -27,6 +27,7 @@ export class Heads {
 
   show() {
     const { sort, timeField } = this.filters;
+    byId("heads").closest("table").dataset.sort = sort.by;
     this.buttons.get("created").textContent = TIMES[timeField];
     for (const [by, button] of this.buttons) {
       if (by === sort.by) button.parentElement.setAttribute("aria-sort", WORDS[sort.order]);
