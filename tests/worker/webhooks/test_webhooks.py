@@ -155,6 +155,14 @@ async def test_a_failure_is_told_with_its_reason(service: Client, settings: Sett
     assert message["data"] == {"task_id": task_id, "status": "FAILURE", "error": view["error"]}
 
 
+async def test_the_tags_of_a_task_are_in_its_message(service: Client, settings: Settings, receiver: Receiver) -> None:
+    async with delivering(settings):
+        for number, data in ((1, PHOTO), (2, PHOTO[:900])):
+            await service.upload(data, tags="order-17,print", callback_url=receiver.url)
+            message = (await heard(receiver, number))[-1]
+            assert message["data"]["tags"] == ["order-17", "print"], message["type"]
+
+
 async def test_a_revocation_is_told_whoever_it_was(
     api: Client, settings: Settings, receiver: Receiver, tasks: Tasks, redis: ArqRedis
 ) -> None:
