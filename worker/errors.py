@@ -152,7 +152,7 @@ class TaskFailed(Exception):
         super().__init__(message)
         self.code = code
         self.operation = operation
-        """The name of the operation that is not possible, if that is the reason."""
+        """The name of the operation that is not possible, or that ran when the time was over."""
 
 
 class TaskStopped(Exception):

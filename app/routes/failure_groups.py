@@ -32,7 +32,7 @@ class FailureGroup(Struct, frozen=True, kw_only=True):
     operation: (
         Annotated[
             str,
-            Meta(description="The operation that is not possible, or all of a task whose code does not tell."),
+            Meta(description="The operation at which the tasks failed, or all of theirs if the code does not tell."),
         ]
         | None
     )

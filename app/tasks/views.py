@@ -101,7 +101,11 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
         | None
     )
     failed_operation: (
-        Annotated[str, Meta(description="If FAILURE: the operation that was not possible.")] | UnsetType
+        Annotated[
+            str,
+            Meta(description="If FAILURE: the operation that was not possible, or that ran when the time was over."),
+        ]
+        | UnsetType
     ) = UNSET
     owner: Annotated[str, Meta(description="The name of the API key that created the task.")] | None
     file: Upload

@@ -16,9 +16,10 @@ from worker.tasks.store import Tasks
 DAMAGED = "the image data is damaged or truncated"
 
 
-async def fail(tasks: Tasks, task_id: str, code: ErrorCode, error: str) -> None:
+async def fail(tasks: Tasks, task_id: str, code: ErrorCode, error: str, operation: str = "") -> None:
     await tasks.move(task_id, Status.STARTED)
-    await tasks.move(task_id, Status.FAILURE, fields={"error": error, "error_code": code})
+    fields = {"error": error, "error_code": code, "failed_operation": operation}
+    await tasks.move(task_id, Status.FAILURE, fields=fields)
 
 
 async def test_failures_are_grouped_and_retried_together(
@@ -30,7 +31,7 @@ async def test_failures_are_grouped_and_retried_together(
         await fail(tasks, task_id, ErrorCode.DAMAGED, DAMAGED)
     slow = [await api.upload() for _ in range(23)]
     for number, task_id in enumerate(slow):
-        await fail(tasks, task_id, ErrorCode.TIMEOUT, f"processing took longer than {number + 1} s")
+        await fail(tasks, task_id, ErrorCode.TIMEOUT, f"processing took longer than {number + 1} s", "grayscale")
     monitor = await Monitor(page).open()
     await monitor.unfold("Why tasks fail")
     groups = page.locator("[data-failure]")

@@ -1,6 +1,5 @@
 """Apply the operations of a variant in order."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -58,11 +57,9 @@ class Work:
     def step(self, operation: Operation) -> Iterator[None]:
         """Run a step and report it; raise `Stopped` before it if the work must stop."""
         self.check_stop()
-        began = time.perf_counter()
+        self.watch.begin("operations", operation.name)
         yield
-        took_s = time.perf_counter() - began
-        self.watch.add_s("operations", took_s)
-        self.on_step(self.variant, operation.name, took_s)
+        self.on_step(self.variant, operation.name, self.watch.end())
 
 
 def check_sizes(operations: Sequence[Operation], size: Size, frames: int, limits: Limits) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -70,11 +69,12 @@ def render(  # noqa: PLR0913 - the plan, its inputs and its limits
     is called after each with the variant, the operation and the duration in seconds. The durations of the phases are
     added to `watch`. The Exif orientation is applied.
     """
-    watch, began = watch or Stopwatch(), time.perf_counter()
+    watch = watch or Stopwatch()
+    watch.begin("decoding")
     work = Work(limits, Assets(_decode_overlay(overlay, limits), font_path), should_stop, on_step, watch=watch)
     work.check_stop()
     renderer = _Renderer(Reader(upload, plan, limits), plan, work)
-    watch.add("decoding", began)
+    watch.end()
     rendered_by_name = {name: _render_variant(name, renderer) for name in renderer.largest_first()}
     return {name: rendered_by_name[name] for name in plan.variants}
 
@@ -123,9 +123,9 @@ class _Renderer:
 
     def rendered(self, name: str) -> Rendered:
         self._work, variant = replace(self._work, variant=name), self._plan.variants[name]
-        began = time.perf_counter()
+        self._work.watch.begin("decoding")
         decoded = self._reader.frames_for(variant)
-        self._work.watch.add("decoding", began)
+        self._work.watch.end()
         check_sizes(variant.operations, decoded.size, len(decoded.frames), self._work.limits)
         if variant.is_report:
             return self._report(variant, decoded)
@@ -206,14 +206,14 @@ class _Renderer:
 
     def _encode(self, picture: Picture, output: Output, target: OutputFormat, decoded: Decoded) -> Rendered:
         self._work.check_stop()
-        began = time.perf_counter()
+        self._work.watch.begin("encoding")
         options = metadata.metadata_options(decoded.exif, decoded.info, output, target)
         data = encode(picture, output, target, options, self._work.check_stop)
         # An encoder may merge equal frames.
         frames = Image.open(BytesIO(data)).n_frames if picture.timing is not None else 1  # type: ignore[attr-defined]
         upload, digest = self._reader.upload, hashlib.sha256(data).hexdigest()
         lost = metadata.provenance_warnings(upload.data, upload.format, decoded.info, target)
-        self._work.watch.add("encoding", began)
+        self._work.watch.end()
         return Rendered(data, digest, target.value, *picture.size, frames, (*self._reader.warnings, *lost))
 
     def _first_step(self, variant: Variant, decoded: Decoded) -> tuple[Picture, list[Operation]]:

@@ -200,7 +200,11 @@ class Processor:
 
     async def _end(self, task: Task, run: Run, end: Status, **fields: str) -> None:
         """Record the final state, retrying while Redis is unavailable."""
-        for operation, took_s in list(run.progress.took_s):  # an overrun thread may still be running
+        watch, took = run.progress.watch, list(run.progress.took_s)  # an overrun thread may still be running
+        watch.cut_off()
+        if watch.cut is not None and watch.cut.operation is not None:
+            took.append((watch.cut.operation, watch.cut.seconds))
+        for operation, took_s in took:
             self._tasks.stats.observe(OPERATION, operation, seconds=took_s)
             self._tasks.stats.observe_group(BY_OPERATION, operation, seconds=took_s)
         async with run.progress.reporting:
@@ -211,7 +215,7 @@ class Processor:
             end,
             attempt=task.attempt,
             sources=(Status.STARTED,),
-            fields={"token": uuid4().hex, **fields, "progress": run.progress.share, "phases": str(run.progress.watch)},
+            fields={"token": uuid4().hex, **fields, "progress": run.progress.share, "phases": str(watch)},
             steps=steps,
         )
         try:

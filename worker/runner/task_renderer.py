@@ -1,7 +1,6 @@
 """Read the upload of a task, render it in a slot, and store the results."""
 
 import asyncio
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from worker.settings import Settings
 from worker.storage import Storage, StorageUnavailable, overlay_path
 from worker.tasks.model import OutputRecord, Spec, Task
 from worker.tasks.progress import Run
+from worker.telemetry.phases import NAMES
 
 T = TypeVar("T")
 
@@ -57,15 +57,16 @@ class TaskRenderer:
             records = await self._in_slot(work, run)
             on_rendered()
             return records
-        watch, began = run.progress.watch, time.perf_counter()
+        watch = run.progress.watch
+        watch.begin("reading")
         with _storage_errors():
             upload, overlay = await self._storage.read(task.upload_path), None
             if spec.overlay is not None:
                 overlay = await self._storage.read(overlay_path(task.id))
-        watch.add("reading", began)
+        watch.end()
         rendered = await self._in_slot(lambda: self._render(spec, upload, overlay, run), run)
         on_rendered()
-        began = time.perf_counter()
+        watch.begin("storing")
 
         async def store(name: str, each: Rendered) -> None:
             with _storage_errors():
@@ -75,24 +76,24 @@ class TaskRenderer:
         stored = await asyncio.gather(*(store(name, each) for name, each in rendered.items()), return_exceptions=True)
         for error in filter(None, stored):
             raise error
-        watch.add("storing", began)
+        watch.end()
         return {name: _record(paths[name], each) for name, each in rendered.items()}
 
     def _read_sync(self, task: Task, spec: Spec, run: Run) -> tuple[bytes, bytes | None]:
-        began = time.perf_counter()
+        run.progress.watch.begin("reading")
         with _storage_errors():
             overlay = None if spec.overlay is None else self._storage.read_sync(overlay_path(task.id))
             upload = self._storage.read_sync(task.upload_path)
-        run.progress.watch.add("reading", began)
+        run.progress.watch.end()
         return upload, overlay
 
     def _store_sync(self, name: str, path: str, rendered: Rendered, run: Run) -> OutputRecord:
         if run.stop.is_set():
             raise Stopped
-        began = time.perf_counter()
+        run.progress.watch.begin("storing")
         with _storage_errors():
             self._storage.put_sync(path, rendered.data)
-        run.progress.watch.add("storing", began)
+        run.progress.watch.end()
         run.progress.output_done(name, path)
         return _record(path, rendered)
 
@@ -120,7 +121,11 @@ class TaskRenderer:
             raise TaskFailed(exc.code, str(exc), exc.operation) from exc
         except Overrun as exc:
             run.stop.set()  # the thread stops at its next step
-            raise TaskFailed(ErrorCode.TIMEOUT, f"processing took longer than {timeout_s:g} s") from exc
+            run.progress.watch.cut_off()
+            cut = run.progress.watch.cut
+            doing = "" if cut is None else f"; it was {NAMES[cut.phase]}"
+            message = f"processing took longer than {timeout_s:g} s{doing}"
+            raise TaskFailed(ErrorCode.TIMEOUT, message, cut and cut.operation) from exc
 
 
 def _record(path: str, rendered: Rendered) -> OutputRecord:

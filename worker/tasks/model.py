@@ -138,7 +138,7 @@ class Task(Struct, frozen=True, kw_only=True):
     error: str | None = None
     error_code: ErrorCode | None = None
     failed_operation: str = ""
-    """Name of the operation that was not possible, if that is the reason."""
+    """Name of the operation that was not possible, or that ran when the time was over."""
     phases: str = ""
     """Seconds of the phases of the last attempt that ended; see `worker.telemetry.phases`."""
     outputs_json: bytes = b"{}"
@@ -293,5 +293,6 @@ def count_end(stats: Stats, task: Task) -> None:
         for name, group in groups:
             stats.observe_group(name, group, seconds=ran_s)
         if task.status is Status.FAILURE:
-            for name, group in (*groups, *((BY_OPERATION, each) for each in task.spec.operations)):
+            operation = [(BY_OPERATION, task.failed_operation)] if task.failed_operation else []
+            for name, group in (*groups, *operation):
                 stats.count(name, group, FAILED)

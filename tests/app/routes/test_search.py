@@ -159,7 +159,9 @@ async def test_failures_are_grouped_by_code_message_and_operation(api: Client, t
         await failed(tasks, task_id, ErrorCode.TOO_LARGE, error, "resize")
     await failed(tasks, made[4], ErrorCode.TOO_LARGE, "operation 1: 5 x 5 pixels are too many", "pad")
     for task_id in made[5:7]:
-        await failed(tasks, task_id, ErrorCode.TIMEOUT, f"processing took longer than 0.{int(task_id[0], 16)} s")
+        await failed(
+            tasks, task_id, ErrorCode.TIMEOUT, f"processing took longer than 0.{int(task_id[0], 16)} s", "grayscale"
+        )
     await tasks.cancel(made[7])
     body = (await api.get("/failures")).json()
     assert (body["count"], body["complete"], body["step_s"]) == (7, True, 60)

@@ -56,7 +56,7 @@ async def test_a_task_that_takes_too_long_fails_on_time_and_its_slot_comes_back(
     hasty = msgspec.structs.replace(settings, task_timeout_s=1)
     async with serving(hasty) as url, Client(base_url=url) as client, working(hasty) as worker:
         view = await client.ended(await client.upload(**SLOW))
-        assert view["error"] == "processing took longer than 1 s"
+        assert view["error"].startswith("processing took longer than 1 s; it was ")
         slots = worker.ctx["slots"]
         assert slots.lost == 1
         assert (await client.ended(await client.upload()))["status"] == "SUCCESS"
@@ -71,7 +71,7 @@ async def test_a_worker_without_a_free_slot_left_records_the_failure_and_exits(a
     hasty = msgspec.structs.replace(settings, task_timeout_s=0.3, worker_threads=1)
     with process("-m", "worker", **environment(hasty)) as worker:
         view = await api.ended(await api.upload(**SLOW))
-        assert view["error"] == "processing took longer than 0.3 s"
+        assert view["error"].startswith("processing took longer than 0.3 s; it was ")
         # It does not wait for the thread: 1 if that is still at work, 0 if it has stopped at its next step by then.
         assert await asyncio.to_thread(worker.wait, 5) in (0, 1)
 

@@ -17,7 +17,7 @@ FAILURE = r"^[0-9a-f]{12}$"
 _UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
-_IN_PROCESSING = {ErrorCode.TIMEOUT, ErrorCode.WORKER_DIED, ErrorCode.INTERNAL}
+_IN_PROCESSING = {ErrorCode.WORKER_DIED, ErrorCode.INTERNAL}
 """Codes of failures to which any of the task's operations may have led."""
 
 
@@ -28,7 +28,7 @@ class Kind(Struct, frozen=True):
     message: str
     """The error with `#` for each number and each id."""
     operation: str | None
-    """The operation that is not possible; for codes that do not tell, all operations of the task."""
+    """The operation at which the tasks failed; for codes that do not tell, all operations of the task."""
 
     @property
     def id(self) -> str:
