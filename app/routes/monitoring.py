@@ -42,7 +42,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 async def metrics(request: Request) -> Response:
     """Return the metrics in the text format of Prometheus, or as OpenMetrics if `Accept` prefers it."""
     redis = request.state["redis"]
-    collector = Metrics(await totals(redis), await snapshot(redis), await workers(redis), REASONS)
+    collector = Metrics(
+        await totals(redis), await snapshot(redis), await workers(redis), REASONS, request.state["settings"].queue_limit
+    )
     registry = CollectorRegistry()
     registry.register(collector)
     # The library's own negotiation fails on non-numeric versions, and echoes the header.

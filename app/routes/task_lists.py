@@ -18,6 +18,7 @@ from app.openapi.examples import RECORDS
 from app.state import Request
 from app.tasks.views import TaskRecord, task_record, timestamp
 from worker.errors import ErrorCode
+from worker.imaging.formats import InputFormat
 from worker.operations import OPERATIONS
 from worker.tasks.lists.failures import FAILURE
 from worker.tasks.lists.listing import CURSOR, MOST_EXAMINED, Page, Selection, Sort, page, sorted_page
@@ -26,10 +27,12 @@ from worker.tasks.status import Status
 
 if TYPE_CHECKING:
     OperationName = str
+    InputFormatName = str
 else:
     from typing import Literal
 
     OperationName = Literal[tuple(OPERATIONS)]
+    InputFormatName = Literal[tuple(known.value for known in InputFormat)]
 
 
 AnyQuery = TypeVar("AnyQuery", bound="TasksQuery")
@@ -98,6 +101,7 @@ class TasksQuery(msgspec.Struct, frozen=True):
         ]
         | None
     ) = None
+    format: Annotated[InputFormatName, Meta(description="Only tasks whose upload has this format.")] | None = None
     q: (
         Annotated[
             str,
@@ -129,8 +133,9 @@ class TasksQuery(msgspec.Struct, frozen=True):
 
     @property
     def selection(self) -> Selection:
+        is_failed = self.code is not None or self.failure is not None
         return Selection(
-            self.status,
+            self.status or ((Status.FAILURE,) if is_failed else ()),
             self.operation,
             self.owner,
             self.batch,
@@ -140,6 +145,7 @@ class TasksQuery(msgspec.Struct, frozen=True):
             self.code,
             self.failure,
             self.q,
+            self.format,
         )
 
 
@@ -180,7 +186,10 @@ class TaskPage(msgspec.Struct, frozen=True):
 
     tasks: list[TaskRecord]
     next: Annotated[str, Meta(description="Path and query of the next page; null on the last page.")] | None
-    searched: Annotated[Searched, Meta(description="Only with `q` or `sort`.")] | UnsetType = UNSET
+    searched: (
+        Annotated[Searched, Meta(description="Only with `q`, `tag`, `code`, `failure`, `format` or `sort`.")]
+        | UnsetType
+    ) = UNSET
 
 
 @describe(
@@ -208,7 +217,7 @@ async def list_tasks(request: Request) -> Response:
         return await _sorted(request, query)
     found, following = await page_of_query(request, query)
     headers = {} if following is None else {"Link": f'<{following}>; rel="next"'}
-    searched = UNSET if query.q is None else _searched(found)
+    searched = _searched(found) if query.selection.is_search else UNSET
     return json_response(TaskPage(list(map(task_record, found.tasks)), following, searched), headers=headers)
 
 

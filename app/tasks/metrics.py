@@ -29,12 +29,15 @@ STATES: list[Labels] = [(state,) for state in messages.State]
 class Metrics(Collector):
     """The metrics of one scrape; nothing is stored between scrapes."""
 
-    def __init__(self, totals: Counts, queue: QueueSnapshot, workers: list[Worker], refusals: list[str]) -> None:
+    def __init__(
+        self, totals: Counts, queue: QueueSnapshot, workers: list[Worker], refusals: list[str], queue_limit: int
+    ) -> None:
         """`refusals` are all problem types, so that each has a series from the start."""
         self._totals = totals
         self._queue = queue
         self._workers = workers
         self._refusals = refusals
+        self._queue_limit = queue_limit
 
     def collect(self) -> Iterator[Metric]:
         yield from self._counters()
@@ -86,6 +89,7 @@ class Metrics(Collector):
     def _queue_gauges(self) -> Iterator[Metric]:
         tasks, age_ms = self._queue.tasks, self._queue.oldest_waiting_ms or 0
         yield GaugeMetricFamily("darkroom_waiting_tasks", "Waiting tasks.", tasks[Status.PENDING])
+        yield GaugeMetricFamily("darkroom_queue_limit", "Waiting tasks at which uploads get 429.", self._queue_limit)
         yield GaugeMetricFamily("darkroom_running_tasks", "Running tasks.", tasks[Status.STARTED])
         yield GaugeMetricFamily("darkroom_oldest_waiting_seconds", "Age of the oldest waiting task.", age_ms / 1000)
         is_paused = self._queue.paused_ms is not None

@@ -103,6 +103,8 @@ FOUND = [
     ("upload-limit", "Response header · POST /process-image/", "Upload-Limit", "process_image"),
     ("variants process-image", "Field · POST /process-image/", "variants", "VariantsForm"),
     ("max_bytes error", "Error code", "max_bytes", "error-max-bytes"),
+    ("retry", "Route", "POST /tasks/retry", "retry_tasks"),
+    ("resize", "Operation", "resize", "ResizeForm"),
     ("LinkRequest", "Schema", "LinkRequest", "schema-LinkRequest"),
     ("callback_url post", "Webhook", "POST the task's callback_url", "taskEnded"),
 ]
@@ -270,3 +272,12 @@ async def test_little_is_loaded_before_the_first_paint(page: Page) -> None:
     assert [url.rpartition("/")[2] for url in blocking] == ["early.js", "base.css", "docs.css"]
     assert 0 < sum(sizes[url] for url in blocking) < MAX_BLOCKING_BYTES
     assert not [url for url in sizes if url.endswith(".webp")], "pictures that nobody sees yet"
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+async def test_a_reload_stays_at_the_section_of_the_address(page: Page, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": 800})
+    await page.goto("/docs#error-timeout")
+    await expect(page.locator("#error-timeout")).to_be_in_viewport()
+    await page.reload()
+    await expect(page.locator("#error-timeout")).to_be_in_viewport()

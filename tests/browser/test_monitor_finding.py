@@ -6,10 +6,11 @@ from arq.connections import ArqRedis
 from playwright.async_api import Page, expect
 
 from tests.app.routes.test_control import BROKEN
+from tests.browser.conftest import Watch
 from tests.browser.monitor import Monitor
 from tests.browser.test_monitor import MANY
 from tests.conftest import Client
-from tests.support.pictures import jpeg
+from tests.support.pictures import drawing, encoded, jpeg
 from worker.errors import ErrorCode
 from worker.storage import Storage
 from worker.tasks.status import Status
@@ -123,7 +124,7 @@ async def test_a_search_says_how_far_it_went_and_goes_on(
     await monitor.open("/monitor?q=oldest")
     searched = page.locator("#searched")
     await expect(searched).to_have_text(re.compile(r"The newest 2,000 tasks were searched, back to [\d:]+\."))
-    await expect(page.get_by_role("heading", name="No tasks match")).to_be_visible()
+    await expect(page.get_by_role("heading", name="No match so far")).to_be_visible()
     more = monitor.button("Search older tasks")
     await more.click()
     await expect(searched).to_have_text(re.compile(r"The newest 4,000 tasks were searched"))
@@ -147,7 +148,7 @@ async def test_tags_are_shown_and_filter_the_table(service: Client, page: Page, 
     await monitor.row(beach).get_by_role("button", name="holiday").click()
     await expect(monitor.rows).to_have_count(2)
     assert "tag=holiday" in page.url
-    chip = monitor.button("Remove the filter Tag holiday")
+    chip = monitor.button("Remove the filter Tag: holiday")
     await expect(chip).to_be_visible()
     await monitor.row(beach).get_by_role("link").click()
     await monitor.drawer.get_by_role("button", name="print").click()
@@ -155,7 +156,7 @@ async def test_tags_are_shown_and_filter_the_table(service: Client, page: Page, 
     await expect(monitor.rows).to_have_count(1)
     await page.reload()
     await expect(monitor.rows).to_have_count(1)
-    await monitor.button("Remove the filter Tag print").click()
+    await monitor.button("Remove the filter Tag: print").click()
     await expect(monitor.rows).to_have_count(3)
     await expect(page).to_have_url(re.compile("/monitor$"))
 
@@ -185,7 +186,7 @@ async def test_failures_are_filtered_by_their_code_and_their_group(
     await monitor.open("/monitor?code=damaged")
     await expect(monitor.rows).to_have_count(1)
     await expect(monitor.row(broken)).to_be_visible()
-    await monitor.button("Remove the filter Error code damaged").click()
+    await monitor.button("Remove the filter Error code: damaged").click()
     await expect(monitor.rows).to_have_count(2)
     groups = (await service.get("/failures")).json()["groups"]
     [group] = [each for each in groups if each["error_code"] != "damaged"]
@@ -200,4 +201,30 @@ async def test_failures_are_filtered_by_their_code_and_their_group(
     await monitor.page.reload()
     await expect(monitor.rows).to_have_count(1)
     await expect(monitor.row(slow)).to_be_visible()
-    await expect(monitor.button(f"Remove the filter Failure {group['id']}")).to_be_visible()
+    await expect(monitor.button(f"Remove the filter Failure: {group['id']}")).to_be_visible()
+
+
+async def test_a_filter_that_is_not_possible_says_so(page: Page, monitor: Monitor, api: Client, watch: Watch) -> None:
+    watch.allowed.append("422")
+    await api.upload()
+    await page.goto("/monitor?sort=size")
+    await expect(page.locator("#no-rows")).to_contain_text("This filter is not possible")
+    await expect(page.locator("#no-rows")).to_contain_text("must be one of created, waited, ran, bytes")
+    await page.get_by_role("button", name="Show all tasks").click()
+    await expect(monitor.rows).to_have_count(1)
+
+
+async def test_formats_filter_the_tasks(page: Page, monitor: Monitor, service: Client) -> None:
+    png = await service.upload(encoded(drawing((40, 30)), "PNG"), name="a.png")
+    jpeg_task = await service.upload(name="b.jpg")
+    for task_id in (png, jpeg_task):
+        await service.ended(task_id)
+    await monitor.open()
+    await monitor.unfold("Where the time goes")
+    await page.get_by_role("radio", name="Format").check(force=True)
+    await page.locator("#groups").get_by_role("button", name="Png").click()
+    await expect(monitor.rows).to_have_count(1)
+    await expect(monitor.row(png)).to_be_visible()
+    assert "format=png" in page.url
+    await page.get_by_role("button", name="Remove the filter Format: png").click()
+    await expect(monitor.rows).to_have_count(2)

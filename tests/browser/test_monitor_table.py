@@ -165,7 +165,7 @@ async def test_selected_tasks_are_acted_on_together(
     assert await page.get_by_role("checkbox", name="Select all rows").evaluate("box => box.indeterminate")
     await expect(bar.get_by_role("button", name="Cancel")).to_be_disabled()
     await bar.get_by_role("button", name="Delete").click()
-    assert "Delete 4 tasks?" in await monitor.confirm("Keep as it is")
+    assert "Delete 4 tasks?" in await monitor.confirm("Not now")
     await expect(bar).to_contain_text("4 selected")
     await bar.get_by_role("button", name="Delete").click()
     await monitor.confirm("Delete")

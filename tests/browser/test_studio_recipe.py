@@ -276,3 +276,11 @@ class TestPresets(WithPresets):
         await ready.result()
         variants = ready.page.locator(".variant")
         assert await variants.count() == (0 if preset == "thumbnail" else 2)
+
+
+async def test_an_empty_recipe_fits_its_panel(studio: Studio) -> None:
+    for width in (360, 1024, 1280, 1440):
+        await studio.page.set_viewport_size({"width": width, "height": 900})
+        body = studio.page.locator(".recipe > .body")
+        await expect(body.locator(".goals button").last).to_be_attached()
+        assert await body.evaluate("body => body.scrollWidth <= body.clientWidth"), width

@@ -210,3 +210,10 @@ async def test_the_result_is_compared_and_enlarged_by_keys_and_wheel(service: Cl
     await studio.page.wait_for_function(f"() => {width} > {fitted * 2}")
     await studio.page.get_by_role("button", name="Fit the picture in").click()
     assert await studio.page.evaluate(width) == pytest.approx(fitted, abs=1)
+
+
+async def test_a_task_that_waits_in_a_paused_queue_says_so(service: Client, studio: Studio) -> None:
+    await service.post("/queue/pause")
+    await studio.take(CAT)
+    await studio.develop.click()
+    await expect(studio.page.locator(".note")).to_have_text("The queue is paused. The task waits.")

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 // What a browser has and Node does not; no API key is stored.
 globalThis.sessionStorage = /** @type {any} */ ({ getItem: () => null });
-const { curl, python } = await import("../../app/static/studio/recipe/snippets.js");
+const { curl, javascript, python } = await import("../../app/static/studio/recipe/snippets.js");
 
 const TASK = {
   origin: "http://127.0.0.1:8000",
@@ -31,8 +31,17 @@ test("a shell passes each field as it was typed", () => {
   assert.ok(args.includes(`text=${TASK.fields[1][1]}`));
   assert.equal(args[args.indexOf(`text=${TASK.fields[1][1]}`) - 1], "--form-string");
   assert.ok(args.includes("operation=watermark"));
-  assert.equal(args[args.indexOf("-o") + 1], "photo.jpg");
+  assert.equal(args[args.indexOf("-o") + 1], "photo-result.jpg"); // not over the upload
   assert.equal(args.at(-1), "http://127.0.0.1:8000/process-image/");
+});
+
+test("no result is saved over one of the files", () => {
+  for (const names of [["photo.jpg"], ["photo.png", "other.jpg"], ["photo.jpg", "other.jpg"]]) {
+    for (const code of [curl, python, javascript].map((write) => write({ ...TASK, names }))) {
+      assert.match(code, /-result\.jpg/);
+    }
+  }
+  assert.ok(!curl({ ...TASK, names: ["photo.png"] }).includes("-result"));
 });
 
 test("several results are fetched by their paths", () => {

@@ -22,7 +22,13 @@ const PLACES = { query: "Query parameter", header: "Header", path: "Path paramet
  */
 export function entriesOf(text) {
   const sections = Array.from(text.querySelectorAll("[data-kind]"));
-  return [...sections.map(ofSection), ...sections.flatMap((section) => [...fieldsOf(section), ...headersOf(section)])];
+  const parts = sections.flatMap((section) => [...fieldsOf(section), ...headersOf(section)]);
+  const known = new Set();
+  const once = parts.filter(({ kind, name, where }) => {
+    const key = `${kind} ${name} ${where}`;
+    return !known.has(key) && known.add(key);
+  });
+  return [...sections.map(ofSection), ...once];
 }
 
 const words = (element) => element?.textContent.trim() ?? "";
@@ -76,6 +82,9 @@ export function search(entries, query, limit) {
     .map(({ entry }) => entry);
 }
 
+/** What is part of a section comes after sections that match as well, unless its name is what was asked for. */
+const PART_COST = { Field: 1.5, "Query parameter": 1.5, "Path parameter": 1.5, Header: 1.5, "Response header": 3.5, Schema: 1.5 };
+
 /** Return how far an entry is from the words: 0 if they are its name, infinite if one of them is not in it. */
 function costOf(entry, asked) {
   const [name, where, text] = [entry.name, `${entry.kind} ${entry.where}`, entry.text].map((each) => each.toLowerCase());
@@ -87,7 +96,7 @@ function costOf(entry, asked) {
     return text.includes(word) ? 16 : Number.POSITIVE_INFINITY;
   };
   // Of equally good names, the shorter one is meant: "GET /tasks" before "GET /tasks/{task_id}".
-  return asked.reduce((cost, word) => cost + ofWord(word), Math.min(name.length, 99) / 100);
+  return asked.reduce((cost, word) => cost + ofWord(word), (PART_COST[entry.kind] ?? 0) + Math.min(name.length, 99) / 100);
 }
 
 /** Return whether a part of a name begins with `word`, as "tasks" does in "GET /tasks" and "full" in "429 queue-full". */

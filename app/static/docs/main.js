@@ -7,6 +7,12 @@ import { Search } from "./search.js";
 
 const text = byId("main");
 
+// Sections out of sight have no height of their own yet, so that a browser that restores the position misses the section.
+if (location.hash) {
+  history.scrollRestoration = "manual";
+  addEventListener("load", () => document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView());
+}
+
 languageTabs(text);
 copyButtons(text);
 new Contents(byId("side"), byId("contents"), byId("contents-button"));

@@ -52,7 +52,13 @@ export async function retryAll(filter) {
   }
   if (!found.count) return notify("There are no failed tasks among them.");
   const many = `${found.isAll ? "" : "more than "}${count(found.count)} failed ${found.count === 1 ? "task" : "tasks"}`;
-  if (!(await ask(`Retry ${many}?`, "All failed tasks of the filter are queued again, including those of other owners.", "Retry all")))
+  if (
+    !(await ask(
+      `Retry ${many}?`,
+      "All failed tasks that match the filter are queued again, also those that a retry does not help: see Why tasks fail.",
+      "Retry all",
+    ))
+  )
     return undefined;
   return retryPages(`/tasks/retry?${new URLSearchParams({ ...Object.fromEntries(query), limit: "200" })}`);
 }

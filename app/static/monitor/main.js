@@ -54,7 +54,7 @@ class Monitor {
       by: () => this.look(),
       pick: (name, value) => this.filters.choose(name, value),
     });
-    this.failures = new Failures(!isReadOnly, (name, value) => this.filters.choose(name, value));
+    this.failures = new Failures(!isReadOnly, (...filter) => this.filters.choose(...filter));
     buildSearch(this.filters);
     buildFolds(() => this.look());
     buildCharts((range) => {
@@ -165,7 +165,7 @@ function retryAllButton(filters) {
 
 function showTrouble(error) {
   byId("trouble").hidden = !error;
-  const text = error ? `${sentence(error.message)} What is shown may be old; it is asked again every ${INTERVAL_MS / 1000} seconds.` : "";
+  const text = error ? `${sentence(error.message)} These figures may be old. Trying again every ${INTERVAL_MS / 1000} seconds.` : "";
   if (byId("trouble").textContent !== text)
     byId("trouble").replaceChildren(...(error ? [h("p", { class: "notice bad", role: "alert" }, text)] : []));
 }

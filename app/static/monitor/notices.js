@@ -40,7 +40,7 @@ export function ask(title, text, verb, { danger = false } = {}) {
       { method: "dialog", class: "stack" },
       h("h2", { id: "question-title" }, title),
       h("p", { class: "soft" }, text),
-      h("div", { class: "row end" }, h("button", { class: "button", value: "" }, "Keep as it is"), go),
+      h("div", { class: "row end" }, h("button", { class: "button", value: "" }, "Not now"), go),
     ),
   );
   dialog.returnValue = "";

@@ -85,6 +85,9 @@ async def test_a_search_finds_names_errors_and_the_beginnings_of_ids(service: Cl
         assert [task["task_id"] for task in answer["tasks"]] == expected, text
         assert (answer["searched"]["tasks"], answer["searched"]["complete"], answer["next"]) == (2, True, None)
     assert await ids(service, "code=damaged") == [damaged]
+    assert await ids(service, "format=jpeg") == [damaged, boat]
+    assert await ids(service, "format=png") == []
+    assert (await service.get("/tasks?format=png")).json()["searched"]["complete"] is True
     assert await ids(service, "code=timeout") == []
 
 

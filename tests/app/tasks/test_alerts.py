@@ -56,7 +56,8 @@ async def test_every_metric_and_label_that_is_asked_for_exists(api: Client) -> N
 
 def test_every_alarm_of_the_monitor_has_a_rule() -> None:
     names = {rule["alert"] for rule in rules()}
-    assert names >= {"DarkroomNoWorker", "DarkroomOldestWaiting", "DarkroomQueuePaused", "DarkroomTasksFail"}
+    alarms = {"NoWorker", "OldestWaiting", "QueuePaused", "TasksFail", "QueueNearlyFull", "NoMetrics"}
+    assert names >= {f"Darkroom{alarm}" for alarm in alarms}
     for rule in rules():
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert rule["annotations"].keys() == {"summary", "description"}

@@ -42,6 +42,8 @@ class Selection(Struct, frozen=True):
     text: str | None = None
     """Only tasks that have this text, in any case, in their name, URL, error or tags, or whose id or request id begins
     with it."""
+    format: str | None = None
+    """Only tasks whose upload has this format."""
 
     @property
     def index(self) -> str:
@@ -67,12 +69,19 @@ class Selection(Struct, frozen=True):
         return self._matches_details(task)
 
     @property
+    def is_search(self) -> bool:
+        """Whether there are conditions for which there is no index."""
+        return any((self.tag, self.code, self.failure, self.text, self.format))
+
+    @property
     def is_narrow(self) -> bool:
         """Whether many tasks of the index may not match."""
-        return any((self.statuses, self.tag, self.code, self.failure, self.text))
+        return bool(self.statuses) or self.is_search
 
     def _matches_details(self, task: Task) -> bool:
         if self.tag is not None and self.tag not in task.tags:
+            return False
+        if self.format is not None and (task.spec.source is None or task.spec.source.value != self.format):
             return False
         if self.code is not None and (task.status is not Status.FAILURE or task.error_code is not self.code):
             return False

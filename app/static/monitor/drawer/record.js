@@ -49,7 +49,7 @@ export function record(task, pick) {
     task.expires_at && ["Start by", time(task.expires_at)],
     task.reused_from && ["Results of", h("a", { class: "mono", href: `/monitor#task-${task.reused_from}` }, task.reused_from)],
     task.batch_id && ["Batch", h("a", { class: "mono", href: `/monitor?batch=${task.batch_id}` }, task.batch_id)],
-    ["Begun", task.started_at ? time(task.started_at) : "–"],
+    ["Started", task.started_at ? time(task.started_at) : "–"],
     ["Ended", task.ended_at ? time(task.ended_at) : "–"],
     ["Waited", duration(task.waited_s)],
     ["Ran", duration(task.ran_s)],

@@ -44,7 +44,7 @@ function sentence(event) {
     case "queued":
       return event.attempt ? "Queued again" : "Queued";
     case "started":
-      return event.attempt > 1 ? `Begun, attempt ${event.attempt}` : "Begun";
+      return event.attempt > 1 ? `Started, attempt ${event.attempt}` : "Started";
     case "operation":
       return `${words(event.operation)}${event.variant ? ` for ${event.variant}` : ""}`;
     case "output":

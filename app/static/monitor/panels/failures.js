@@ -68,7 +68,7 @@ export class Failures {
             class: "link",
             "data-key": `show ${group.id}`,
             title: group.example,
-            onclick: () => this._pick("failure", group.id),
+            onclick: () => this._pick("failure", group.id, group.message),
           },
           group.message,
         ),

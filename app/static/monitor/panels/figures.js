@@ -98,7 +98,7 @@ export function showQueue({ paused_at: pausedAt }, isReadOnly, onChange) {
   byId("paused").replaceChildren(
     ...(pausedAt
       ? [
-          h("p", {}, h("b", {}, `The queue is paused since ${clock(pausedAt)}. `), "Running tasks continue; new uploads wait."),
+          h("p", {}, h("b", {}, `The queue has been paused since ${clock(pausedAt)}. `), "Running tasks continue; new uploads wait."),
           ...(isReadOnly ? [] : [button("resume", "Resume the queue", "play", resume)]),
         ]
       : []),

@@ -45,7 +45,7 @@ export class Groups {
   show(groups) {
     this._groups = groups;
     const [most] = groups; // they come with the longest total first
-    byId("groups-most").textContent = most ? `most: ${this._name(most)}, ${duration(most.total_s)}` : "";
+    byId("groups-most").textContent = most ? this._name(most) : "";
     const focused = document.activeElement?.closest("#groups button")?.getAttribute("data-key");
     const { of } = COLUMNS[this._sorted];
     const rows = groups.toSorted((one, other) => of(other) - of(one)).map((group) => this._row(group));
@@ -96,11 +96,11 @@ export class Groups {
 
   _row(group) {
     const name = this._name(group);
-    // The list of tasks has no filter for formats.
-    const title =
-      this.by === "format"
-        ? name
-        : h("button", { type: "button", class: "link", "data-key": group.name, onclick: () => this._on.pick(this.by, group.name) }, name);
+    const title = h(
+      "button",
+      { type: "button", class: "link", "data-key": group.name, onclick: () => this._on.pick(this.by, group.name) },
+      name,
+    );
     return h(
       "tr",
       {},

@@ -19,7 +19,7 @@ const TIMES = [
 
 /** Filters with a field, and those that are set by a link and shown as a chip; `q` is in the search field. */
 const FIELDS = ["operation", "owner", "batch", "time", "since", "before"];
-const CHIPS = { tag: "Tag", code: "Error code", failure: "Failure" };
+const CHIPS = { tag: "Tag", code: "Error code", failure: "Failure", format: "Format" };
 const PICKED = ["q", ...Object.keys(CHIPS)];
 const KEPT = ["status", ...FIELDS, ...PICKED, "sort", "order"];
 
@@ -32,6 +32,8 @@ export class Filters {
     this.picked = Object.fromEntries(PICKED.map((name) => [name, kept.get(name) ?? ""]));
     this.sort = { by: kept.get("sort") ?? "created", order: kept.get("order") ?? "desc" };
     this.counts = new Map(Object.keys(STATUSES).map((status) => [status, h("b", { class: "numbers" })]));
+    /** @type {Map<string, string>} */
+    this.labels = new Map();
     this.chips = h("span", { class: "row tight chips" });
     this.form.append(
       statusChoices((kept.get("status") ?? "").split(","), this.counts),
@@ -77,8 +79,9 @@ export class Filters {
     this.onChange();
   }
 
-  /** Show the tasks with a value of a filter, and go there. */
-  choose(name, value) {
+  /** Show the tasks with a value of a filter, and go there; `label` is what its chip says instead of the value. */
+  choose(name, value, label = value) {
+    this.labels.set(value, label);
     if (PICKED.includes(name)) this.picked[name] = value;
     else this.fill(this.form[name], value);
     this.changed();
@@ -111,8 +114,9 @@ export class Filters {
 
   /** The field of a record by whose time the list is ordered. */
   get timeField() {
-    const { statuses } = this;
     const { operation, batch } = this.given();
+    const { code, failure } = this.picked;
+    const statuses = !this.statuses.length && (code || failure) ? ["FAILURE"] : this.statuses;
     return statuses.length === 1 && !operation && !batch && !this.isSorted ? ENTERED[statuses[0]] : "created_at";
   }
 
@@ -125,7 +129,8 @@ export class Filters {
   }
 
   chip(name) {
-    const text = `${CHIPS[name]} ${this.picked[name]}`;
+    const value = this.picked[name];
+    const text = `${CHIPS[name]}: ${this.labels.get(value) ?? value}`;
     return h(
       "button",
       { class: "chip", type: "button", "aria-label": `Remove the filter ${text}`, onclick: () => this.pick(name, "") },
@@ -187,6 +192,11 @@ export class Filters {
     return query;
   }
 
+  /** Whether tasks are searched, for which there is no index. */
+  get isSearch() {
+    return PICKED.some((name) => this.picked[name]);
+  }
+
   get isOpen() {
     return this.query().size === 0;
   }
@@ -196,6 +206,7 @@ export class Filters {
     for (const box of this.form.querySelectorAll("[type=checkbox]")) box.checked = false;
     for (const name of FIELDS) this.form[name].value = "";
     for (const name of PICKED) this.picked[name] = "";
+    this.sort = { by: "created", order: "desc" };
     this.changed();
   }
 }

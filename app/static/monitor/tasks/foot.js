@@ -2,6 +2,7 @@
 
 import { byId, h } from "../../shared/dom.js";
 import { clock, count } from "../../shared/format.js";
+import { sentence } from "../actions.js";
 import { nothing } from "../notices.js";
 
 export class Foot {
@@ -23,7 +24,7 @@ export class Foot {
     byId("searched").hidden = !isPartial;
     byId("searched").textContent = isPartial ? this.sentence() : "";
     byId("more").hidden = !hasMore;
-    byId("more").textContent = isPartial && this.filters.picked.q ? "Search older tasks" : "Show older tasks";
+    byId("more").textContent = isPartial && this.filters.isSearch ? "Search older tasks" : "Show older tasks";
     byId("no-rows").hidden = rows > 0;
     const reason = rows ? "" : isPartial ? "searching" : this.filters.isOpen ? "none" : "filtered";
     if (!reason || byId("no-rows").dataset.reason === reason) return;
@@ -31,9 +32,19 @@ export class Foot {
     byId("no-rows").replaceChildren(this.empty(reason));
   }
 
+  /** Say why the filter is not possible. */
+  refuse(error) {
+    byId("searched").hidden = true;
+    byId("more").hidden = true;
+    byId("no-rows").hidden = false;
+    byId("no-rows").dataset.reason = "refused";
+    const all = h("button", { class: "button", type: "button", onclick: () => this.filters.clear() }, "Show all tasks");
+    byId("no-rows").replaceChildren(nothing("search", "This filter is not possible", sentence(error.message), all));
+  }
+
   sentence() {
     const { oldest } = this.extent;
-    const verb = this.filters.picked.q ? "searched" : "sorted";
+    const verb = this.filters.isSearch ? "searched" : "sorted";
     return `The newest ${count(this.examined)} ${this.examined === 1 ? "task was" : "tasks were"} ${verb}${oldest ? `, back to ${clock(oldest, { seconds: false })}` : ""}.`;
   }
 
@@ -43,6 +54,8 @@ export class Foot {
       return nothing("picture", "No tasks yet", "Process a picture in the studio or with curl, and it appears here.", studio);
     }
     const all = h("button", { class: "button", type: "button", onclick: () => this.filters.clear() }, "Show all tasks");
-    return nothing("search", "No tasks match", reason === "filtered" ? "Try another status, operation, text or time." : "", all);
+    return reason === "searching"
+      ? nothing("search", "No match so far", "Older tasks have not been searched yet.", all)
+      : nothing("search", "No tasks match", "Try another status, operation, text or time.", all);
   }
 }

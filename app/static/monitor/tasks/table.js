@@ -6,7 +6,7 @@
  * order than the newest first gets no new rows; it offers to be loaded again.
  */
 
-import { request } from "../../shared/api.js";
+import { Problem, request } from "../../shared/api.js";
 import { byId } from "../../shared/dom.js";
 import { Foot } from "./foot.js";
 import { Fresh } from "./fresh.js";
@@ -129,12 +129,19 @@ export class TaskTable {
     this.generation += 1;
     const { generation } = this;
     this.body.setAttribute("aria-busy", "true");
-    const page = await this.fetch();
-    if (generation !== this.generation) return;
+    const page = await this.fetch().catch((error) => this.refuse(error));
+    if (!page || generation !== this.generation) return;
     this.heads.show();
     this.replace(page);
     this.markHeard();
     if (this.stale.size) this.lookSoon();
+  }
+
+  /** Show why a filter of the page's address is not possible; throw any other error. */
+  refuse(error) {
+    if (!(error instanceof Problem) || error.status !== 422) throw error;
+    this.replace({ tasks: [], next: null });
+    this.foot.refuse(error);
   }
 
   /** Load the rows again whose state changed while the page was under way. */

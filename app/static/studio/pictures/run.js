@@ -113,13 +113,21 @@ async function cancel(picture) {
   }
 }
 
-/** Say that no worker is running, where a task waits for long and that can be known. */
+/** While a task waits for long, say whether no worker is running or the queue is paused, where that can be known. */
 async function explainWaiting(picture, id) {
-  await new Promise((resolve) => setTimeout(resolve, LONG_WAIT_MS));
-  if (picture.taskId !== id || picture.state !== "waiting") return;
-  const { workers } = await request("/workers").catch(() => ({ workers: null })); // some keys may not ask
-  if (workers?.every(({ gone }) => gone) && picture.state === "waiting")
-    picture.change({ note: "No worker is running. The task waits for one." });
+  const waits = () => picture.taskId === id && picture.state === "waiting";
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, LONG_WAIT_MS));
+    if (!waits()) return;
+    const [found, queue] = await Promise.all([request("/workers"), request("/queue")]).catch(() => []);
+    if (!found) return; // some keys may not ask
+    const note = found.workers.every(({ gone }) => gone)
+      ? "No worker is running. The task waits for one."
+      : queue.paused_at
+        ? "The queue is paused. The task waits."
+        : "";
+    if (note && waits()) picture.change({ note });
+  }
 }
 
 /** Follow a task until its end, and show its record and results. */

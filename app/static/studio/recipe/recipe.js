@@ -160,7 +160,7 @@ export class Recipe {
       "div",
       { class: "stack no-steps" },
       h("p", { class: "soft small" }, "No operations yet. Only the file format changes."),
-      h("div", { class: "row tight goals", role: "group", "aria-label": "Begin with" }, GOALS.map(goal)),
+      h("div", { class: "row goals", role: "group", "aria-label": "Begin with" }, GOALS.map(goal)),
     );
     this._more = h(
       "details",

@@ -33,7 +33,7 @@ export function curl({ origin, names, url = null, overlay, fields, results, isPi
   // In a loop, `stem` is the file's name without its extension.
   const named = (name) => (isLoop ? `"$STEM"${quoted(name.slice(stemOf(names[0]).length))}` : quoted(name));
   const task = isPicture
-    ? command(...form, "-H 'Accept: image/*'", `-o ${named(results[0])}`, address)
+    ? command(...form, "-H 'Accept: image/*'", `-o ${named(savedName(results[0], names))}`, address)
     : [
         `TASK=$(${command(...form, address)} | grep -oE '[0-9a-f-]{36}' | head -n 1)`,
         ...results.map((result) =>
@@ -61,7 +61,8 @@ export function python({ origin, names, overlay, fields, isPicture, results }) {
     ...(isPicture ? ['"Accept": "image/*"'] : []),
     ...(apiKey.get() ? ['"Authorization": f"Bearer {os.environ[\'DARKROOM_KEY\']}"'] : []),
   ];
-  const saved = names.length > 1 ? `Path(name).stem + ${text(results[0].slice(stemOf(names[0]).length))}` : text(results[0]);
+  const name = savedName(results[0], names);
+  const saved = names.length > 1 ? `Path(name).stem + ${text(name.slice(stemOf(names[0]).length))}` : text(name);
   const save = isPicture
     ? [`Path(${saved}).write_bytes(answer.content)`]
     : [
@@ -104,7 +105,8 @@ export function javascript({ origin, names, overlay, fields, isPicture, results 
     // biome-ignore lint/suspicious/noTemplateCurlyInString: Node expands it
     ...(apiKey.get() ? ["Authorization: `Bearer ${process.env.DARKROOM_KEY}`"] : []),
   ];
-  const saved = names.length > 1 ? `parse(name).name + ${text(results[0].slice(stemOf(names[0]).length))}` : text(results[0]);
+  const name = savedName(results[0], names);
+  const saved = names.length > 1 ? `parse(name).name + ${text(name.slice(stemOf(names[0]).length))}` : text(name);
   const save = isPicture
     ? [`await writeFile(${saved}, Buffer.from(await answer.arrayBuffer()));`]
     : [
@@ -150,6 +152,13 @@ export function expected(json, name) {
   if (json.preset) return { results: [`${stem}.jpg`], isPicture: true };
   if (!json.variants) return { results: [`${stem}.${extension(json)}`], isPicture: extension(json) !== "json" };
   return { results: Object.entries(json.variants).map(([variant, each]) => `${stem}-${variant}.${extension(each)}`), isPicture: false };
+}
+
+/** Return the name under which the result of the first file is saved: never that of one of the files themselves. */
+function savedName(result, names) {
+  const rest = result.slice(stemOf(names[0]).length);
+  if (!names.some((name) => name === stemOf(name) + rest)) return result;
+  return `${stemOf(names[0])}-result${rest}`;
 }
 
 function stemOf(name) {
