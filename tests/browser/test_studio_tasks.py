@@ -217,3 +217,9 @@ async def test_a_task_that_waits_in_a_paused_queue_says_so(service: Client, stud
     await studio.take(CAT)
     await studio.develop.click()
     await expect(studio.page.locator(".note")).to_have_text("The queue is paused. The task waits.")
+
+
+async def test_a_preview_that_waits_for_long_says_that_no_worker_is_running(api: Client, studio: Studio) -> None:
+    await studio.take(CAT)
+    await studio.add("sepia")
+    await expect(studio.page.get_by_text("No worker is running. The task waits for one.").first).to_be_visible()

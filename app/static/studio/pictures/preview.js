@@ -2,7 +2,7 @@
 
 import { Problem, request, send } from "../../shared/api.js";
 import { revokeLater } from "./picture.js";
-import { formOf, withoutSource } from "./run.js";
+import { formOf, LONG_WAIT_MS, whyWaiting, withoutSource } from "./run.js";
 
 /** Time without a change before a preview is made. */
 const PAUSE_MS = 300;
@@ -67,6 +67,10 @@ export class Preview extends EventTarget {
     const running = new AbortController();
     this._running = running;
     this._tell(true, "");
+    const explain = setInterval(async () => {
+      const note = await whyWaiting();
+      if (note && this._running === running) this._tell(true, note);
+    }, LONG_WAIT_MS);
     try {
       const blob = await this._fetch(picture, this._taskOf(small(value)), running.signal);
       if (running.signal.aborted) return;
@@ -81,6 +85,7 @@ export class Preview extends EventTarget {
         error instanceof Problem && error.status === 422 ? "No preview: the recipe is not complete" : `No preview: ${error.message}`,
       );
     } finally {
+      clearInterval(explain);
       if (this._running === running) this._running = null;
     }
   }

@@ -19,7 +19,7 @@ const STREAMS_AT_ONCE = 2;
 const POLL_MS = 1000;
 
 /** After this time, one asks why a task waits. */
-const LONG_WAIT_MS = 5000;
+export const LONG_WAIT_MS = 5000;
 
 const room = new Room();
 
@@ -119,15 +119,17 @@ async function explainWaiting(picture, id) {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, LONG_WAIT_MS));
     if (!waits()) return;
-    const [found, queue] = await Promise.all([request("/workers"), request("/queue")]).catch(() => []);
-    if (!found) return; // some keys may not ask
-    const note = found.workers.every(({ gone }) => gone)
-      ? "No worker is running. The task waits for one."
-      : queue.paused_at
-        ? "The queue is paused. The task waits."
-        : "";
+    const note = await whyWaiting();
     if (note && waits()) picture.change({ note });
   }
+}
+
+/** Return why no task is started, or an empty text if that is not known; some keys may not ask. */
+export async function whyWaiting() {
+  const [found, queue] = await Promise.all([request("/workers"), request("/queue")]).catch(() => []);
+  if (!found) return "";
+  if (found.workers.every(({ gone }) => gone)) return "No worker is running. The task waits for one.";
+  return queue.paused_at ? "The queue is paused. The task waits." : "";
 }
 
 /** Follow a task until its end, and show its record and results. */
