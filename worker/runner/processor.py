@@ -200,11 +200,7 @@ class Processor:
 
     async def _end(self, task: Task, run: Run, end: Status, **fields: str) -> None:
         """Record the final state, retrying while Redis is unavailable."""
-        watch, took = run.progress.watch, list(run.progress.took_s)  # an overrun thread may still be running
-        watch.cut_off()
-        if watch.cut is not None and watch.cut.operation is not None:
-            took.append((watch.cut.operation, watch.cut.seconds))
-        for operation, took_s in took:
+        for operation, took_s in run.progress.durations():
             self._tasks.stats.observe(OPERATION, operation, seconds=took_s)
             self._tasks.stats.observe_group(BY_OPERATION, operation, seconds=took_s)
         async with run.progress.reporting:
@@ -215,7 +211,7 @@ class Processor:
             end,
             attempt=task.attempt,
             sources=(Status.STARTED,),
-            fields={"token": uuid4().hex, **fields, "progress": run.progress.share, "phases": str(watch)},
+            fields={"token": uuid4().hex, **fields, "progress": run.progress.share, "phases": str(run.progress.watch)},
             steps=steps,
         )
         try:

@@ -34,8 +34,7 @@ class Progress:
         self._total = step_count
         self._done = done
         self._unreported: deque[Step] = deque()
-        self.took_s: list[tuple[str, float]] = []
-        """The completed operations with their duration in seconds."""
+        self._took_s: list[tuple[str, float]] = []
         self.watch = Stopwatch()
         self.reporting = asyncio.Lock()
         """Held while steps are sent to Redis, so that the end of the task is recorded after them."""
@@ -50,12 +49,18 @@ class Progress:
 
     def operation_done(self, variant: str, operation: str, took_s: float) -> None:
         self._done += 1
-        self.took_s.append((operation, took_s))
+        self._took_s.append((operation, took_s))
         self._unreported.append(Step(self.share, operation=operation, variant=variant))
 
     def output_done(self, variant: str, path: str) -> None:
         self._done += 1
         self._unreported.append(Step(self.share, path=path, variant=variant))
+
+    def durations(self) -> list[tuple[str, float]]:
+        """End the measurement; return the operations with their seconds, also one that was cut off."""
+        self.watch.cut_off()
+        took_s, cut = list(self._took_s), self.watch.cut  # an overrun thread may still be running
+        return took_s if cut is None or cut.operation is None else [*took_s, (cut.operation, cut.seconds)]
 
     def take(self) -> list[Step]:
         """Return and remove the steps that have not been reported."""

@@ -76,4 +76,4 @@ class Stopwatch:
 
     def __str__(self) -> str:
         """Return the text for `parse_phases`; empty if nothing was measured."""
-        return " ".join(f"{self._took_s.get(name, 0):.5f}" for name in NAMES) if self._took_s else ""
+        return " ".join([f"{self._took_s.get(name, 0):.5f}" for name in NAMES]) if self._took_s else ""
