@@ -64,7 +64,7 @@ async def test_it_comes_back_by_itself_when_the_api_does(
             await expect(monitor.status(before)).to_have_text("Revoked")
             after = await client.upload()
             await expect(monitor.row(after)).to_be_visible()
-            await expect(monitor.page.get_by_text("What is shown may be old")).to_be_hidden()
+            await expect(monitor.page.get_by_text("These figures may be old")).to_be_hidden()
 
 
 async def test_it_is_live_only_while_the_answers_are_good(service: Client, monitor: Monitor, watch: Watch) -> None:
@@ -79,7 +79,7 @@ async def test_it_is_live_only_while_the_answers_are_good(service: Client, monit
     await expect(monitor.connection).to_have_text("Live")
     await monitor.page.route("**/stats**", away)
     await expect(monitor.connection).to_have_text("Not up to date")
-    await expect(monitor.page.get_by_text("What is shown may be old")).to_be_visible()
+    await expect(monitor.page.get_by_text("These figures may be old")).to_be_visible()
     await monitor.page.unroute("**/stats**")
     await expect(monitor.connection).to_have_text("Live")
 
@@ -107,7 +107,7 @@ async def test_the_charts_come_although_their_library_did_not_at_first(browser: 
         await monitor.page.route(library, lambda route: route.abort())
         await monitor.page.goto("/monitor")
         await monitor.unfold("History")
-        await expect(monitor.page.get_by_text("What is shown may be old")).to_be_visible()
+        await expect(monitor.page.get_by_text("These figures may be old")).to_be_visible()
         await monitor.page.unroute(library)
         await expect(monitor.page.locator(".u-over").first).to_be_visible()
 
