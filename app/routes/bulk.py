@@ -1,6 +1,7 @@
 """`POST /tasks/retry` and `POST /tasks/delete`: actions on a page of tasks."""
 
 import asyncio
+from collections.abc import Callable, Set
 from typing import Annotated
 
 import msgspec
@@ -24,9 +25,14 @@ RETRIED = {Status.FAILURE, Status.REVOKED}
 """The states of tasks that can be retried."""
 
 
-def _check_retried(statuses: tuple[Status, ...]) -> None:
-    if not set(statuses) <= RETRIED:
-        raise ValueError(statuses)
+def _only(allowed: Set[Status]) -> Callable[[tuple[Status, ...]], None]:
+    """Return the check of a parameter that raises `ValueError` for other states."""
+
+    def check(statuses: tuple[Status, ...]) -> None:
+        if not allowed >= set(statuses):
+            raise ValueError(statuses)
+
+    return check
 
 
 class RetryQuery(TasksQuery, frozen=True, kw_only=True):
@@ -37,7 +43,7 @@ class RetryQuery(TasksQuery, frozen=True, kw_only=True):
         Meta(
             min_length=1,
             description="Only tasks in these states, comma-separated.",
-            extra={"allowed": "FAILURE, REVOKED or FAILURE,REVOKED", "check": _check_retried},
+            extra={"allowed": "FAILURE, REVOKED or FAILURE,REVOKED", "check": _only(RETRIED)},
         ),
     ]
 
@@ -58,11 +64,6 @@ class Retried(msgspec.Struct, frozen=True):
 ENDED = ", ".join(sorted(FINAL_STATES))
 
 
-def _check_deleted(statuses: tuple[Status, ...]) -> None:
-    if not set(statuses) <= FINAL_STATES:
-        raise ValueError(statuses)
-
-
 class DeleteQuery(TasksQuery, frozen=True, kw_only=True):
     """The query of a bulk deletion, which applies only to tasks that have ended."""
 
@@ -71,7 +72,7 @@ class DeleteQuery(TasksQuery, frozen=True, kw_only=True):
         Meta(
             min_length=1,
             description="Only tasks in these states, comma-separated.",
-            extra={"allowed": f"one or more of {ENDED}, comma-separated", "check": _check_deleted},
+            extra={"allowed": f"one or more of {ENDED}, comma-separated", "check": _only(FINAL_STATES)},
         ),
     ]
 

@@ -192,7 +192,7 @@ async def test_the_next_and_previous_task_of_the_list_are_a_key_away(
     await page.keyboard.press("j")
     await expect(heading).to_have_text("0.jpg")
     await expect(page).to_have_url(re.compile(f"#task-{ids[0]}$"))
-    await page.keyboard.press("j")  # there is none
+    await page.keyboard.press("j")  # it is the last one
     await page.keyboard.press("k")
     await expect(heading).to_have_text("1.jpg")
     await page.keyboard.press("Escape")

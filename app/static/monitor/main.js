@@ -44,7 +44,7 @@ class Monitor {
       hasKeys,
     });
     this.feed = new Feed(
-      (event) => this.hear(event),
+      (event) => this.handle(event),
       () => this.lookAtAll(),
       (error) => this.refused(error),
     );
@@ -91,9 +91,9 @@ class Monitor {
     return this.guarded(this.table.reset());
   }
 
-  hear(event) {
-    this.table.hear(event);
-    this.page.hear(event);
+  handle(event) {
+    this.table.handle(event);
+    this.page.handle(event);
     if (event.data.status) this.soon ??= setTimeout(() => this.look(), BUSY_INTERVAL_MS);
   }
 

@@ -71,7 +71,7 @@ export class TaskPage {
   }
 
   /** Handle an event of the feed. */
-  hear(event) {
+  handle(event) {
     if (event.data.task_id === this.id) this.lookSoon();
   }
 

@@ -73,7 +73,7 @@ export class Row {
   }
 
   /** Update the row from an event; returns whether the record must be loaded again. */
-  hear({ name, data }) {
+  handle({ name, data }) {
     if (data.status && data.status !== this.record.status) {
       this.record = {
         ...this.record,

@@ -45,7 +45,7 @@ export class TaskTable {
     this.changed = new Set();
     this.stale = new Set();
     /** Ids of tasks whose state changed since the last page was requested, which may not contain the change. */
-    this.heard = new Set();
+    this.outdated = new Set();
     this.isNewExpected = false;
     this.next = null;
     this.generation = 0;
@@ -53,11 +53,11 @@ export class TaskTable {
   }
 
   /** Handle an event of the feed. */
-  hear(event) {
-    if (event.data.status !== undefined) this.heard.add(event.data.task_id);
+  handle(event) {
+    if (event.data.status !== undefined) this.outdated.add(event.data.task_id);
     const row = this.rows.get(event.data.task_id);
     if (row) {
-      if (row.hear(event)) this.stale.add(row.id);
+      if (row.handle(event)) this.stale.add(row.id);
       this.redraw(row);
     } else if (event.data.status !== undefined) {
       if (!this.filters.isSorted) this.isNewExpected = true;
@@ -95,7 +95,7 @@ export class TaskTable {
       const page = this.filters.isSorted ? null : await this.fetch();
       if (generation === this.generation) {
         if (page) this.take(page);
-        this.markHeard();
+        this.markOutdated();
         await this.lookAtStale();
       }
     } catch (error) {
@@ -106,7 +106,7 @@ export class TaskTable {
   }
 
   fetch() {
-    this.heard = new Set();
+    this.outdated = new Set();
     const query = this.filters.listing();
     query.set("limit", String(this.filters.isSorted ? SORTED_PAGE : PAGE));
     return request(`/tasks?${query}`);
@@ -133,7 +133,7 @@ export class TaskTable {
     if (!page || generation !== this.generation) return;
     this.heads.show();
     this.replace(page);
-    this.markHeard();
+    this.markOutdated();
     if (this.stale.size) this.lookSoon();
   }
 
@@ -145,9 +145,9 @@ export class TaskTable {
   }
 
   /** Load the rows again whose state changed while the page was under way. */
-  markHeard() {
-    for (const id of this.heard) if (this.rows.has(id)) this.stale.add(id);
-    if (this.filters.isSorted) this.heard = new Set();
+  markOutdated() {
+    for (const id of this.outdated) if (this.rows.has(id)) this.stale.add(id);
+    if (this.filters.isSorted) this.outdated = new Set();
   }
 
   replace(page) {

@@ -179,7 +179,7 @@ async function ended(picture) {
     if (state === "closed") polling ??= poll(picture.taskId, over);
   };
   try {
-    await listen(`/tasks/${picture.taskId}/events`, (event) => hear(picture, event), { signal: over.signal, onState });
+    await listen(`/tasks/${picture.taskId}/events`, (event) => handle(picture, event), { signal: over.signal, onState });
     if (polling) await polling;
   } finally {
     over.abort();
@@ -207,7 +207,7 @@ const HEARD = {
   output: (data) => ({ state: "working", share: data.progress, note: "Result stored" }),
 };
 
-function hear(picture, { name, data }) {
+function handle(picture, { name, data }) {
   const news = HEARD[name]?.(data);
   if (news) picture.change(news);
 }
