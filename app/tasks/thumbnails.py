@@ -18,7 +18,7 @@ SIDE = 96
 
 MOST_PIXELS = 16_000_000
 MOST_BYTES = 8_000_000
-"""Larger results have no thumbnail. One of this size takes half a second, in a thread."""
+"""Larger results have no thumbnail. One of this size takes up to 0.3 s of CPU time, in a thread."""
 
 KEPT = 1000
 """Thumbnails in memory, each about 2 KB."""
