@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -42,10 +43,25 @@ PATIENT = {"REDIS_TIMEOUT_S": f"{DEADLINE_S:g}"}
 
 PHOTO = jpeg()
 
+CRASHED = pytest.StashKey[bool]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seed", type=int, default=None, help="which faults, and when (default: drawn and printed)")
     parser.addoption("--chaos-seconds", type=float, default=45, help="how long faults go on (default: %(default)s)")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Remember that a process of pytest-xdist has crashed."""
+    if error:
+        node.config.stash[CRASHED] = True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Exit as interrupted after a crash: tests have not run, which "tests failed" would not tell."""
+    if session.config.stash.get(CRASHED, False):
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
 
 
 @pytest.fixture(scope="session")
@@ -133,15 +149,31 @@ async def serving(settings: Settings, host: str = "127.0.0.1") -> AsyncIterator[
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[EventWorker]:
-    """Run a worker in this process."""
+    """Run a worker in this process; fail if it sends itself SIGTERM, as it does when all its slots are lost."""
     worker = EventWorker(**worker_settings(settings))
-    task = asyncio.create_task(worker.main())
+    received: list[int] = []
+    with handling(signal.SIGTERM, lambda: received.append(signal.SIGTERM)):
+        task = asyncio.create_task(worker.main())
+        try:
+            yield worker
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await worker.wind_down(settings.shutdown_grace_s)
+    assert not received, "the worker has stopped its process"
+
+
+@contextmanager
+def handling(number: signal.Signals, handle: Callable[[], object]) -> Iterator[None]:
+    """Handle a signal in the running event loop, then as before."""
+    before = signal.getsignal(number)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(number, handle)
     try:
-        yield worker
+        yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await worker.wind_down(settings.shutdown_grace_s)
+        loop.remove_signal_handler(number)
+        signal.signal(number, before)
 
 
 @contextmanager
