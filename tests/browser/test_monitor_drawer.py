@@ -137,7 +137,8 @@ async def test_the_command_of_several_variants_creates_them_all(
 
 
 async def test_a_task_is_opened_in_the_studio(service: Client, page: Page, monitor: Monitor) -> None:
-    task_id = await service.upload(TINY, operation="blur", sigma="7.5", format="webp")
+    """With its upload and its recipe, once: a reload does not add the upload again."""
+    task_id = await service.upload(TINY, name="tiny.jpg", operation="blur", sigma="7.5", format="webp")
     await service.ended(task_id)
     await monitor.open(f"/monitor#task-{task_id}")
     requested = monitor.drawer.locator("dt", has_text="Requested").locator("+ dd")
@@ -149,6 +150,22 @@ async def test_a_task_is_opened_in_the_studio(service: Client, page: Page, monit
     link = page.url.partition("#r=")[2]
     recipe = json.loads(base64.urlsafe_b64decode(link + "=" * (-len(link) % 4)))
     assert recipe == {"operations": [{"operation": "blur", "sigma": 7.5}], "format": "webp"}
+    for _ in range(2):
+        await expect(page.locator(".tile")).to_have_count(1)
+        await expect(page.locator(".tile")).to_have_accessible_name(re.compile("tiny.jpg"))
+        assert "task=" not in page.url
+        await page.reload()
+
+
+async def test_the_studio_says_that_the_upload_of_a_task_is_gone(
+    service: Client, page: Page, tasks: Tasks, storage: Storage, watch: Watch
+) -> None:
+    watch.allowed.append("410")
+    task_id = await service.upload(TINY)
+    await service.ended(task_id)
+    await storage.delete((await tasks.get(task_id)).upload_path)
+    await page.goto(f"/?task={task_id}#r=e30")
+    await expect(page.locator("#toast-words")).to_contain_text("The picture of the task cannot be used: the upload")
 
 
 async def test_an_error_says_what_it_means_and_whether_a_retry_helps(

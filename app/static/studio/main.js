@@ -60,7 +60,21 @@ class Studio {
   async _restore() {
     this._recipe.overlay.show(await keptOverlay());
     await this._desk.restore();
+    await this._takeTask();
     this._changed();
+  }
+
+  /** Use the upload of the task in the address, once. */
+  async _takeTask() {
+    const id = new URLSearchParams(location.search).get("task");
+    if (!/^[0-9a-f-]{36}$/.test(id ?? "")) return;
+    history.replaceState(null, "", `${location.pathname}${location.hash}`);
+    try {
+      await this._desk.takeTask(id);
+    } catch (error) {
+      linkError = `The picture of the task cannot be used: ${error.message}`;
+      announce(linkError);
+    }
   }
 
   _build() {

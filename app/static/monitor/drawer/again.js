@@ -1,4 +1,4 @@
-/* The same task once more: as a curl command, and as a recipe in the studio. */
+/* The same task once more: as a curl command, and with its upload and recipe in the studio. */
 
 import { copyText, h, icon } from "../../shared/dom.js";
 import { curl, expected } from "../../studio/recipe/snippets.js";
@@ -12,7 +12,7 @@ export function again(task, hasKeys) {
   const catalog = knownCatalog();
   if (!catalog || catalog.only_presets) return []; // such a service refuses operations
   const json = recipe(task, catalog);
-  const link = studioLink(json, catalog);
+  const value = known(json, catalog);
   return [
     h(
       "button",
@@ -20,7 +20,7 @@ export function again(task, hasKeys) {
       icon("copy"),
       "Copy as curl",
     ),
-    link && h("a", { class: "button small", href: link, "data-key": "studio" }, "Open in studio"),
+    value && h("a", { class: "button small", href: `/?task=${task.task_id}#r=${encode(value)}`, "data-key": "studio" }, "Open in studio"),
   ];
 }
 
@@ -29,10 +29,10 @@ async function copy(text) {
   notify("The command is copied.");
 }
 
-/** Return the link, or null if the service no longer knows an operation or a parameter of the task. */
-function studioLink(json, catalog) {
+/** Return the recipe of a task, or null if the service no longer knows one of its operations or parameters. */
+function known(json, catalog) {
   try {
-    return `/#r=${encode(fromJSON(json, catalog))}`;
+    return fromJSON(json, catalog);
   } catch {
     return null;
   }
@@ -42,8 +42,7 @@ function studioLink(json, catalog) {
 export function command(task, json, catalog, hasKeys) {
   const { name, url } = task.file;
   const file = name || "upload";
-  const isKnown = studioLink(json, catalog) !== null;
-  const value = isKnown ? fromJSON(json, catalog) : null;
+  const value = known(json, catalog);
   const fields = value ? formFields(value, catalog) : Object.entries(json).map(([field, each]) => [field, asText(each)]);
   const { variants } = json;
   return curl({

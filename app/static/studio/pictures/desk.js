@@ -1,5 +1,6 @@
 /* The pictures of the page: taking, keeping, developing and saving them. */
 
+import { file as load, request } from "../../shared/api.js";
 import { announce, byId } from "../../shared/dom.js";
 import { bytes } from "../../shared/format.js";
 import { fromJSON, toJSON } from "../recipe/state.js";
@@ -76,6 +77,18 @@ export class Desk {
   async takeSample(name) {
     const answer = await fetch(new URL(`../../samples/${name}`, import.meta.url));
     await this.take([new File([await answer.blob()], name, { type: "image/jpeg" })]);
+  }
+
+  /** Add the upload of a task, or its URL if the upload is gone; throws `Problem` or `Unreachable`. */
+  async takeTask(id) {
+    const { file } = await request(`/tasks/${id}`);
+    try {
+      const blob = await load(`/tasks/${id}/upload`);
+      await this.take([new File([blob], file.name || "upload", { type: blob.type })]);
+    } catch (error) {
+      if (!file.url) throw error;
+      this.takeAddress(file.url);
+    }
   }
 
   /** Show the pictures of the last visit, with their tasks. */
