@@ -52,6 +52,30 @@ async def test_columns_sort_in_both_directions(service: Client, page: Page, moni
         assert values == sorted(values, reverse=True)
 
 
+async def test_a_phone_has_a_field_for_the_order_and_shows_what_it_is_sorted_by(
+    service: Client, page: Page, monitor: Monitor
+) -> None:
+    for name, side in [("small.jpg", 8), ("large.jpg", 400)]:
+        await service.ended(await service.upload(jpeg((side, side)), name=name))
+    await monitor.open()
+    order = page.get_by_label("Order", exact=True)
+    await expect(order).to_be_hidden()
+    await page.set_viewport_size({"width": 390, "height": 800})
+    await order.select_option("Smallest first")
+    await expect(monitor.rows.first).to_contain_text("small.jpg")
+    assert page.url.endswith("?sort=bytes&order=asc")
+    await expect(monitor.rows.first.locator(".size")).to_be_visible()
+    await order.select_option("Longest wait first")
+    await expect(monitor.rows.first.locator(".size")).to_be_hidden()
+    await expect(monitor.rows.first.locator(".waited")).to_be_visible()
+    await page.reload()
+    await expect(order).to_have_value("waited desc")
+    await order.select_option("Newest first")
+    await expect(monitor.rows.first).to_contain_text("large.jpg")
+    assert "?" not in page.url
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 async def test_a_sorted_list_changes_in_place_and_offers_to_be_loaded_again(
     service: Client, page: Page, monitor: Monitor, storage: Storage
 ) -> None:
@@ -207,9 +231,9 @@ async def test_failures_are_filtered_by_their_code_and_their_group(
 async def test_a_filter_that_is_not_possible_says_so(page: Page, monitor: Monitor, api: Client, watch: Watch) -> None:
     watch.allowed.append("422")
     await api.upload()
-    await page.goto("/monitor?sort=size")
+    await page.goto("/monitor?format=nonsense")
     await expect(page.locator("#no-rows")).to_contain_text("This filter is not possible")
-    await expect(page.locator("#no-rows")).to_contain_text("must be one of created, waited, ran, bytes")
+    await expect(page.locator("#no-rows")).to_contain_text("must be one of avif, bmp")
     await page.get_by_role("button", name="Show all tasks").click()
     await expect(monitor.rows).to_have_count(1)
 

@@ -23,6 +23,18 @@ const CHIPS = { tag: "Tag", code: "Error code", failure: "Failure", format: "For
 const PICKED = ["q", ...Object.keys(CHIPS)];
 const KEPT = ["status", ...FIELDS, ...PICKED, "sort", "order"];
 
+const NEWEST = "created desc";
+const ORDERS = [
+  [NEWEST, "Newest first"],
+  ["created asc", "Oldest first"],
+  ["waited desc", "Longest wait first"],
+  ["waited asc", "Shortest wait first"],
+  ["ran desc", "Longest run first"],
+  ["ran asc", "Shortest run first"],
+  ["bytes desc", "Largest first"],
+  ["bytes asc", "Smallest first"],
+];
+
 export class Filters {
   constructor(onChange) {
     this.form = byId("filters");
@@ -30,7 +42,6 @@ export class Filters {
     const kept = new URLSearchParams(location.search);
     /** @type {Record<string, string>} */
     this.picked = Object.fromEntries(PICKED.map((name) => [name, kept.get(name) ?? ""]));
-    this.sort = { by: kept.get("sort") ?? "created", order: kept.get("order") ?? "desc" };
     this.counts = new Map(Object.keys(STATUSES).map((status) => [status, h("b", { class: "numbers" })]));
     /** @type {Map<string, string>} */
     this.labels = new Map();
@@ -43,10 +54,14 @@ export class Filters {
       field("To", h("input", { class: "input", type: "datetime-local", name: "before", step: 1 })),
       field("Key", h("input", { class: "input", name: "owner", placeholder: "Any key", autocomplete: "off", spellcheck: "false" })),
       field("Batch", h("input", { class: "input", name: "batch", placeholder: "Any batch", autocomplete: "off", spellcheck: "false" })),
+      field("Order", h("select", { class: "input", name: "sorting" }, ORDERS.map(option))),
       this.chips,
     );
+    this.form.sorting.parentElement.classList.add("sorting");
     this.form.owner.parentElement.hidden = true;
     for (const name of ["time", "since", "before", "owner", "batch"]) this.form[name].value = kept.get(name) ?? "";
+    this.form.sorting.value = `${kept.get("sort") ?? "created"} ${kept.get("order") ?? "desc"}`;
+    if (!this.form.sorting.value) this.form.sorting.value = NEWEST; // the address has none that there is
     this.form.addEventListener("change", () => this.changed());
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.show();
@@ -103,13 +118,18 @@ export class Filters {
   }
 
   sortBy(by, order) {
-    this.sort = { by, order };
+    this.form.sorting.value = `${by} ${order}`;
     this.changed();
+  }
+
+  get sort() {
+    const [by, order] = this.form.sorting.value.split(" ");
+    return { by, order };
   }
 
   /** Whether the list has another order than the newest first. */
   get isSorted() {
-    return this.sort.by !== "created" || this.sort.order !== "desc";
+    return this.form.sorting.value !== NEWEST;
   }
 
   /** The field of a record by whose time the list is ordered. */
@@ -206,7 +226,7 @@ export class Filters {
     for (const box of this.form.querySelectorAll("[type=checkbox]")) box.checked = false;
     for (const name of FIELDS) this.form[name].value = "";
     for (const name of PICKED) this.picked[name] = "";
-    this.sort = { by: "created", order: "desc" };
+    this.form.sorting.value = NEWEST;
     this.changed();
   }
 }
