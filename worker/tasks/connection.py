@@ -32,17 +32,32 @@ encode_job = msgspec.json.Encoder(enc_hook=repr).encode
 decode_job = msgspec.json.Decoder().decode
 
 
+_CLOSED = "the client is closed"
+
+
 class PlainConnection(AbstractConnection):
     """A connection that bounds reads by `socket_timeout`, as redis-py does, but not writes.
 
     redis-py wraps each write in `asyncio.wait_for`, which on Python 3.11 loses a cancellation that arrives as it ends
     (cpython #86296: a worker then never stops), and costs a task for each command. A server that does not take our
     small writes does not answer them either, so the read's bound holds for both.
+
+    Connections of a closed client stay closed, although commands that were under way are retried.
     """
+
+    is_closed = False
+    """Whether the client is closed. Each client has a subclass of its own, so this holds for all its connections."""
+
+    async def connect(self) -> None:
+        if not self.is_closed:
+            await super().connect()  # type: ignore[no-untyped-call]
+        if self.is_closed:  # perhaps while it connected
+            await self.disconnect(nowait=True)
+            raise RedisConnectionError(_CLOSED)
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         if not self.is_connected:
-            await self.connect()  # type: ignore[no-untyped-call] # its handshake reads, bounded
+            await self.connect()  # its handshake reads, bounded
         timeout_s, self.socket_timeout = self.socket_timeout, None
         try:
             await super().send_packed_command(command, check_health)
@@ -58,9 +73,6 @@ class PlainConnection(AbstractConnection):
     async def next_reply(self) -> Any:
         """Wait for a reply without a time limit; an error reply is returned."""
         return await self._parser.read_response()  # type: ignore[attr-defined] # hiredis' parser
-
-
-_CLOSED = "the client is closed"
 
 
 class _Pipe:
@@ -173,12 +185,9 @@ class SharedRedis(ArqRedis):
         self._retry = retry
         self._pipe: _Pipe | None = None
         self._opening: asyncio.Task[_Pipe] | None = None
-        self._is_closed = False
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         async def attempt() -> Any:
-            if self._is_closed:  # otherwise a retry would open a connection that nobody closes
-                raise RedisConnectionError(_CLOSED)
             pipe = self._pipe
             if pipe is None or pipe.failure is not None:
                 pipe = await self._open()
@@ -207,7 +216,7 @@ class SharedRedis(ArqRedis):
             opening.exception()  # every caller may have been cancelled
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        self._is_closed = True
+        self.connection_pool.connection_class.is_closed = True  # type: ignore[attr-defined]
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from arq.connections import ArqRedis
+from redis.asyncio.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -162,3 +164,35 @@ async def test_a_command_under_way_when_its_client_is_closed_opens_no_other_conn
 
 async def _count(redis: ArqRedis, expected: int) -> bool:
     return int((await redis.info("clients"))["connected_clients"]) == expected
+
+
+async def test_a_client_that_is_closed_while_it_connects_leaves_no_connection() -> None:
+    """Neither does a pipeline that is sent later."""
+    with ValkeyServer(port=free_port()) as server:
+        watching, client = connect(server.connection_url), connect(server.connection_url)
+        before = (await watching.info("clients"))["connected_clients"]
+        frozen = psutil.Process(server._process.pid)
+        frozen.suspend()
+        try:
+            calls = [asyncio.create_task(each) for each in (client.execute_command("PING"), _echo(client, "text"))]
+            await eventually(lambda: _is_connecting(client.connection_pool))
+            await client.aclose(close_connection_pool=True)
+        finally:
+            frozen.resume()
+        for call in (*calls, _echo(client, "text")):
+            with pytest.raises((RedisConnectionError, asyncio.CancelledError)):
+                await call
+        await eventually(lambda: _count(watching, before))
+        await watching.aclose(close_connection_pool=True)
+
+
+async def _is_connecting(pool: ConnectionPool) -> bool:
+    """Return whether a connection waits for the replies of its handshake."""
+    return any(connection.is_connected for connection in pool._in_use_connections)
+
+
+async def _echo(client: SharedRedis, text: str) -> Any:
+    """Send a pipeline, which has a connection of the pool."""
+    pipe = client.pipeline(transaction=False)
+    pipe.echo(text)
+    return await pipe.execute()
