@@ -156,6 +156,8 @@ async def test_the_queue_is_paused_and_resumed(service: Client, monitor: Monitor
     await monitor.button("Pause the queue").click()
     assert "start no others" in await monitor.confirm("Pause")
     await expect(monitor.page.get_by_text("The queue has been paused since")).to_be_visible()
+    await expect(monitor.page).to_have_title("(1) Darkroom monitor")
+    await expect(monitor.page.locator("#alarms")).to_be_hidden()
     task_id = await service.upload()
     await expect(monitor.status(task_id)).to_have_text("Waiting")
     await expect(monitor.figure("waiting")).to_have_text("1")

@@ -130,7 +130,7 @@ class Monitor {
         this.feed.answered(true);
         const slots = showWorkers(workers);
         showFigures(stats, workers.length ? slots : 0);
-        showAlarms(alarmsOf(stats, workers));
+        showAlarms(alarmsOf(stats, workers), stats.now.paused_at ? 1 : 0);
         this.groups.show(stats.groups);
         this.tasks = stats.now.tasks;
         this.filters.showCounts(this.tasks);

@@ -17,7 +17,6 @@ export function alarmsOf({ now, total, range, storage }, workers) {
   return [
     alive === 0 && `No worker is running; ${count(now.waiting)} ${now.waiting === 1 ? "task waits" : "tasks wait"}.`,
     storage !== "ok" && `Storage: ${storage}. Uploads are refused, and tasks wait.`,
-    now.paused_at && "The queue is paused.",
     now.waiting > FULL * now.limit && `The queue is nearly full: ${count(now.waiting)} of ${count(now.limit)}.`,
     ended >= LEAST_ENDED &&
       total.failure_rate > FAILING &&
@@ -26,7 +25,7 @@ export function alarmsOf({ now, total, range, storage }, workers) {
   ].filter(Boolean);
 }
 
-/** Show alarms, or none; an error counts as one, and is shown elsewhere. */
+/** Show alarms, or none; an error and a paused queue, which are shown elsewhere, count as `others`. */
 export function showAlarms(sentences, others = 0) {
   const text = sentences.join("\n");
   const place = byId("alarms");
