@@ -268,4 +268,4 @@ async def test_changes_are_told_to_those_who_do_not_see_them(
     await storage.put_bytes(f"uploads/{task_id}", jpeg())
     await monitor.open(f"/monitor#task-{task_id}")
     await monitor.drawer.get_by_role("button", name="Retry").click()
-    await expect(page.locator("#live")).to_have_text("The task is done.")
+    await expect(page.locator("#task #live")).to_have_text("The task is done.")  # what is outside of it is inert

@@ -1,6 +1,6 @@
 /* Notices that disappear, confirmation dialogs, and empty states. */
 
-import { announce, byId, h, icon } from "../shared/dom.js";
+import { announce, byId, h, icon, topmost } from "../shared/dom.js";
 
 const SHOWN_MS = 6000;
 
@@ -19,10 +19,10 @@ export function notify(text, { bad = false } = {}) {
   while (byId("toasts").childElementCount > 3) byId("toasts").firstElementChild.remove();
 }
 
-/** Show the notices above everything, inside of the open dialog if there is one: what is outside of it is inert. */
+/** Show the notices above everything, inside of the open dialog if there is one. */
 function raise() {
   const toasts = byId("toasts");
-  const host = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  const host = topmost();
   if (toasts.parentElement !== host) host.append(toasts);
   else if (toasts.matches(":popover-open")) toasts.hidePopover();
   toasts.showPopover();

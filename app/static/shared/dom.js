@@ -54,7 +54,26 @@ export async function copyText(text) {
   }
 }
 
-/** Announce a change to screen readers in the `aria-live` element of the page. */
+/** Time after which screen readers know an element that has moved. */
+const KNOWN_MS = 150;
+
+let live = null;
+let announced = "";
+
+/** Announce a change to screen readers in the `aria-live` element of the page, inside of the open dialog if there is one. */
 export function announce(text) {
-  byId("live").textContent = text;
+  live ??= byId("live");
+  announced = text;
+  const host = topmost();
+  const hasMoved = live.parentElement !== host;
+  if (hasMoved) {
+    live.textContent = "";
+    host.append(live);
+  }
+  setTimeout(() => (live.textContent = announced), hasMoved ? KNOWN_MS : 0);
+}
+
+/** The open dialog above all others, outside of which everything is inert, or else the page. */
+export function topmost() {
+  return [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
 }
