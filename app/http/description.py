@@ -29,6 +29,8 @@ class Header(Struct, frozen=True):
     example: str | int
     schema: Mapping[str, Any] = MappingProxyType({"type": "string"})
     place: Literal["header", "query"] = "header"
+    is_required: bool = False
+    """Whether a request must have it."""
 
 
 class Answer(Struct, frozen=True):

@@ -147,7 +147,7 @@ class RangeNotSatisfiable(Exception):
     """The requested range starts after the end of the result, which has `size` bytes."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"the result has {size} bytes")
+        super().__init__(f"the file has {size} bytes")
         self.size = size
 
 

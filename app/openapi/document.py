@@ -169,7 +169,8 @@ def _parameters(route: Route, description: Description) -> Iterator[dict[str, An
         required = {"required": True} if name in _required_names(description.query) else {}
         yield {"name": name, "in": "query", "description": text, "schema": schema, **style, **required}
     for header in description.headers:
-        yield {"name": header.name, "in": header.place, **_header(header)}
+        required = {"required": True} if header.is_required else {}
+        yield {"name": header.name, "in": header.place, **_header(header), **required}
 
 
 def _required_names(kind: type[msgspec.Struct] | None) -> set[str]:

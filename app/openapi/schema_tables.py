@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from app.openapi.markup import Html, join_html, line, tag
 from app.openapi.schemas import Schema
+from app.tasks.presets import as_text
 
 
 def fields_table(schema: Schema) -> Html:
@@ -27,8 +26,14 @@ def own_fields(schema: Schema) -> Schema:
 def parameters_table(parameters: Iterable[Mapping[str, Any]]) -> Html:
     """Return a table of the parameters of a route: where each is sent, its values and its meaning."""
     return _table(
-        (each["name"], each["in"], values(each["schema"]), line(each.get("description") or "")) for each in parameters
+        (each["name"], _place(each), values(each["schema"]), line(each.get("description") or "")) for each in parameters
     )
+
+
+def _place(parameter: Mapping[str, Any]) -> str:
+    """Say where a parameter is sent, and whether it is required; those of paths are always."""
+    is_marked = parameter.get("required") and parameter["in"] != "path"
+    return f"{parameter['in']}, required" if is_marked else str(parameter["in"])
 
 
 def _table(rows: Iterable[tuple[str, str, Html, Html]]) -> Html:
@@ -40,12 +45,16 @@ def _table(rows: Iterable[tuple[str, str, Html, Html]]) -> Html:
 
 
 def values(schema: Schema) -> Html:
-    """Describe the values that a schema allows in a few words."""
+    """Describe the values that a schema allows, and the default, in a few words."""
+    return join_html(_kind(schema), *(f", {limit}" for limit in _bounds(schema)))
+
+
+def _kind(schema: Schema) -> Html:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return tag("a", name, href=f"#schema-{name}")
     if "anyOf" in schema:
-        first, *others = [values(each) for each in schema["anyOf"]]
+        first, *others = map(values, schema["anyOf"])
         return join_html(first, *(join_html(" or ", other) for other in others))
     if "enum" in schema or "const" in schema:
         return join_html(", ".join(map(str, schema.get("enum", [schema.get("const")]))))
@@ -53,12 +62,13 @@ def values(schema: Schema) -> Html:
         return join_html("JSON: ", values(schema["contentSchema"]))
     if schema.get("type") == "array":
         return join_html("list of ", values(schema["items"]))
-    return join_html(", ".join((schema.get("format") or schema.get("type", "any"), *_bounds(schema))))
+    return join_html(schema.get("format") or schema.get("type", "any"))
 
 
 _BOUNDS = {
     "exclusiveMinimum": "> {}",
     "minimum": "≥ {}",
+    "exclusiveMaximum": "< {}",
     "maximum": "≤ {}",
     "maxLength": "up to {} characters",
     "default": "default {}",
@@ -66,9 +76,9 @@ _BOUNDS = {
 
 
 def _bounds(schema: Schema) -> list[str]:
-    limits = []
-    for key, words in _BOUNDS.items():
-        if schema.get(key) is not None:
-            value = schema[key]
-            limits.append(words.format(msgspec.json.encode(value).decode() if isinstance(value, bool) else value))
-    return limits
+    return [words.format(_written(schema[key])) for key, words in _BOUNDS.items() if schema.get(key) is not None]
+
+
+def _written(value: Any) -> str:
+    """Write a value as requests have it: true, 0 for 0.0, text as it is."""
+    return f"{value:g}" if isinstance(value, float) else as_text(value)

@@ -26,10 +26,14 @@ def takes_overlay(kind: type[Operation]) -> bool:
 
 
 def parameters(kind: type[msgspec.Struct]) -> dict[str, Schema]:
-    """Return the JSON Schema of each field by name, with all references resolved."""
+    """Return the JSON Schema of each field by name, with all references resolved, without the tag of a tagged union."""
     (schema,), components = msgspec.json.schema_components([kind], ref_template="{name}")
     properties: Schema = components[schema["$ref"]]["properties"]
-    return {name: _resolve(field, components) for name, field in properties.items() if name != "operation"}
+    return {
+        name: _resolve(field, components)
+        for name, field in properties.items()
+        if name != kind.__struct_config__.tag_field
+    }
 
 
 def _resolve(schema: Schema, components: Schema) -> Schema:
@@ -168,7 +172,11 @@ def batch_content(settings: Settings) -> dict[str, Any]:
         **_references("PictureFields", [name for name in PICTURE if name not in IMAGES]),
         "task_callback_url": {**_URL, "description": "URL that gets a webhook when each task ends."},
     }
-    each: Schema = {"type": "object", "description": "Fields of a single image."}
+    each: Schema = {
+        "type": "object",
+        "description": "Fields in which an image differs: those of its operations, its output, `preset`, `output_url` "
+        "and `output_prefix`.",
+    }
     several = {"minItems": 1, "maxItems": settings.max_batch}
     in_json: dict[str, Schema] = {
         "url": {"type": "array", "items": _URL, **several},

@@ -43,7 +43,7 @@ class RetryQuery(TasksQuery, frozen=True, kw_only=True):
         Meta(
             min_length=1,
             description="Only tasks in these states, comma-separated.",
-            extra={"allowed": "FAILURE, REVOKED or FAILURE,REVOKED", "check": _only(RETRIED)},
+            extra={"allowed": f"one or both of {', '.join(sorted(RETRIED))}, comma-separated", "check": _only(RETRIED)},
         ),
     ]
 

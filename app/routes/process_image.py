@@ -100,7 +100,9 @@ async def process_image(request: Request) -> Response:
     form without a file may be urlencoded.
 
     A large upload may arrive in several requests, so that it can go on after a broken connection
-    (draft-ietf-httpbis-resumable-upload): send `Upload-Complete: ?0` with the beginning of the body, or without one.
+    (draft-ietf-httpbis-resumable-upload): send the header `Upload-Complete: ?0`, and `Upload-Length` if the length of
+    the whole body is known, with the beginning of the body or without one, and no `Idempotency-Key`. The response is
+    201; `PATCH` requests to its `Location` add the rest.
 
     The form is validated before the task is created, and one response names all problems. Problems that depend on the
     pixels of the image, such as a crop box outside of it, may also fail the task later.

@@ -61,7 +61,7 @@ CONDITIONS = (
     Header("Range", "A single byte range. Other ranges are ignored.", "bytes=0-1023"),
     Header(
         "If-Range",
-        "The ETag or Last-Modified of a partial copy; if it is no longer current, the whole result is sent.",
+        "The ETag or Last-Modified of a partial copy; if it is no longer current, all bytes are sent.",
         ETAG.example,
     ),
 )

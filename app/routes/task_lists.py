@@ -22,7 +22,7 @@ from worker.imaging.formats import InputFormat
 from worker.operations import OPERATIONS
 from worker.tasks.lists.failures import FAILURE
 from worker.tasks.lists.listing import CURSOR, MOST_EXAMINED, Page, Selection, Sort, page, sorted_page
-from worker.tasks.schedule import ALLOWED_NAME, NAME, TAG
+from worker.tasks.schedule import ALLOWED_NAME, ALLOWED_TAG, NAME, TAG
 from worker.tasks.status import Status
 
 if TYPE_CHECKING:
@@ -87,7 +87,15 @@ class TasksQuery(msgspec.Struct, frozen=True):
         | None
     ) = None
     tag: (
-        Annotated[str, Meta(pattern=TAG, description="Only tasks with this tag.", extra={"allowed": "one tag"})] | None
+        Annotated[
+            str,
+            Meta(
+                pattern=TAG,
+                description="Only tasks with this tag.",
+                extra={"allowed": f"one tag of {ALLOWED_TAG}"},
+            ),
+        ]
+        | None
     ) = None
     code: Annotated[ErrorCode, Meta(description="Only failures with this error code.")] | None = None
     failure: (
@@ -163,14 +171,16 @@ class ListQuery(TasksQuery, frozen=True, kw_only=True):
             Meta(
                 description=(
                     "Sort by the time of creation, the time in the queue, the time of the last attempt, or the bytes "
-                    f"of the results: one page, with the first `limit` of the newest {MOST_EXAMINED:,} tasks. Default: "
-                    "pages, newest first."
+                    f"of the results: one page, with the first `limit` of the newest {MOST_EXAMINED:,} tasks, or of "
+                    "those after `cursor`. Default: pages, newest first; with `order`, `created`."
                 )
             ),
         ]
         | None
     ) = None
-    order: Annotated[Order, Meta(description="With `sort`: the smallest first, or the greatest.")] = Order.DESCENDING
+    order: Annotated[Order, Meta(description="The smallest first, or (the default of `sort`) the greatest.")] | None = (
+        None
+    )
 
 
 class Searched(msgspec.Struct, frozen=True):
@@ -187,7 +197,7 @@ class TaskPage(msgspec.Struct, frozen=True):
     tasks: list[TaskRecord]
     next: Annotated[str, Meta(description="Path and query of the next page; null on the last page.")] | None
     searched: (
-        Annotated[Searched, Meta(description="Only with `q`, `tag`, `code`, `failure`, `format` or `sort`.")]
+        Annotated[Searched, Meta(description="Only with `q`, `tag`, `code`, `failure`, `format`, `sort` or `order`.")]
         | UnsetType
     ) = UNSET
 
@@ -213,7 +223,7 @@ async def list_tasks(request: Request) -> Response:
     several; `searched` says how far it went.
     """
     query = own_query(read_query(request, ListQuery), request.state["caller"])
-    if query.sort is not None:
+    if query.sort is not None or query.order is not None:
         return await _sorted(request, query)
     found, following = await page_of_query(request, query)
     headers = {} if following is None else {"Link": f'<{following}>; rel="next"'}

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -26,12 +27,15 @@ from worker.imaging.parsing import InvalidParameters
 from worker.storage import upload_path
 from worker.tasks.claims import Claim
 from worker.tasks.model import Spec, new_task_id
-from worker.tasks.schedule import NewBatch
+from worker.tasks.schedule import NewBatch, Schedule
 from worker.telemetry import logs
 from worker.telemetry.counters import BYTES_IN
 from worker.validation.fields import Problem, decode_json, shorten
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
+
+OF_A_BATCH = {*Schedule.__struct_fields__, "file", "url", "overlay", "callback_url", "task_callback_url"}
+"""Fields that cannot differ from image to image."""
 
 
 class Picture(Struct, frozen=True):
@@ -128,14 +132,22 @@ async def _specs(request: Request, received: Received, problems: list[Problem], 
                 numbers.setdefault(problem, []).append(number)
         await asyncio.sleep(0)  # other requests go on
     for problem, affected in numbers.items():
-        if len(affected) == len(received.pictures):
-            problems.append(problem)
-        else:
-            problems += [Problem(f"[{number}].{problem.field}", problem.message) for number in affected]
+        problems += _by_image(problem, affected, each, len(received.pictures))
     problems += _path_problems(specs.values())
     if problems:
         raise InvalidParameters(problems)
     return specs
+
+
+def _by_image(problem: Problem, affected: list[int], each: list[dict[str, str]], count: int) -> list[Problem]:
+    """Repeat a problem for each affected image, unless all of `count` images have it in a field of the whole batch."""
+    name = re.split(r"[.\[]", problem.field)[0]
+    own = {number for number in affected if each and name in each[number]}
+    if not own and len(affected) == count:
+        return [problem]
+    return [
+        Problem(f"{'each' if number in own else ''}[{number}].{problem.field}", problem.message) for number in affected
+    ]
 
 
 def _path_problems(specs: Iterable[Spec]) -> list[Problem]:
@@ -165,7 +177,12 @@ def _take_each(received: Received, problems: list[Problem]) -> list[dict[str, st
     if not isinstance(value, list) or len(value) != count or not all(isinstance(own, dict) for own in value):
         problems.append(Problem("each", f"must be a list of {count} objects, one for each image; got {shorten(value)}"))
         return []
-    return [{name: as_text(own) for name, own in fields.items()} for fields in value]
+    problems += [
+        Problem(f"each[{number}].{name}", "is not for single images; set it once, for the whole batch")
+        for number, fields in enumerate(value)
+        for name in fields.keys() & OF_A_BATCH
+    ]
+    return [{name: as_text(own) for name, own in fields.items() if name not in OF_A_BATCH} for fields in value]
 
 
 @asynccontextmanager

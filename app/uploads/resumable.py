@@ -29,7 +29,9 @@ _OWN = {b"content-type", b"content-length", b"idempotency-key", b"transfer-encod
 UPLOAD_COMPLETE = Header(
     COMPLETE, "Whether the upload ends with this request: `?1`, or `?0` to begin or continue a resumable one.", "?0"
 )
-UPLOAD_OFFSET = Header(OFFSET, "Number of bytes that have arrived.", 100_000, {"type": "integer", "minimum": 0})
+UPLOAD_OFFSET = Header(
+    OFFSET, "Number of bytes that have arrived.", 100_000, {"type": "integer", "minimum": 0}, is_required=True
+)
 UPLOAD_LIMIT = Header(LIMIT, "The limits of resumable uploads (a dictionary of RFC 9651).", "max-size=33554432")
 
 

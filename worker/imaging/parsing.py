@@ -36,7 +36,11 @@ _REQUEST = (
     "output_url",
     "output_prefix",
     "priority",
+    "queue_group",
+    "start_at",
+    "expires_in",
     "reuse",
+    "tags",
 )
 """Fields of a request besides those of operations and outputs, for suggestions."""
 
@@ -200,7 +204,7 @@ class _Parser:
             self._add(f"{prefix}operation", f"unknown operation {shorten(name)}; must be {_ONE_OF}{hint}")
             return None
         known = kind.__struct_fields__
-        takes = ", ".join((*known, *_OUTPUT) if is_text else known) or "none"
+        takes = ", ".join(dict.fromkeys((*known, *_OUTPUT)) if is_text else known) or "none"
         values, problems = convert_fields(kind, value, prefix, is_text=is_text)
         problems += [
             Problem(

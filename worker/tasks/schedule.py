@@ -12,6 +12,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
 ALLOWED_NAME = "1 to 32 letters, digits, _ and -, beginning with a letter or digit"
 
 TAG = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}$"
+ALLOWED_TAG = "1 to 32 letters, digits, _ . : and -, beginning with a letter or digit"
 MOST_TAGS = 10
 
 LATEST_START_S = LONGEST_EXPIRY_S = 7 * 86_400
@@ -105,14 +106,11 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
         Meta(
             max_length=MOST_TAGS,
             description=(
-                f"Up to {MOST_TAGS} words, comma-separated, by which the task is found. They are in its record, in "
-                "lists, events and webhooks."
+                f"Up to {MOST_TAGS} words, comma-separated, by which the task is found, each of {ALLOWED_TAG}. They "
+                "are in its record, in lists, events and webhooks."
             ),
             examples=["holiday,print"],
-            extra={
-                "allowed": f"1 to {MOST_TAGS} words, comma-separated, each of 1 to 32 letters, digits, _ . : and -, "
-                "beginning with a letter or digit"
-            },
+            extra={"allowed": f"1 to {MOST_TAGS} words, comma-separated, each of {ALLOWED_TAG}"},
         ),
     ] = ()
 

@@ -156,7 +156,7 @@ def unknown_fields(
 
 
 def _convert(value: Any, field: _Field, name: str, *, is_text: bool) -> tuple[Any, list[Problem]]:
-    info = field.info
+    info, given = field.info, value
     if is_text and _is_word_list(info):
         value = [part.strip() for part in value.split(",")]
     if isinstance(value, float) and value.is_integer():
@@ -175,18 +175,22 @@ def _convert(value: Any, field: _Field, name: str, *, is_text: bool) -> tuple[An
     except ValueError:  # including msgspec's ValidationError
         is_meant = False
     if not is_meant:
-        hint = suggestion(value, _choices(info))
-        return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(value)}{hint}")]
+        choices = _choices(info)
+        wrong = [item for item in (value if isinstance(value, list) else [value]) if item not in choices]
+        hint = suggestion(wrong[0], choices) if wrong else ""
+        return None, [Problem(name, f"must be {describe_allowed(info)}; got {shorten(given)}{hint}")]
     return converted, []
 
 
 def _choices(info: inspect.Type) -> list[str]:
-    """Return the texts that a type allows if it is a list of choices."""
+    """Return the texts that a type, or one of its items, allows if they are choices."""
     match info:
         case inspect.Metadata(type=inner):
             return _choices(inner)
         case inspect.UnionType(types=types):
             return [choice for inner in types for choice in _choices(inner)]
+        case inspect.VarTupleType(item_type=items):
+            return _choices(items)
         case inspect.LiteralType(values=choices):
             return list(map(str, choices))
         case inspect.EnumType(cls=members):

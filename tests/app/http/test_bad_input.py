@@ -32,7 +32,7 @@ async def nothing_remains(api: Client, redis: ArqRedis, stored: Callable[[], lis
 
 CONVERT = "; to only convert the format, send format and no operation"
 ONE_OF = f"one of {', '.join(OPERATIONS)}"
-RESIZE_TAKES = ", ".join((*Resize.__struct_fields__, *Output.__struct_fields__))
+RESIZE_TAKES = ", ".join(dict.fromkeys((*Resize.__struct_fields__, *Output.__struct_fields__)))
 
 
 async def post(api: Client, file: bytes | None, **fields: str) -> httpx2.Response:

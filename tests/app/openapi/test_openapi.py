@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from app.openapi.schemas import FILE
 from app.routes import make_routes
 from app.tasks.presets import Presets, read_presets
 from tests.app.tasks.test_presets import EXAMPLE
-from tests.conftest import PHOTO, Client
+from tests.conftest import PHOTO, Client, problem_fields
 from tests.support.callers import NOBODY, callers
 from worker.operations import OPERATIONS
 
@@ -240,6 +241,41 @@ def test_a_document_is_written_when_it_is_first_asked_for_and_kept() -> None:
     for by_address in (documents.openapi, documents.page, documents.postman, documents.llms):
         assert by_address("http://a") is by_address("http://a")
         assert by_address("http://a").etag != by_address("http://b").etag
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/tasks"), ("POST", "/tasks/retry"), ("POST", "/tasks/delete"), ("GET", "/stats")]
+)
+async def test_the_described_parameters_are_those_that_are_accepted(api: Client, method: str, path: str) -> None:
+    """As the message for an unknown one has them."""
+    described = {
+        each["name"] for each in DOCUMENT["paths"][path][method.lower()]["parameters"] if each["in"] == "query"
+    }
+    message = problem_fields(await api.request(method, f"{path}?nonsense=1"))["nonsense"]
+    assert set(message.partition(", which takes ")[2].split(", ")) == described
+    missing = set(problem_fields(await api.request(method, f"{path}?nonsense=1"))) - {"nonsense"}
+    required = {each["name"] for each in DOCUMENT["paths"][path][method.lower()]["parameters"] if each.get("required")}
+    assert missing == required
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "words"),
+    [
+        ("retry_tasks", "status", "query, required"),
+        ("list_tasks", "status", "query"),
+        ("list_tasks", "operation", "query"),
+        ("continue_upload", "Upload-Offset", "header, required"),
+        ("AutocontrastForm", "cutoff", "number, ≥ 0, < 50, default 0"),
+        ("AutocontrastForm", "preserve_tone", "boolean or 0, 1, default false"),
+        ("process_image", "priority", "high, low, normal, default normal"),
+    ],
+)
+async def test_docs_show_what_is_required_and_the_defaults_and_bounds(
+    api: Client, section: str, name: str, words: str
+) -> None:
+    page = (await shown(api)).partition(f'id="{section}"')[2]
+    row = page.partition(f'<th scope="row"><code>{name}</code></th>')[2].partition("</tr>")[0]
+    assert words in [unescape(re.sub("<[^>]+>", "", cell)) for cell in row.split("</td>")]
 
 
 async def shown(api: Client) -> str:

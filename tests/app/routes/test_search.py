@@ -139,6 +139,7 @@ async def test_tasks_are_sorted_by_what_they_took(service: Client) -> None:
         (values["bytes"](task) for task in records.values()), reverse=True
     )[:3]
     assert (three["next"], three["searched"]["complete"]) == (None, True)
+    assert await ids(service, "order=asc") == await ids(service, "sort=created&order=asc")
 
 
 async def test_a_sorted_list_puts_what_has_not_run_last(api: Client, tasks: Tasks) -> None:
@@ -153,6 +154,11 @@ async def test_searches_that_cannot_be_are_refused(api: Client) -> None:
     found = problem_fields(await api.get("/tasks?q=&sort=name&order=up&tag=a,b&code=oops&failure=1"))
     assert set(found) == {"q", "sort", "order", "tag", "code", "failure"}
     assert found["sort"] == "must be one of created, waited, ran, bytes; got 'name'"
+    assert found["tag"] == (
+        "must be one tag of 1 to 32 letters, digits, _ . : and -, beginning with a letter or digit; got 'a,b'"
+    )
+    status = problem_fields(await api.get("/tasks?status=SUCCESS,failure"))["status"]
+    assert status.endswith("; got 'SUCCESS,failure'; did you mean FAILURE?")
 
 
 async def test_failures_are_grouped_by_code_message_and_operation(api: Client, tasks: Tasks) -> None:
