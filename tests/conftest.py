@@ -137,6 +137,7 @@ async def serving(settings: Settings, host: str = "127.0.0.1") -> AsyncIterator[
     task = asyncio.create_task(server.serve())
 
     async def started() -> bool:
+        assert not task.done(), "the API has ended; the log says why"
         return server.started
 
     try:

@@ -28,13 +28,13 @@ class Counts(QueueState, frozen=True, kw_only=True):
 
 
 class QueueSamples(Struct, frozen=True):
-    """Mean values and maxima of the samples of the queue, of which there is one a minute."""
+    """Mean values of the samples of the queue, of which there is one a minute (null if there is none), and maxima."""
 
-    waiting: float
-    running: float
-    oldest_waiting_s: float
-    max_waiting: int
-    max_oldest_waiting_s: float
+    waiting: float | None
+    running: float | None
+    oldest_waiting_s: float | None
+    max_waiting: Annotated[int, Meta(description="The longest queue, of the samples and when tasks were created.")]
+    max_oldest_waiting_s: Annotated[float, Meta(description="The longest wait, of the samples and of started tasks.")]
 
 
 class Quantiles(Struct, frozen=True):
@@ -121,16 +121,21 @@ def groups(chart: list[Point], name: str) -> list[GroupView]:
 
 
 def _queue(point: Point) -> QueueSamples | None:
-    """Return the mean values and maxima of the samples of the queue in a span of time."""
-    looks = point.counts.total(counters.SAMPLES)
-    if not looks:
+    """Return the mean values and maxima of the queue in a span of time; None if nothing is known."""
+    counts = point.counts
+    samples, max_waiting, max_age_ms = map(counts.total, (counters.SAMPLES, counters.MAX_WAITING, counters.MAX_AGE_MS))
+    if not (samples or max_waiting or max_age_ms):
         return None
+
+    def mean(name: str, digits: int, scale: int = 1) -> float | None:
+        return round(counts.total(name) / samples / scale, digits) if samples else None
+
     return QueueSamples(
-        waiting=round(point.counts.total(counters.SAMPLED_WAITING) / looks, 2),
-        running=round(point.counts.total(counters.SAMPLED_RUNNING) / looks, 2),
-        oldest_waiting_s=round(point.counts.total(counters.SAMPLED_AGE_MS) / looks / 1000, 3),
-        max_waiting=point.counts.total(counters.MAX_WAITING),
-        max_oldest_waiting_s=point.counts.total(counters.MAX_AGE_MS) / 1000,
+        waiting=mean(counters.SAMPLED_WAITING, 2),
+        running=mean(counters.SAMPLED_RUNNING, 2),
+        oldest_waiting_s=mean(counters.SAMPLED_AGE_MS, 3, scale=1000),
+        max_waiting=max_waiting,
+        max_oldest_waiting_s=max_age_ms / 1000,
     )
 
 

@@ -27,7 +27,7 @@ from worker.tasks.queue_state import Capacity
 from worker.tasks.schedule import DEFAULT_SCHEDULE, NewBatch, Owner, Schedule
 from worker.tasks.status import FINAL_STATES, TRANSITIONS, Status, TaskNotFound, WrongState
 from worker.telemetry.clock import now_ms
-from worker.telemetry.counters import TASKS, Stats
+from worker.telemetry.counters import MAX_AGE_MS, MAX_WAITING, TASKS, Stats
 from worker.telemetry.lua import Script
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ class Tasks:
             raise KeyInUse
         if refused:
             raise self.capacity.record_full(waiting, refused[0], owner if refused[1:] else None, len(specs))
+        self.stats.raise_to(MAX_WAITING, waiting + len(specs))
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raise `TaskNotFound` if there is none, or if the text is not a task id."""
@@ -129,8 +130,7 @@ class Tasks:
 
         It is estimated from the costs of the tasks if several owners wait.
         """
-        position: int | None = await self._position(keys=[], id=task_id)
-        return position
+        return cast("int | None", await self._position(keys=[], id=task_id))
 
     async def begin(
         self,
@@ -172,7 +172,7 @@ class Tasks:
     async def _readable(self, task_id: str, record: Mapping[bytes, bytes]) -> Task | None:
         """Decode the record of a started task; if it is unreadable, fail the task and return None."""
         try:
-            return model.decode_record(task_id, record)
+            task = model.decode_record(task_id, record)
         except status.UnreadableTask as exc:
             logger.exception("%s has a record that cannot be read", task_id)
             fields = {"error": str(exc), "error_code": ErrorCode.INTERNAL}
@@ -181,6 +181,8 @@ class Tasks:
             except status.UnreadableTask:  # the reply is the same record
                 self.stats.count(TASKS, Status.FAILURE, ErrorCode.INTERNAL)
             return None
+        self.stats.raise_to(MAX_AGE_MS, task.waited_ms)
+        return task
 
     async def renew_lease(self, task_id: str, attempt: int | None = None) -> None:
         """Extend the lease of a running task by `LEASE_S`; with `attempt`, only while that is the latest."""

@@ -84,6 +84,27 @@ async def test_the_longest_queue_of_a_quarter_is_kept(api: Client, redis: ArqRed
     assert queue["waiting"] == pytest.approx(59.75)
 
 
+async def test_a_queue_that_comes_and_goes_between_two_samples_is_in_the_history(
+    service: Client, redis: ArqRedis
+) -> None:
+    await service.post("/queue/pause")
+    ids = [await service.upload() for _ in range(20)]
+    await service.post("/queue/resume")
+    records = []
+    for task_id in ids:
+        await service.ended(task_id)
+        records.append((await service.get(f"/tasks/{task_id}")).json())
+
+    async def known() -> dict[str, Any] | None:
+        queue: dict[str, Any] | None = (await history(service, "hour"))["total"]["queue"]
+        return queue if queue is not None and queue["max_oldest_waiting_s"] else None
+
+    queue = await eventually(known)
+    assert queue["max_waiting"] == 20
+    assert queue["max_oldest_waiting_s"] == max(record["waited_s"] for record in records)
+    assert queue["waiting"] is None  # no sample in this minute
+
+
 @given(seconds=floats(min_value=LEAST_S, max_value=1e5))
 def test_a_bucket_of_a_sketch_is_within_two_percent(seconds: float) -> None:
     bucket = sketch_bucket(seconds)
