@@ -245,7 +245,7 @@ def _messages(event: Event, facts: TaskEvent) -> Iterator[ServerSentEvent]:
     for number, step in enumerate(event.steps, start=1):
         name = "operation" if step.operation is not None else "output"
         is_last = event.status is None and number == len(event.steps)
-        data = TaskEvent(task_id=event.task_id, **msgspec.to_builtins(step))
+        data = TaskEvent(task_id=event.task_id, **step.fields)
         yield ServerSentEvent(_json(data), event=name, id=event.id if is_last else None)
     if event.status is not None:
         yield _message(event.status, facts, event.id)

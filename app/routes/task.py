@@ -40,7 +40,7 @@ from app.tasks.event_hub import wait_for_end
 from app.tasks.views import DeliveryAttempt, TaskRecord, TaskResult, Webhook, results, task_record
 from worker.runner.cleanup import remove
 from worker.storage import StorageUnavailable
-from worker.tasks.events import Event, events_of_task
+from worker.tasks.events import events_of_task
 from worker.tasks.model import Task
 from worker.tasks.queue_state import OwnerQueueFull, QueueFull
 from worker.tasks.status import Status, TaskId, TaskNotFound, TaskRunning, TaskStatus, Time, WrongState
@@ -240,20 +240,15 @@ async def timeline(request: Request) -> Response:
     """List the events of a task with their times: each time it was queued, started and ended, and all steps."""
     task = await get_own_task(request)
     events = await events_of_task(request.state["redis"], task)
-    return json_response(Timeline(task.id, [entry for event in events for entry in _entries(event)]))
-
-
-def _entries(event: Event) -> list[Entry]:
-    at = rfc3339(event.at_ms)
-    entries = [
-        Entry(
-            event="operation" if step.operation is not None else "output",
-            at=at,
-            attempt=event.attempt,
-            **msgspec.to_builtins(step),
-        )
-        for step in event.steps
-    ]
-    if event.status is not None:
-        entries.append(Entry(event=name_of(event.status), at=at, attempt=event.attempt, status=event.status))
-    return entries
+    entries: list[Entry] = []
+    latest_ms = 0
+    for event in events:
+        for step in event.steps:  # the clock of a worker may be some milliseconds off
+            latest_ms = min(max(latest_ms, step.at_ms or event.at_ms), event.at_ms)
+            kind: EventName = "operation" if step.operation is not None else "output"
+            entries.append(Entry(event=kind, at=rfc3339(latest_ms), attempt=event.attempt, **step.fields))
+        latest_ms = event.at_ms
+        if event.status is not None:
+            name = name_of(event.status)
+            entries.append(Entry(event=name, at=rfc3339(latest_ms), attempt=event.attempt, status=event.status))
+    return json_response(Timeline(task.id, entries))

@@ -1,6 +1,7 @@
 """Validate the fields of a form: what to do with an image, when, and where webhooks go."""
 
 import unicodedata
+from pathlib import PurePosixPath
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,9 @@ from worker.validation.fields import Problem, convert_fields
 
 MAX_SHOWN_NAME = 200
 """Maximum length in characters of a client's file name in the task record."""
+
+LONGEST_EXTENSION = 10
+"""Length in characters up to which the end of a file name counts as its extension, with the dot."""
 
 MAX_NAME_BYTES = 100
 """Maximum length of a result's name without extension, in bytes of UTF-8; file systems allow 255 in total."""
@@ -105,7 +109,7 @@ def build_spec(form: Form, settings: Settings, presets: Presets, problems: list[
                 None,
                 safe_stem(name or ""),
                 None if overlay is None else overlay.format,
-                (name or "")[:MAX_SHOWN_NAME],
+                shown_name(name or ""),
                 url=locations.url,
                 store_path=locations.source,
                 output_urls=output_urls,
@@ -114,6 +118,14 @@ def build_spec(form: Form, settings: Settings, presets: Presets, problems: list[
             )
             return spec if upload is None else upload.of(spec)
     raise InvalidParameters(problems)
+
+
+def shown_name(file_name: str) -> str:
+    """Shorten a client's file name to `MAX_SHOWN_NAME` characters; its extension stays."""
+    extension = PurePosixPath(file_name).suffix
+    if len(file_name) <= MAX_SHOWN_NAME or len(extension) > LONGEST_EXTENSION:
+        return file_name[:MAX_SHOWN_NAME]
+    return file_name[: MAX_SHOWN_NAME - len(extension)] + extension
 
 
 def safe_stem(file_name: str) -> str:

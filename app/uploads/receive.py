@@ -15,7 +15,7 @@ from app.http.exceptions import TooManyUploads, UnsupportedImage, UploadGone, Up
 from app.http.multipart import FormReader, Part
 from app.http.negotiation import bounded_header
 from app.state import Request, party_of, require_visible
-from app.uploads.form_fields import MAX_SHOWN_NAME, Form, Upload, safe_stem
+from app.uploads.form_fields import Form, Upload, safe_stem, shown_name
 from app.uploads.plain_bodies import as_multipart
 from worker.errors import PictureError
 from worker.imaging.formats import UnreadFormat
@@ -215,4 +215,4 @@ async def store_file(part: Part, storage: Storage, path: str, settings: Settings
             raise FileProblem("must not be empty") from exc
         raise UnsupportedImage(settings.input_formats, exc.what) from exc
     name = part.file_name or ""
-    return Upload(image_format, safe_stem(name), name[:MAX_SHOWN_NAME], body.bytes, size, body.sha256)
+    return Upload(image_format, safe_stem(name), shown_name(name), body.bytes, size, body.sha256)

@@ -168,6 +168,22 @@ async def test_the_studio_says_that_the_upload_of_a_task_is_gone(
     await expect(page.locator("#toast-words")).to_contain_text("The picture of the task cannot be used: the upload")
 
 
+async def test_a_deleted_task_leaves_the_list(service: Client, page: Page, monitor: Monitor, watch: Watch) -> None:
+    """Deleted here, and by another client, of which there is no event."""
+    watch.allowed.append("404")
+    mine, others, kept = [await service.upload(TINY, name=name) for name in ("mine.jpg", "others.jpg", "kept.jpg")]
+    for task_id in (mine, others, kept):
+        await service.ended(task_id)
+    await monitor.open(f"/monitor#task-{mine}")
+    await monitor.drawer.get_by_role("button", name="Delete").click()
+    await monitor.confirm("Delete")
+    await expect(monitor.rows).to_have_count(2)
+    await expect(page.locator("#tasks-title")).to_be_focused()
+    await service.delete(f"/tasks/{others}")
+    await expect(monitor.rows).to_have_count(1)
+    await expect(monitor.row(kept)).to_be_visible()
+
+
 async def test_an_error_says_what_it_means_and_whether_a_retry_helps(
     service: Client, page: Page, monitor: Monitor, tasks: Tasks
 ) -> None:

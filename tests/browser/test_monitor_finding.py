@@ -76,6 +76,34 @@ async def test_a_phone_has_a_field_for_the_order_and_shows_what_it_is_sorted_by(
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+async def test_escape_clears_the_search_and_leaves_it(service: Client, page: Page, monitor: Monitor) -> None:
+    await service.ended(await service.upload(jpeg((8, 8)), name="boat.jpg"))
+    await monitor.open()
+    search = page.get_by_label("Search tasks")
+    await page.keyboard.press("/")
+    await expect(search).to_be_focused()
+    await page.keyboard.type("nothing")
+    await page.keyboard.press("Enter")
+    await expect(monitor.rows).to_have_count(0)
+    await page.keyboard.press("Escape")
+    await expect(monitor.rows).to_have_count(1)
+    await page.keyboard.press("Escape")
+    await expect(search).not_to_be_focused()
+    await page.keyboard.press("j")
+    await expect(monitor.rows.first.get_by_role("link")).to_be_focused()
+
+
+async def test_a_panel_is_closed_where_it_was_opened(service: Client, page: Page, monitor: Monitor) -> None:
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await monitor.open()
+    panel = page.locator("#failures-fold")
+    box = await panel.locator("summary").bounding_box()
+    assert box is not None
+    for is_open in (True, False):
+        await page.mouse.click(box["x"] + 20, box["y"] + 20)
+        await expect(panel).to_have_js_property("open", is_open)
+
+
 async def test_a_sorted_list_changes_in_place_and_offers_to_be_loaded_again(
     service: Client, page: Page, monitor: Monitor, storage: Storage
 ) -> None:

@@ -28,7 +28,7 @@ test("each alarm says what is wrong, in numbers", () => {
   assert.deepEqual(alarmsOf(stats({ oldest_waiting_s: 82 }), ALIVE), ["The oldest task has waited 1 min 22 s."]);
   assert.deepEqual(alarmsOf(stats({ oldest_waiting_s: 82, paused_at: "2026-03-01T12:00:00.000Z" }), ALIVE), []); // has a notice of its own
   const failing = { ended: { SUCCESS: 18, FAILURE: 2, REVOKED: 0 }, failure_rate: 0.1 };
-  assert.deepEqual(alarmsOf(stats({}, failing), ALIVE), ["10 % of 20 tasks failed in the last hour."]);
+  assert.deepEqual(alarmsOf(stats({}, failing), ALIVE), ["10 % of 20 runs failed in the last hour."]);
   assert.deepEqual(alarmsOf({ ...stats(), storage: "not available" }, ALIVE), [
     "Storage: not available. Uploads are refused, and tasks wait.",
   ]);

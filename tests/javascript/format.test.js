@@ -2,7 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, clock, count, duration, exactClock } from "../../app/static/shared/format.js";
+import { ago, bytes, clock, count, duration, exactClock, printable } from "../../app/static/shared/format.js";
+
+test("control characters of names are replaced, letters of all scripts and emoji are not", () => {
+  assert.equal(printable("photo \u202egpj.exe"), "photo \ufffdgpj.exe");
+  assert.equal(printable("a\nb\u2066c"), "a\ufffdb\ufffdc");
+  for (const text of ["Übung.jpg", "صورة.jpg", "👩‍🎨.png"]) assert.equal(printable(text), text);
+});
 
 test("bytes have three digits and a decimal unit", () => {
   for (const [size, text] of [

@@ -6,9 +6,11 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from worker.errors import TaskStopped
+from worker.telemetry.clock import now_ms
 from worker.telemetry.phases import Stopwatch
 
 T = TypeVar("T")
@@ -25,6 +27,13 @@ class Step(Struct, frozen=True, omit_defaults=True):
     path: str | None = None
     """Path of the output in storage."""
     variant: str = ""
+    at_ms: int = 0
+    """When it was completed, in Unix ms: steps are reported together. 0 in those of versions that did not say."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What streams and timelines say of it beside its time."""
+        return {name: value for name, value in msgspec.to_builtins(self).items() if name != "at_ms"}
 
 
 class Progress:
@@ -50,11 +59,11 @@ class Progress:
     def operation_done(self, variant: str, operation: str, took_s: float) -> None:
         self._done += 1
         self._took_s.append((operation, took_s))
-        self._unreported.append(Step(self.share, operation=operation, variant=variant))
+        self._unreported.append(Step(self.share, operation=operation, variant=variant, at_ms=now_ms()))
 
     def output_done(self, variant: str, path: str) -> None:
         self._done += 1
-        self._unreported.append(Step(self.share, path=path, variant=variant))
+        self._unreported.append(Step(self.share, path=path, variant=variant, at_ms=now_ms()))
 
     def durations(self) -> list[tuple[str, float]]:
         """End the measurement; return the operations with their seconds, also one that was cut off."""

@@ -16,7 +16,7 @@ async function done(path, method, words) {
 }
 
 export function sentence(text) {
-  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? "" : "."}`;
 }
 
 export const retry = (task) => done(`/tasks/${task.task_id}/retry`, "POST", `${name(task)} is queued again.`);

@@ -7,7 +7,7 @@ const KEYS = [
   ["J  K", "The next or previous task, also in the open task"],
   ["Enter", "Open the task"],
   ["/", "Search"],
-  ["Esc", "Close the task, or clear the selection"],
+  ["Esc", "Close the task, clear the search or leave it, or clear the selection"],
   ["?", "Show these keys"],
 ];
 

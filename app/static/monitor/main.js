@@ -41,6 +41,7 @@ class Monitor {
       beside: (id, by) => this.current.beside(id, by),
       pick: (name, value) => this.filters.choose(name, value),
       closed: (id) => this.current.focus(id),
+      gone: (id) => this.table.drop(id),
       hasKeys,
     });
     this.feed = new Feed(
@@ -52,9 +53,9 @@ class Monitor {
     if (!isReadOnly) this.filters.add(retryAllButton(this.filters));
     this.groups = new Groups(hasKeys, {
       by: () => this.look(),
-      pick: (name, value) => this.filters.choose(name, value),
+      pick: (name, value) => this.filters.chooseOnly(name, value),
     });
-    this.failures = new Failures(!isReadOnly, (...filter) => this.filters.choose(...filter));
+    this.failures = new Failures(!isReadOnly, (...filter) => this.filters.chooseOnly(...filter));
     buildSearch(this.filters);
     buildFolds(() => this.look());
     buildCharts((range) => {
@@ -132,6 +133,7 @@ class Monitor {
         showFigures(stats, workers.length ? slots : 0);
         showAlarms(alarmsOf(stats, workers), stats.now.paused_at ? 1 : 0);
         this.groups.show(stats.groups);
+        this.table.counted(Object.values(stats.now.tasks).reduce((sum, each) => sum + each, 0));
         this.tasks = stats.now.tasks;
         this.filters.showCounts(this.tasks);
         showQueue(stats.now, this.isReadOnly, () => this.look());

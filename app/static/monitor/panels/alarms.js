@@ -20,7 +20,7 @@ export function alarmsOf({ now, total, range, storage }, workers) {
     now.waiting > FULL * now.limit && `The queue is nearly full: ${count(now.waiting)} of ${count(now.limit)}.`,
     ended >= LEAST_ENDED &&
       total.failure_rate > FAILING &&
-      `${percent(total.failure_rate)} of ${count(ended)} tasks failed in the last ${range}.`,
+      `${percent(total.failure_rate)} of ${count(ended)} runs failed in the last ${range}.`,
     now.oldest_waiting_s > LONG_WAIT_S && !now.paused_at && `The oldest task has waited ${duration(now.oldest_waiting_s)}.`,
   ].filter(Boolean);
 }

@@ -40,15 +40,11 @@ export function showFigures({ now, total, range, points, step_s: step }, slots) 
   put("running", count(now.running), slots === null ? "" : `${count(slots)} ${slots === 1 ? "slot" : "slots"}`, slots === 0);
   const recent = lately(points, step);
   const ended = count(Object.values(total.ended).reduce((sum, each) => sum + each, 0));
-  put(
-    "rate",
-    rate(recent.perSecond),
-    `over ${recent.seconds < 180 ? `${recent.seconds} s` : duration(recent.seconds)}; ${ended} in the ${over}`,
-  );
+  put("rate", rate(recent.perSecond), `over ${recent.seconds < 180 ? `${recent.seconds} s` : duration(recent.seconds)}`);
   put(
     "failed",
     total.failure_rate === null ? "–" : percent(total.failure_rate),
-    `${count(total.ended.FAILURE)} in the ${over}`,
+    `${count(total.ended.FAILURE)} of ${ended} runs in the ${over}`,
     total.failure_rate > 0.05,
   );
   put("waited", duration(total.waiting_s?.p95), quantiles(total.waiting_s));

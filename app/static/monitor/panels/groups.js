@@ -16,6 +16,8 @@ const COLUMNS = [
   { title: "Total", of: (group) => group.total_s, text: (group) => duration(group.total_s) },
 ];
 
+const RUNS = "Each run of an operation counts, and each failure in one. Damaged images, for example, fail before: see Why tasks fail.";
+
 const share = ({ failed, count: all }) => failed / Math.max(all, failed, 1);
 
 const SPARK = [96, 20];
@@ -53,6 +55,7 @@ export class Groups {
       rows.length
         ? h("table", {}, h("caption", { class: "visually-hidden" }, `Time by ${BY[this.by]}`), this._head(), h("tbody", {}, rows))
         : h("p", { class: "soft small none" }, "Nothing has ended yet."),
+      rows.length && this.by === "operation" ? h("p", { class: "soft small" }, RUNS) : "",
     );
     if (focused)
       byId("groups")

@@ -40,7 +40,10 @@ export class Current {
     else this.focus(ids[Math.min(to, ids.length - 1)]);
   }
 
+  /** Focus a row, or if it is gone, the title of the list. */
   focus(id) {
-    this.table.rows.get(id)?.link.focus();
+    const row = this.table.rows.get(id);
+    if (row) row.link.focus();
+    else byId("tasks-title").focus({ preventScroll: true });
   }
 }

@@ -104,6 +104,12 @@ export class Filters {
     byId("tasks").scrollIntoView({ block: "start" });
   }
 
+  /** Show all tasks with a value of a filter, without the other filters, and go there. */
+  chooseOnly(name, value, label) {
+    this.empty();
+    this.choose(name, value, label);
+  }
+
   fill(control, value) {
     if (control.matches("select") && ![...control.options].some((each) => each.value === value))
       control.append(option([value, words(value)]));
@@ -222,12 +228,16 @@ export class Filters {
   }
 
   clear() {
+    this.empty();
+    this.changed();
+  }
+
+  empty() {
     this.form.reset();
     for (const box of this.form.querySelectorAll("[type=checkbox]")) box.checked = false;
     for (const name of FIELDS) this.form[name].value = "";
     for (const name of PICKED) this.picked[name] = "";
     this.form.sorting.value = NEWEST;
-    this.changed();
   }
 }
 

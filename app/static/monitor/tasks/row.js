@@ -1,7 +1,7 @@
 /* A row of the table, which is updated in place. */
 
 import { h, icon } from "../../shared/dom.js";
-import { bytes, clock, duration } from "../../shared/format.js";
+import { bytes, clock, duration, printable } from "../../shared/format.js";
 import { canRetryHelp } from "../catalog.js";
 import { STATUSES, words } from "./filters.js";
 
@@ -99,7 +99,7 @@ export class Row {
 
   draw() {
     const { record } = this;
-    const name = record.file.name || record.file.url || "unnamed";
+    const name = printable(record.file.name || record.file.url || "unnamed");
     put(this.link, name);
     this.box.setAttribute("aria-label", `Select ${name}`);
     put(this.note, this.noteText());
@@ -172,7 +172,7 @@ export class Row {
   button(key) {
     const [which, verb, symbol] = key === "cancel" ? ["cancel", "Cancel", "stop"] : ["retry", "Retry", "retry"];
     const isVain = key === "retry anyway";
-    const label = `${verb} ${this.record.file.name || this.id}`;
+    const label = `${verb} ${printable(this.record.file.name || this.id)}`;
     return h(
       "button",
       {

@@ -37,6 +37,7 @@ export function buildSearch(filters) {
     find();
   });
   input.addEventListener("search", () => input.value || find());
+  input.addEventListener("keydown", (event) => event.key === "Escape" && !input.value && input.blur());
 }
 
 /** Show the text of the filter in the search field. */

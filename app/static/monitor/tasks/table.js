@@ -47,6 +47,7 @@ export class TaskTable {
     /** Ids of tasks whose state changed since the last page was requested, which may not contain the change. */
     this.outdated = new Set();
     this.isNewExpected = false;
+    this.isLossExpected = false;
     this.next = null;
     this.generation = 0;
     this.place = new Place(this.body, () => this.fresh.size && this.lookSoon());
@@ -64,6 +65,15 @@ export class TaskTable {
       else if (event.name === "queued") this.fresh.offerReload();
     }
     if (this.isNewExpected || this.stale.size) this.lookSoon();
+  }
+
+  /** Look for deleted tasks, of which there are no events, if there are fewer tasks than before. */
+  counted(tasks) {
+    if (tasks < this.total) {
+      this.isLossExpected = true;
+      this.lookSoon();
+    }
+    this.total = tasks;
   }
 
   /** Draw a row on the next frame; all rows if none is given. */
@@ -169,11 +179,22 @@ export class TaskTable {
       this.stale.delete(record.task_id);
       this.update(this.rows.get(record.task_id), record);
     }
+    this.suspect(page);
     if (!unknown.length) return;
     if (this.place.isHeld()) this.fresh.count(unknown);
     else if (unknown.length === tasks.length)
       this.replace({ ...page, tasks, next }); // there are more tasks between these and the known ones
     else this.prepend(unknown);
+  }
+
+  /** Load rows again that should be on this page and are not: their tasks may be deleted. */
+  suspect({ tasks, next }) {
+    if (!this.isLossExpected) return;
+    this.isLossExpected = false;
+    const field = this.filters.timeField;
+    const ids = new Set(tasks.map((record) => record.task_id));
+    const oldest = next && tasks.length ? tasks.at(-1)[field] : "";
+    for (const [id, row] of this.rows) if (!ids.has(id) && row.record[field] > oldest) this.stale.add(id);
   }
 
   prepend(records) {
