@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.openapi.postman import FORM, SHOWN_FORM
+from app.openapi.postman.collection import FORM, SHOWN_FORM
 from app.openapi.schemas import FILE, Schema
 
 NOTES = """

@@ -14,7 +14,7 @@ from app.http.responses import File, compress
 from app.openapi.document import document
 from app.openapi.example_calls import ORIGIN
 from app.openapi.llms import llms_text
-from app.openapi.postman import collection
+from app.openapi.postman.collection import collection
 from app.openapi.reference import page
 from app.tasks.presets import Presets
 

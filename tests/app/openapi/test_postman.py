@@ -12,7 +12,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from app.api_settings import Settings
-from app.openapi.postman_folders import FOLDERS, LEFT_OUT
+from app.openapi.postman.folders import FOLDERS, LEFT_OUT
 from app.openapi.schemas import FILE
 from tests.app.openapi.test_openapi import described
 from tests.app.standalone.test_local import running
@@ -27,7 +27,7 @@ Collection = dict[str, Any]
 
 
 def test_every_route_is_in_a_folder_or_left_out_for_a_reason() -> None:
-    """Give a new route a place in `app.openapi.postman_folders`, after what it needs and before what deletes that."""
+    """Give a new route a place in `app.openapi.postman.folders`, after what it needs and before what deletes that."""
     routes = {operation["operationId"] for _, operation in described()}
     placed = {step.route for folder in FOLDERS for step in folder.steps}
     assert routes - placed - set(LEFT_OUT) == set(), "neither in FOLDERS nor in LEFT_OUT"

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from app.http.description import JSON
-from app.openapi.postman_folders import FOLDERS, Folder, Step
-from app.openapi.postman_scripts import BEFORE_EACH, has_status
+from app.openapi.postman.folders import FOLDERS, Folder, Step
+from app.openapi.postman.scripts import BEFORE_EACH, has_status
 from app.openapi.schemas import FILE
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.http.description import NOTHING
-from app.openapi import postman_scripts as scripts
+from app.openapi.postman import scripts
 
 PICTURE = "{{picture}}"
 """The variable with a bitmap, which is set before each request."""
