@@ -23,6 +23,7 @@ class Documents:
     """The documentation of the routes under the given settings."""
 
     def __init__(self, routes: Sequence[BaseRoute], settings: Settings, presets: Presets) -> None:
+        self._input_formats = settings.input_formats
         self._describe: Callable[[], dict[str, Any]] = lambda: document(routes, settings, presets)
         # By the base URL of the request; a few, because anybody can send any Host to a server with API keys.
         self.openapi: Callable[[str], File] = lru_cache(maxsize=8)(self._openapi)
@@ -48,7 +49,8 @@ class Documents:
         return compress(msgspec.json.encode(located) + b"\n", JSON)
 
     def _collection(self, address: str) -> File:
-        return compress(msgspec.json.encode(collection(self._document, address)) + b"\n", JSON)
+        whole = collection(self._document, address, self._input_formats)
+        return compress(msgspec.json.encode(whole) + b"\n", JSON)
 
     def _llms(self, address: str) -> File:
         return compress(llms_text(self._document, address).encode(), "text/plain")

@@ -1,7 +1,7 @@
 """Convert an OpenAPI document to a Postman Collection v2.1.0 (https://schema.postman.com), which can run as a whole."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,8 +9,10 @@ import msgspec
 
 from app.http.description import JSON
 from app.openapi.postman.folders import FOLDERS, Folder, Step
+from app.openapi.postman.pictures import picture_for
 from app.openapi.postman.scripts import BEFORE_EACH, has_status
 from app.openapi.schemas import FILE
+from worker.imaging.formats import InputFormat
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 
@@ -34,12 +36,13 @@ VARIABLES = {
     "batch_id": "Set by the last batch.",
     "csrf_token": "Set by Sign in.",
 }
-"""Variables of the collection that are empty at first, besides `baseUrl`."""
+"""Variables of the collection that are empty at first, besides `baseUrl` and `picture`."""
 
 
-def collection(document: Mapping[str, Any], address: str) -> dict[str, Any]:
-    """Return the collection for an API with the base URL `address`."""
+def collection(document: Mapping[str, Any], address: str, input_formats: Collection[InputFormat]) -> dict[str, Any]:
+    """Return the collection for an API with the base URL `address` that accepts these formats."""
     info = document["info"]
+    input_format, picture = picture_for(input_formats)
     return {
         "info": {
             "name": info["title"],
@@ -49,6 +52,11 @@ def collection(document: Mapping[str, Any], address: str) -> dict[str, Any]:
         },
         "variable": [
             {"key": "baseUrl", "value": address},
+            {
+                "key": "picture",
+                "value": picture,
+                "description": f"A small {input_format.name} in base64, which is sent where no file is chosen.",
+            },
             *({"key": key, "value": "", "description": text} for key, text in VARIABLES.items()),
         ],
         "auth": {"type": "bearer", "bearer": [{"key": "token", "value": "{{apiKey}}", "type": "string"}]},
@@ -116,6 +124,8 @@ class _Writer:
         content = operation.get("requestBody", {}).get("content", {})
         if step.body is not None:
             return _raw(step.body)
+        if step.has_file_body:
+            return {"mode": "file", "file": {"src": None}}
         if step.has_query_fields:
             return None
         if "encoding" in content.get(FORM, {}):  # of its files

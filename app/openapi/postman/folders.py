@@ -11,9 +11,6 @@ from msgspec import Struct
 from app.http.description import NOTHING
 from app.openapi.postman import scripts
 
-PICTURE = "{{picture}}"
-"""The variable with a bitmap, which is set before each request."""
-
 ONCE = {"Idempotency-Key": "{{$guid}}"}
 """A new key for each request; Postman replaces `{{$guid}}` by a UUID."""
 
@@ -36,6 +33,8 @@ class Step(Struct, frozen=True):
     """Fields of the form besides those of its example."""
     body: Any = None
     """The body, a text or JSON, instead of a form."""
+    has_file_body: bool = False
+    """Whether the body is a file instead of a form."""
     has_query_fields: bool = False
     """Whether the fields of the form are in the query, because the body is the image or comes later."""
     needs_key: bool = True
@@ -61,7 +60,7 @@ FOLDERS = (
     Folder(
         "Process an image",
         "Upload an image, wait for its task, fetch the result. Choose a file in the field `file` of *Upload*; without "
-        "one, a small bitmap is sent. *Status* waits until the task has ended.",
+        "one, a small picture is sent. *Status* waits until the task has ended.",
         (
             UPLOAD,
             STATUS,
@@ -80,15 +79,15 @@ FOLDERS = (
     ),
     Folder(
         "Plain body",
-        "The body of the request is the image, here a small bitmap, and the fields are in the query.",
+        "The body of the request is the image, and the fields are in the query. Choose a file, or none.",
         (
             Step(
-                "Upload bitmap",
+                "Upload file",
                 "process_image",
                 (202,),
                 (scripts.KEEP_TASK,),
-                {"Content-Type": "image/bmp", **ONCE},
-                body=PICTURE,
+                {"Content-Type": "application/octet-stream", **ONCE},
+                has_file_body=True,
                 has_query_fields=True,
             ),
             STATUS,
@@ -138,14 +137,15 @@ FOLDERS = (
     ),
     Folder(
         "Resumable upload",
-        "An upload in several requests, which can go on after a broken connection. *Continue* sends a small bitmap.",
+        "An upload in several requests, which can go on after a broken connection. *Continue* sends a file: choose "
+        "one, or none.",
         (
             Step(
                 "Begin",
                 "process_image",
                 (201,),
                 (scripts.KEEP_UPLOAD,),
-                {"Upload-Complete": "?0", "Content-Type": "image/bmp"},
+                {"Upload-Complete": "?0", "Content-Type": "application/octet-stream"},
                 has_query_fields=True,
             ),
             Step("Offset", "upload", scripts=(scripts.contains('"offset":0'),)),
@@ -155,7 +155,7 @@ FOLDERS = (
                 (202,),
                 (scripts.KEEP_TASK,),
                 {"Upload-Complete": "?1", "Upload-Offset": "0", "Content-Type": "application/partial-upload"},
-                body=PICTURE,
+                has_file_body=True,
             ),
             STATUS,
             Step("Delete upload", "delete_upload", (204,)),

@@ -2,33 +2,23 @@
 
 from collections.abc import Iterable
 
-BEFORE_EACH = r"""
-// A bitmap (BMP, 24 bits) as text. Postman sends text as UTF-8, so no byte is above 127.
-const word = (number) => String.fromCharCode(number, 0, 0, 0);
-const bitmap = (width, height) => {
-  const words = [54, 40, width, height].map(word).join('');
-  let text = `BM${word(0)}${word(0)}${words}\x01\0\x18\0${word(0).repeat(6)}`;
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) text += String.fromCharCode(x, y, 90);
-  return text;
-};
-pm.variables.set('picture', bitmap(120, 90));
+BEFORE_EACH = """
 pm.variables.set('tomorrow', new Date(Date.now() + 24 * 60 * 60 * 1000).toISOString());
 
-// Send the bitmap in a form in which no file has been chosen.
-const isForm = pm.request.body?.mode === 'formdata';
-const fields = isForm ? pm.request.body.formdata.all().filter((field) => !field.disabled) : [];
-const isEmpty = ({ type, src }) => type === 'file' && (src === null || src?.length === 0);
-if (fields.some(isEmpty)) {
-  const boundary = `darkroom-${pm.variables.replaceIn('{{$guid}}')}`;
-  const parts = fields.map((field) => {
-    const [parameters, value] = isEmpty(field) ? ['; filename="bitmap.bmp"', '{{picture}}'] : ['', field.value];
-    return `--${boundary}\r\nContent-Disposition: form-data; name="${field.key}"${parameters}\r\n\r\n${value}\r\n`;
-  });
-  pm.request.headers.upsert({ key: 'Content-Type', value: `multipart/form-data; boundary=${boundary}` });
-  pm.request.body.update({ mode: 'raw', raw: `${parts.join('')}--${boundary}--\r\n` });
+// Send a small picture where no file is chosen: a file without `src` is decoded from base64.
+const { body } = pm.request;
+const picture = pm.variables.get('picture');
+if (body?.mode === 'file' && !body.file?.src) body.file = { content: picture };
+const fields = body?.mode === 'formdata' ? body.formdata.all() : [];
+const files = fields.filter(({ type, disabled }) => type === 'file' && !disabled);
+for (const field of files.filter(({ src }) => !src?.length)) {
+  Object.assign(field, { src: null, value: picture, fileName: 'picture' });
 }
 """.strip()
-"""Before each request. A collection cannot contain files, and yet its forms can be sent as they are imported."""
+"""Before each request. A collection cannot contain files, and yet its requests can be sent as they are imported.
+
+Base64 needs postman-runtime 7.33 (2023), which newman has since version 6.
+"""
 
 KEEP_TASK = """
 if (pm.response.code === 202) pm.collectionVariables.set('task_id', pm.response.json().task_id);

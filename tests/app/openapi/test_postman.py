@@ -1,6 +1,7 @@
 """The Postman collection: what it holds, and that newman, Postman's runner, can send it from top to bottom."""
 
 import asyncio
+import base64
 import os
 import re
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ from arq.connections import ArqRedis
 
 from app.api_settings import Settings
 from app.openapi.postman.folders import FOLDERS, LEFT_OUT
+from app.openapi.postman.pictures import picture_for
 from app.openapi.schemas import FILE
 from tests.app.openapi.test_openapi import described
 from tests.app.standalone.test_local import running
 from tests.app.tasks.test_presets import EXAMPLE
 from tests.conftest import DEADLINE_S, PHOTO, Client, serving, working
 from tests.support.callers import MADE, callers, with_keys
+from worker.imaging.formats import READABLE, InputFormat, sniff
 
 JAVASCRIPT = Path(__file__).parents[2] / "javascript"
 NEWMAN = JAVASCRIPT / "node_modules" / ".bin" / "newman"
@@ -57,7 +60,7 @@ def collection_problems(item: dict[str, Any]) -> Iterator[str]:
         yield f"{item['name']}: {set(request)}"
     if set(request["url"]) - {"raw", "host", "path", "query", "variable"}:
         yield f"{item['name']}: {request['url']}"
-    if request.get("body", {}).get("mode") not in (None, "raw", "formdata"):
+    if request.get("body", {}).get("mode") not in (None, "raw", "formdata", "file"):
         yield f"{item['name']}: {request['body']}"
     for entry in (*request["header"], *request["url"]["query"], *request["url"]["variable"]):
         if not isinstance(entry["key"], str) or not isinstance(entry["value"], str):
@@ -91,10 +94,11 @@ async def test_scripts_or_the_user_set_every_variable(api: Client) -> None:
     text = (await api.get("/postman.json")).text
     variables = {each["key"]: each["value"] for each in msgspec.json.decode(text)["variable"]}
     assert variables.pop("baseUrl") == str(api.base_url).rstrip("/")
+    assert variables.pop("picture")
     assert set(variables.values()) == {""}
     set_by_scripts = set(re.findall(r"(?:collectionVariables|variables)\.set\('(\w+)'", text))
-    assert set(variables) == set_by_scripts - {"picture", "tomorrow"} | {"apiKey"}
-    assert set(re.findall(r"\{\{(\$?\w+)\}\}", text)) == {*variables, "baseUrl", "picture", "tomorrow", "$guid"}
+    assert set(variables) == set_by_scripts - {"tomorrow"} | {"apiKey"}
+    assert set(re.findall(r"\{\{(\$?\w+)\}\}", text)) == {*variables, "baseUrl", "tomorrow", "$guid"}
 
 
 async def test_the_first_request_is_a_form_with_a_file_that_can_be_sent_as_it_is(service: Client) -> None:
@@ -106,6 +110,19 @@ async def test_the_first_request_is_a_form_with_a_file_that_can_be_sent_as_it_is
     texts = {field["key"]: field["value"] for field in fields if field["type"] == "text"}
     answer = await service.post("/process-image/", files={"file": (FILE, PHOTO)}, data=texts)
     assert answer.status_code == 202, answer.text
+
+
+@pytest.mark.parametrize("known", InputFormat)
+async def test_there_is_a_small_picture_in_each_format(service: Client, known: InputFormat) -> None:
+    """It is sent where no file is chosen, also by a server that accepts no other format."""
+    assert picture_for(READABLE)[0] is InputFormat.PNG
+    chosen, text = picture_for({known})
+    picture = base64.b64decode(text, validate=True)
+    assert (chosen, sniff(picture)) == (known, known)
+    assert len(picture) < 1000
+    headers = {"Content-Type": "application/octet-stream", "Prefer": "wait=20"}
+    answer = await service.post("/process-image/?operation=inspect", content=picture, headers=headers)
+    assert answer.json()["status"] == "SUCCESS", answer.text
 
 
 class Run(msgspec.Struct):
@@ -183,6 +200,21 @@ async def test_newman_sends_all_requests_with_a_key(
     assert run.statuses("Sign out") == [204]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"input_formats": (InputFormat.JPEG, InputFormat.PNG)}],
+    ids=["input_formats"],
+)
+async def test_newman_sends_all_requests_to_servers_with_other_settings(
+    redis: ArqRedis, settings: Settings, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    own = msgspec.structs.replace(settings, **changes)
+    async with serving(own) as url, working(own), Client(base_url=url) as client:
+        collection = (await client.get("/postman.json")).json()
+        code, run = await newman(collection, tmp_path)
+    check(code, run, collection)
+
+
 async def test_newman_fails_without_the_key_that_the_server_requires(
     redis: ArqRedis, settings: Settings, tmp_path: Path
 ) -> None:
@@ -211,9 +243,16 @@ async def test_the_file_that_a_user_chooses_is_sent(service: Client, tmp_path: P
     collection = (await service.get("/postman.json")).json()
     (tmp_path / FILE).write_bytes(PHOTO)
     for item in requests(collection["item"]):
-        for field in item["request"].get("body", {}).get("formdata", []):
+        body = item["request"].get("body", {})
+        for field in body.get("formdata", []):
             if field["key"] == "file" and not field.get("disabled"):
                 field["src"] = FILE
-    code, run = await newman(collection, tmp_path, "--folder", "Process an image", "--folder", "Batch")
+        if "file" in body:
+            body["file"]["src"] = FILE
+    folders = ("Process an image", "Plain body", "Resumable upload", "Batch")
+    code, run = await newman(collection, tmp_path, *(option for folder in folders for option in ("--folder", folder)))
     assert (code, run.failures) == (0, [])
-    assert (await service.get("/tasks?limit=1")).json()["tasks"][0]["file"]["name"] == FILE
+    tasks = (await service.get("/tasks")).json()["tasks"]
+    assert sorted(task["file"]["name"] for task in tasks) == ["image", "image", FILE]  # those of the batch are deleted
+    for task in tasks:
+        assert (await service.get(f"/tasks/{task['task_id']}/upload")).content == PHOTO
