@@ -187,7 +187,8 @@ FOLDERS = (
                 (202,),
                 (scripts.KEEP_TASK,),
                 ONCE,
-                fields={"start_at": "{{tomorrow}}"},
+                # A task with the results of an earlier one has ended at once, and cannot be cancelled.
+                fields={"start_at": "{{tomorrow}}", "reuse": "false"},
             ),
             Step("Cancel", "cancel", scripts=(scripts.REVOKED,)),
             Step("Retry", "retry", (202, 410)),

@@ -202,8 +202,8 @@ async def test_newman_sends_all_requests_with_a_key(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"input_formats": (InputFormat.JPEG, InputFormat.PNG)}],
-    ids=["input_formats"],
+    [{"reuse_results": True}, {"input_formats": (InputFormat.JPEG, InputFormat.PNG)}],
+    ids=["reuse_results", "input_formats"],
 )
 async def test_newman_sends_all_requests_to_servers_with_other_settings(
     redis: ArqRedis, settings: Settings, tmp_path: Path, changes: dict[str, Any]
