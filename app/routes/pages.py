@@ -121,5 +121,5 @@ async def postman(request: Request) -> Response:
     headers=(_IF_NONE_MATCH,),
 )
 async def llms(request: Request) -> Response:
-    """Return a text for language models (llmstxt.org): three commands, the operations with their fields, the routes."""
+    """Return a text for language models (llmstxt.org): commands, operations with their fields, routes."""
     return send(request, request.state["documents"].llms(_address(request)))
