@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from app.openapi.example_calls import WAIT_S, Call
 from app.openapi.markup import Html, join_html, tag
 
-KEY = "DARKROOM_KEY"
+KEY = "KEY"
 """The environment variable from which the examples take the API key."""
 
 _SHORT = 96

@@ -185,6 +185,28 @@ def test_a_server_with_presets_shows_one(tmp_path: Path, only: bool) -> None:
 async def test_commands_for_a_server_with_keys_send_one(settings: Settings) -> None:
     async with callers(settings) as clients:
         codes = (await examples_of(clients[NOBODY]))["list_tasks"]
+        llms = (await clients[NOBODY].get("/llms.txt")).text
+    assert f"Bearer ${KEY}" in llms
     assert f'-H "Authorization: Bearer ${KEY}"' in codes["curl"]
     assert f"f\"Bearer {{os.environ['{KEY}']}}\"" in codes["Python"]
     assert f"`Bearer ${{process.env.{KEY}}}`" in codes["JavaScript"]
+
+
+async def test_the_page_says_how_requests_are_authenticated(settings: Settings, api: Client) -> None:
+    async with callers(settings) as clients:
+        with_keys = authentication((await clients[NOBODY].get("/docs")).text)
+    without_keys = authentication((await api.get("/docs")).text)
+    for text in (with_keys, without_keys):
+        assert "Authorization: Bearer" in text
+        assert {"401", "403"} <= set(re.findall(r"\d+", text))
+    assert f"export {KEY}=" in with_keys
+    assert "/livez" in with_keys.partition("No key is needed for")[2]
+    assert "/tasks," not in with_keys
+    assert "ALLOWED_HOSTS" in without_keys
+    assert f"export {KEY}=" not in without_keys
+
+
+def authentication(text: str) -> str:
+    return re.sub(
+        r"<[^>]+>", "", unescape(text.partition('<section id="authentication"')[2].partition("</section>")[0])
+    )

@@ -15,7 +15,7 @@ const PLAIN = /^(?![@<("\s])[^;]*(?<!\s)$/;
  */
 export function curl({ origin, names, url = null, overlay, fields, results, isPicture, hasKey = Boolean(apiKey.get()) }) {
   const isLoop = names.length > 1;
-  const key = (write) => (hasKey ? [write("Authorization: Bearer $DARKROOM_KEY")] : []);
+  const key = (write) => (hasKey ? [write("Authorization: Bearer $KEY")] : []);
   const file = url
     ? `--form-string ${quoted(`url=${url}`)}`
     : isLoop
@@ -59,7 +59,7 @@ export function python({ origin, names, overlay, fields, isPicture, results }) {
   const headers = [
     `"Prefer": ${text(WAIT)}`,
     ...(isPicture ? ['"Accept": "image/*"'] : []),
-    ...(apiKey.get() ? ['"Authorization": f"Bearer {os.environ[\'DARKROOM_KEY\']}"'] : []),
+    ...(apiKey.get() ? ['"Authorization": f"Bearer {os.environ[\'KEY\']}"'] : []),
   ];
   const name = savedName(results[0], names);
   const saved = names.length > 1 ? `Path(name).stem + ${text(name.slice(stemOf(names[0]).length))}` : text(name);
@@ -103,7 +103,7 @@ export function javascript({ origin, names, overlay, fields, isPicture, results 
     `Prefer: ${text(WAIT)}`,
     ...(isPicture ? ['Accept: "image/*"'] : []),
     // biome-ignore lint/suspicious/noTemplateCurlyInString: Node expands it
-    ...(apiKey.get() ? ["Authorization: `Bearer ${process.env.DARKROOM_KEY}`"] : []),
+    ...(apiKey.get() ? ["Authorization: `Bearer ${process.env.KEY}`"] : []),
   ];
   const name = savedName(results[0], names);
   const saved = names.length > 1 ? `parse(name).name + ${text(name.slice(stemOf(names[0]).length))}` : text(name);
