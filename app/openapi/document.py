@@ -34,7 +34,7 @@ from worker.imaging.plan import Output
 from worker.operations import AnyOperation
 from worker.tasks.batches import BatchNotFound
 from worker.tasks.status import EndedTask, TaskNotFound, UnreadableTask
-from worker.webhooks.messages import WebhookEvent
+from worker.webhooks.messages import EVENT_TYPES, WebhookEvent
 
 SUMMARY = (
     "Image processing with a queue: upload an image and choose an operation, get a task id at once, watch the "
@@ -273,6 +273,8 @@ def _webhook() -> dict[str, Any]:
     return {
         "operationId": "taskEnded",
         "summary": "Sent to the `callback_url` of a task when it ends, following the Standard Webhooks specification",
+        "description": f"`type` says how the task ended: {', '.join(f'`{name}`' for name in EVENT_TYPES.values())}. "
+        "A batch sends one message of its own, `batch.completed`, when all of its tasks have ended.",
         "parameters": [{"name": each.name, "in": "header", "required": True, **_header(each)} for each in headers],
         "requestBody": {
             "content": {

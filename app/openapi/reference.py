@@ -142,7 +142,7 @@ def _routes(document: Mapping[str, Any], name: str) -> Section:
 
 
 def _section(section: Section) -> Html:
-    return tag("section", tag("h2", section.title), *section.entries, id=section.id, class_="group")
+    return tag("section", tag("h2", section.title), *section.entries, id=section.id, class_="group", data_kind="group")
 
 
 def _links(section: Section) -> Html:

@@ -95,7 +95,7 @@ class Deleted(msgspec.Struct, frozen=True):
     query=RetryQuery,
 )
 async def retry_tasks(request: Request) -> Response:
-    """Retry the failed or revoked tasks of a page; `next` is the request for the following page.
+    """Retry all failed or revoked tasks of a page; `next` is the request for the following page.
 
     Tasks that cannot be retried are counted and not changed. 429 if the queue is full at the start.
     """

@@ -108,6 +108,21 @@ FOUND = [
     ("resize", "Operation", "resize", "ResizeForm"),
     ("LinkRequest", "Schema", "LinkRequest", "schema-LinkRequest"),
     ("callback_url post", "Webhook", "POST the task's callback_url", "taskEnded"),
+    ("task.succeeded", "Webhook", "POST the task's callback_url", "taskEnded"),
+    ("retry all failed", "Route", "POST /tasks/retry", "retry_tasks"),
+    ("tag limit", "Field · POST /process-image/", "tags", "process_image"),
+    ("webhook upload", "Field · POST /process-image/", "callback_url", "process_image"),
+    ("error codes", "Section", "Error codes of tasks", "error-codes"),
+    ("error codes of tasks", "Section", "Error codes of tasks", "error-codes"),
+    ("resumable", "Route", "GET /uploads/{upload_id}", "upload"),
+    ("webhook", "Section", "Webhooks", "webhooks"),
+    ("q", "Query parameter · GET /tasks", "q", "list_tasks"),
+    ("by", "Query parameter · GET /stats", "by", "statistics"),
+    ("authentication", "Section", "Authentication", "authentication"),
+    ("Authorization", "Section", "API keys", "api-keys"),
+    ("bearer", "Section", "API keys", "api-keys"),
+    ("API key", "Section", "API keys", "api-keys"),
+    ("$KEY", "Section", "API keys", "api-keys"),
 ]
 """Query, kind and name of what is found first, anchor of its place."""
 

@@ -1,18 +1,25 @@
 /* What the search finds: an index of the page, and the order of what matches. */
 
 /**
- * An entry. `where` is the title of the section that contains it, `text` its explanation.
- * @typedef {{name: string, kind: string, where: string, text: string, element: any}} Entry
+ * An entry. `where` is the title of the section that contains it, `text` its explanation, and `more` what else is
+ * searched: further paragraphs, values, and the texts of the section around it. Of entries that match as well, the
+ * one with the lower `rank` comes first.
+ * @typedef {{name: string, kind: string, rank: number, where: string, text: string, more: string, element: any}} Entry
  */
 
-/** The kinds of sections, in the order in which equally good matches are listed. */
+/** The rank of what responses have. */
+const RESPONSE_RANK = 3;
+
+/** `data-kind` of a section -> its name, its rank and the rank of its fields. */
 const KINDS = {
-  route: "Route",
-  operation: "Operation",
-  webhook: "Webhook",
-  problem: "Problem type",
-  "error-code": "Error code",
-  schema: "Schema",
+  group: ["Section", 0, 1],
+  guide: ["Section", 0, 1],
+  route: ["Route", 0, 1],
+  operation: ["Operation", 0, 1],
+  webhook: ["Webhook", 0, 1],
+  problem: ["Problem type", 2, 2],
+  "error-code": ["Error code", 2, 2],
+  schema: ["Schema", RESPONSE_RANK, RESPONSE_RANK],
 };
 const PLACES = { query: "Query parameter", header: "Header", path: "Path parameter" };
 
@@ -33,34 +40,41 @@ export function entriesOf(text) {
 
 const words = (element) => element?.textContent.trim() ?? "";
 
-const titleOf = (section) => words(section.querySelector("h3"));
+const titleOf = (section) => words(section.querySelector("h2, h3"));
+
+/** Return the elements of a section that are not in a section inside of it. */
+const own = (section, selector) =>
+  Array.from(section.querySelectorAll(selector)).filter((element) => element.closest("[data-kind]") === section);
+
+const paragraphsOf = (section) => own(section, "p:not(details p)").map(words);
 
 function ofSection(section) {
-  return {
-    name: titleOf(section),
-    kind: KINDS[section.dataset.kind],
-    where: "",
-    text: words(section.querySelector("p")),
-    element: section,
-  };
+  const [kind, rank] = KINDS[section.dataset.kind];
+  const [text = "", ...others] = paragraphsOf(section);
+  return { name: titleOf(section), kind, rank, where: "", text, more: others.join(" "), element: section };
 }
 
 function fieldsOf(section) {
-  return Array.from(section.querySelectorAll("tbody tr"), (row) => ({
+  const around = paragraphsOf(section).join(" ");
+  return own(section, "tbody tr").map((row) => ({
     name: words(row.querySelector("th")),
     kind: PLACES[words(row.cells[1])] ?? "Field",
+    rank: KINDS[section.dataset.kind][2],
     where: titleOf(section),
     text: words(row.cells[3]),
+    more: `${words(row.cells[2])} ${words(row.closest("details")?.querySelector("summary"))} ${around}`,
     element: row,
   }));
 }
 
 function headersOf(section) {
-  return Array.from(section.querySelectorAll(".header"), (header) => ({
+  return own(section, ".header").map((header) => ({
     name: words(header),
     kind: "Response header",
+    rank: RESPONSE_RANK,
     where: titleOf(section),
     text: "",
+    more: words(header.closest("details").querySelector("summary")),
     element: header.closest("details"),
   }));
 }
@@ -82,27 +96,39 @@ export function search(entries, query, limit) {
     .map(({ entry }) => entry);
 }
 
-/** What is part of a section comes after sections that match as well, unless its name is what was asked for. */
-const PART_COST = { Field: 1.5, "Query parameter": 1.5, "Path parameter": 1.5, Header: 1.5, "Response header": 3.5, Schema: 1.5 };
+/** The cost of a word by its best place in an entry; ranks, 0 to 3, decide between equal costs. */
+const COST = { name: 0, plural: 2, wordOfName: 4, nameBegins: 8, wordBegins: 12, inName: 16, text: 24, where: 28, more: 32 };
 
-/** Return how far an entry is from the words: 0 if they are its name, infinite if one of them is not in it. */
-function costOf(entry, asked) {
-  const [name, where, text] = [entry.name, `${entry.kind} ${entry.where}`, entry.text].map((each) => each.toLowerCase());
-  const ofWord = (word) => {
-    if (name === word) return 0;
-    if (beginsWord(name, word)) return 1;
-    if (name.includes(word)) return 4;
-    if (where.includes(word)) return 8;
-    return text.includes(word) ? 16 : Number.POSITIVE_INFINITY;
-  };
+/** What parts of responses cost more, unless the query is their name: one searches for parts of requests more often. */
+const RESPONSE_COST = 16;
+
+/** Return how far an entry is from the words: next to 0 if they are its name, infinite if one of them is not in it. */
+function costOf({ name, kind, rank, where, text, more }, asked) {
+  const [title, section, first, rest] = [name, `${kind} ${where}`, text, more].map((each) => each.toLowerCase());
+  if (title === asked.join(" ")) return rank;
+  const cost = asked.reduce((sum, word) => sum + costOfWord(word, title, section, first, rest), 0);
   // Of equally good names, the shorter one is meant: "GET /tasks" before "GET /tasks/{task_id}".
-  return asked.reduce((cost, word) => cost + ofWord(word), (PART_COST[entry.kind] ?? 0) + Math.min(name.length, 99) / 100);
+  const length = cost < COST.text ? Math.min(name.length, 99) / 100 : 0;
+  return cost + rank + length + (rank === RESPONSE_RANK ? RESPONSE_COST : 0);
 }
 
-/** Return whether a part of a name begins with `word`, as "tasks" does in "GET /tasks" and "full" in "429 queue-full". */
-function beginsWord(name, word) {
-  for (let at = name.indexOf(word); at >= 0; at = name.indexOf(word, at + 1)) {
-    if (at === 0 || !/[a-z0-9]/.test(name[at - 1])) return true;
+function costOfWord(word, name, where, text, more) {
+  if (name === word) return COST.name;
+  if (name === `${word}s` || word === `${name}s`) return COST.plural;
+  if (name.split(/[^\w-]+/).includes(word)) return COST.wordOfName;
+  if (name.startsWith(word)) return COST.nameBegins;
+  if (beginsWord(name, word)) return COST.wordBegins;
+  if (name.includes(word)) return COST.inName;
+  if (beginsWord(text, word)) return COST.text;
+  if (beginsWord(where, word)) return COST.where;
+  return beginsWord(more, word) ? COST.more : Number.POSITIVE_INFINITY;
+}
+
+/** Return whether a word of a text begins with `word`, as "tasks" does in "GET /tasks" and "full" in "429 queue-full". */
+function beginsWord(text, word) {
+  const beginsWithSign = /^[^a-z0-9]/.test(word);
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if (at === 0 || beginsWithSign || !/[a-z0-9]/.test(text[at - 1])) return true;
   }
   return false;
 }
