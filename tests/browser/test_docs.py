@@ -79,6 +79,17 @@ async def test_the_contents_fold_on_a_phone(docs: Page) -> None:
     assert await docs.evaluate("document.documentElement.scrollWidth") <= PHONE_PX[0]
 
 
+async def test_escape_folds_the_contents_on_a_phone(docs: Page) -> None:
+    await docs.set_viewport_size({"width": PHONE_PX[0], "height": PHONE_PX[1]})
+    button = docs.get_by_role("button", name="Contents")
+    await button.click()
+    await contents(docs).get_by_role("link", name="Tasks", exact=True).focus()
+    await docs.keyboard.press("Escape")
+    await expect(button).to_have_attribute("aria-expanded", "false")
+    await expect(contents(docs)).to_be_hidden()
+    await expect(button).to_be_focused()
+
+
 @pytest.mark.parametrize("keys", ["/", "Control+k", "Meta+k", "button"])
 async def test_search_opens_by_keys_and_by_its_button_and_closes_by_escape(docs: Page, keys: str) -> None:
     query = docs.get_by_role("combobox", name="Search")
@@ -273,6 +284,24 @@ async def test_without_scripts_all_is_there(browser: Browser, api: Client) -> No
     for code in await page.locator("#list_tasks .code pre").all():
         await expect(code).to_be_visible()
     await expect(contents(page).get_by_role("link", name="crop", exact=True)).to_be_visible()
+    await context.close()
+
+
+async def test_without_scripts_the_contents_are_folded_on_a_phone(browser: Browser, api: Client) -> None:
+    viewport = {"width": PHONE_PX[0], "height": PHONE_PX[1]}
+    context = await browser.new_context(
+        base_url=str(api.base_url),
+        java_script_enabled=False,
+        viewport=viewport,  # type: ignore[arg-type]
+    )
+    page = await context.new_page()
+    await page.goto("/docs")
+    await expect(page.get_by_role("heading", level=1)).to_be_in_viewport()
+    await expect(contents(page)).to_be_hidden()
+    await page.get_by_role("link", name="Contents", exact=True).click()
+    await contents(page).get_by_role("link", name="crop", exact=True).click()
+    await expect(contents(page)).to_be_hidden()
+    await expect(page.get_by_role("heading", name="crop", exact=True)).to_be_in_viewport()
     await context.close()
 
 

@@ -17,11 +17,23 @@ export class Contents {
     this._isDue = false;
     addEventListener("scroll", () => this._schedule(), { passive: true });
     addEventListener("resize", () => this._schedule());
-    button.addEventListener("click", () => this._fold(button.getAttribute("aria-expanded") === "true"));
+    button.addEventListener("click", () => this._fold(this._isUnfolded()));
     nav.addEventListener("click", (event) => {
       if (event.target.closest("a")) this._fold(true);
     });
+    document.addEventListener("keydown", (event) => this._escape(event));
     this._mark();
+  }
+
+  _isUnfolded() {
+    return this._button.getAttribute("aria-expanded") === "true";
+  }
+
+  /** Fold the contents by Escape, which in a dialog closes the dialog alone. */
+  _escape(event) {
+    if (event.key !== "Escape" || event.target.closest("dialog") || !this._isUnfolded()) return;
+    this._fold(true);
+    this._button.focus();
   }
 
   _fold(isFolded) {
