@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class ErrorCode(StrEnum):
-    """The reason for a failure as a code; the task's `error` is the message. `CAUSES` describes each."""
+    """The reason for a failure as a code; the task's `error` is the message. `GET /operations` describes each."""
 
     DAMAGED = "damaged"
     TOO_LARGE = "too_large"
@@ -74,7 +74,7 @@ CAUSES = {
         "The task waited longer than QUEUE_TIMEOUT_S for a worker. Retry it, or run more workers.", retry_helps=True
     ),
     ErrorCode.EXPIRED: Cause(
-        "The task was not started within its `expires_in`. Create it again if its result is still of use.",
+        "The task was not started within its `expires_in`. Create it again if its result is still needed.",
         retry_helps=False,
     ),
     ErrorCode.DELIVERY: Cause(

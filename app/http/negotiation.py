@@ -55,7 +55,7 @@ def _weight(parameters: list[str]) -> float:
 
 PREFER = Header(
     "Prefer",
-    "`wait=N` (RFC 7240) delays the response until the task has ended, for at most N seconds and at most 60.",
+    "`wait=N` (RFC 7240) delays the response until the task has ended, for at most N seconds, up to 60.",
     "wait=10",
 )
 APPLIED = Header("Preference-Applied", "The `wait` of the request, if it was applied.", "wait=10")

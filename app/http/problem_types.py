@@ -180,7 +180,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     ),
     UploadGone: ProblemType(
         410,
-        "The upload of the task was deleted, or not fetched: it cannot be retried, nor be the source of another.",
+        "The upload of the task was deleted or never fetched, so the task cannot be retried or be a `source`.",
         str(UploadGone()),
     ),
     # No `Connection: close`: closing with unread bytes resets the socket, and the client would not see the response.
@@ -213,14 +213,18 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         str(OwnerQueueFull(3, 10)),
     ),
     TooManyUploads: ProblemType(
-        503, "Other clients are sending as many uploads as are received at once.", str(TooManyUploads(20))
+        503,
+        "The server is already receiving as many uploads as it can. Try again after `Retry-After`.",
+        str(TooManyUploads(20)),
     ),
     TooManyStreams: ProblemType(
-        503, "This client, or all together, have as many event streams open as there may be.", str(TooManyStreams())
+        503,
+        "This client, or all clients together, have the maximum number of event streams open.",
+        str(TooManyStreams()),
     ),
     UnreadableTask: ProblemType(
         503,
-        "The record of the task is of another version of Darkroom, as during a rolling upgrade, or is damaged.",
+        "The record of the task was written by another version of Darkroom, as in a rolling upgrade, or is damaged.",
         str(UnreadableTask(_TASK_ID, ValueError("Invalid enum value 'PAUSED'"))),
     ),
     RedisError: ProblemType(503, "Redis is not available.", "Redis is not available; try again later"),

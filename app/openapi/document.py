@@ -274,7 +274,7 @@ def _webhook() -> dict[str, Any]:
         "operationId": "taskEnded",
         "summary": "Sent to the `callback_url` of a task when it ends, following the Standard Webhooks specification",
         "description": f"`type` says how the task ended: {', '.join(f'`{name}`' for name in EVENT_TYPES.values())}. "
-        "A batch sends one message of its own, `batch.completed`, when all of its tasks have ended.",
+        "The `callback_url` of a batch gets one message, `batch.completed`, when all tasks have ended.",
         "parameters": [{"name": each.name, "in": "header", "required": True, **_header(each)} for each in headers],
         "requestBody": {
             "content": {

@@ -71,7 +71,7 @@ def _form(document: Mapping[str, Any], route: Route, content: Mapping[str, Any])
     yield fields_table(schemas["PictureFields"])
     yield tag("h4", "Format of the result")
     yield fields_table(schemas["OutputFields"])
-    yield tag("h4", "Operations, of which one form is required")
+    yield tag("h4", "Operations: one of these is required")
     if OPERATION_FORMS & set(names):
         yield tag(
             "p", "One operation with its parameters: see ", tag("a", "Operations", href="#operations-of-images"), "."

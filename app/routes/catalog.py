@@ -26,7 +26,7 @@ class OperationEntry(msgspec.Struct, frozen=True):
 
     operation: str
     description: str
-    parameters: Annotated[dict[str, Schema], Meta(description="Parameter name -> JSON Schema.")]
+    parameters: Annotated[dict[str, Schema], Meta(description="The JSON Schema of each parameter, by name.")]
     takes_overlay: Annotated[bool, Meta(description="Whether the operation can use a second image.")]
 
 
@@ -42,7 +42,7 @@ class Catalog(msgspec.Struct, frozen=True):
     """The catalog."""
 
     operations: list[OperationEntry]
-    output: Annotated[dict[str, Schema], Meta(description="Output parameters: name -> JSON Schema.")]
+    output: Annotated[dict[str, Schema], Meta(description="The JSON Schema of each output parameter, by name.")]
     input: Annotated[list[str], Meta(description="The accepted input formats.")]
     presets: Annotated[list[str], Meta(description="The names of the presets.")]
     only_presets: Annotated[bool, Meta(description="Whether uploads must use a preset.")]

@@ -28,11 +28,13 @@ class FailureGroup(Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="The value for `failure` in lists, retries and deletions of tasks.")]
     error_code: ErrorCode | None
-    message: Annotated[str, Meta(description="The error with # for each number and id.")]
+    message: Annotated[str, Meta(description="The error with # in place of numbers and ids.")]
     operation: (
         Annotated[
             str,
-            Meta(description="The operation at which the tasks failed, or all of theirs if the code does not tell."),
+            Meta(
+                description="The operation at which the tasks failed, or all of theirs if the code does not say which."
+            ),
         ]
         | None
     )

@@ -95,12 +95,12 @@ class Statistics(Struct, frozen=True):
     range: Range
     step_s: Annotated[int, Meta(description="The length of a point in seconds.")]
     now: Counts
-    storage: Annotated[str, Meta(description="`ok` or the error of its last check, of the last 15 seconds.")]
+    storage: Annotated[str, Meta(description="`ok` or the error of the last check, at most 15 seconds ago.")]
     resamplers: Annotated[list[str], Meta(description="How the workers resample images: see `GET /workers`.")]
     total: Figures
     points: Annotated[list[Figures], Meta(description="The points, oldest first; the last one is still growing.")]
     groups: (
-        Annotated[list[GroupView], Meta(description="Only with `by`: the groups, that with the most time first.")]
+        Annotated[list[GroupView], Meta(description="Only with `by`: the groups, the one with the most time first.")]
         | UnsetType
     ) = UNSET
 

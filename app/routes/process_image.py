@@ -99,10 +99,10 @@ async def process_image(request: Request) -> Response:
     The image may also be the body of the request, as `curl --data-binary` sends it, with the fields in the query; a
     form without a file may be urlencoded.
 
-    A large upload may arrive in several requests, so that it can go on after a broken connection
-    (draft-ietf-httpbis-resumable-upload): send the header `Upload-Complete: ?0`, and `Upload-Length` if the length of
-    the whole body is known, with the beginning of the body or without one, and no `Idempotency-Key`. The response is
-    201; `PATCH` requests to its `Location` add the rest.
+    A resumable upload (draft-ietf-httpbis-resumable-upload) arrives in several requests, and continues after a broken
+    connection. To begin one, send the header `Upload-Complete: ?0`, and `Upload-Length` if the length of the whole body
+    is known, with the first part of the body or without a body; `Idempotency-Key` is not for these. The response is 201,
+    and `PATCH` requests to its `Location` add the rest.
 
     The form is validated before the task is created, and one response names all problems. Problems that depend on the
     pixels of the image, such as a crop box outside of it, may also fail the task later.
@@ -176,8 +176,8 @@ async def continue_upload(request: Request) -> Response:
     """Add bytes to a resumable upload.
 
     The body has the media type `application/partial-upload` and follows the bytes that have arrived, as `Upload-Offset`
-    says. With `Upload-Complete: ?1` the response is that of the request that began the upload; sent once more, it gets
-    the same response.
+    says. With `Upload-Complete: ?1` the response is that of the request that began the upload; if it is
+    repeated, it gets the same response.
     """
     found = await get_own_upload(request)
     if found.is_complete:

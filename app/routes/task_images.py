@@ -24,7 +24,7 @@ from worker.tasks.status import Status, TaskNotFound
     headers=CONDITIONS,
 )
 async def original(request: Request) -> Response:
-    """Return the uploaded image of a task as it came; 410 if it is not, or not yet, in storage."""
+    """Return the uploaded image of a task unchanged; 410 if it is not in storage, or not yet."""
     task = await get_own_task(request)
     source = task.spec.source
     if source is None:

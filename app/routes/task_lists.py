@@ -124,7 +124,7 @@ class TasksQuery(msgspec.Struct, frozen=True):
         ]
         | None
     ) = None
-    since: Annotated[Time, Meta(description="Only tasks of this time or later.")] | None = None
+    since: Annotated[Time, Meta(description="Only tasks at or after this time.")] | None = None
     before: Annotated[Time, Meta(description="Only tasks before this time.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=200, description="Maximum number of tasks on a page.")] = 50
     cursor: (
@@ -178,9 +178,10 @@ class ListQuery(TasksQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    order: Annotated[Order, Meta(description="The smallest first, or (the default of `sort`) the greatest.")] | None = (
-        None
-    )
+    order: (
+        Annotated[Order, Meta(description="asc for the smallest first, desc (the default of `sort`) for the greatest.")]
+        | None
+    ) = None
 
 
 class Searched(msgspec.Struct, frozen=True):
@@ -188,7 +189,7 @@ class Searched(msgspec.Struct, frozen=True):
 
     tasks: Annotated[int, Meta(description="The number of tasks that were examined.")]
     oldest: Annotated[Time, Meta(description="The time of the oldest of them.")] | None
-    complete: Annotated[bool, Meta(description="Whether there are no older ones.")]
+    complete: Annotated[bool, Meta(description="Whether no older tasks are left to examine.")]
 
 
 class TaskPage(msgspec.Struct, frozen=True):
@@ -219,8 +220,8 @@ async def list_tasks(request: Request) -> Response:
     """List the tasks of the caller, newest first by creation or, with a single `status`, by entry into that state.
 
     A page can have fewer tasks than `limit`, even none, although more follow. `next`, also sent as a `Link` header
-    (RFC 8288), is null only on the last page. At most 2,000 tasks are read for a page, so that a search of many takes
-    several; `searched` says how far it went.
+    (RFC 8288), is null only on the last page. At most 2,000 tasks are read for a page, so a search of more tasks
+    takes several pages; `searched` says how far it went.
     """
     query = own_query(read_query(request, ListQuery), request.state["caller"])
     if query.sort is not None or query.order is not None:

@@ -63,7 +63,9 @@ class GroupView(Struct, frozen=True, kw_only=True):
     """An operation, a format or an API key, and the time that its work took."""
 
     name: str
-    count: Annotated[int, Meta(description="The number of operations, also of those cut off, or of tasks that ran.")]
+    count: Annotated[
+        int, Meta(description="The number of operations, including interrupted ones, or of tasks that ran.")
+    ]
     failed: Annotated[
         int, Meta(description="The number of operations that were not possible or ran out of time, or of failed tasks.")
     ]

@@ -29,7 +29,7 @@ class TaskResult(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """The uploaded image. Its width and height are null if the head of the file does not contain them."""
+    """The uploaded image. Its width and height are null if the header of the file does not contain them."""
 
     name: str
     url: Annotated[str, Meta(description="The URL, if the image was fetched.")] | UnsetType = UNSET
@@ -97,13 +97,15 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     result: Results | UnsetType = UNSET
     error: str | UnsetType = UNSET
     error_code: (
-        Annotated[ErrorCode, Meta(description="If FAILURE: the reason as a code; `GET /operations` describes them.")]
+        Annotated[
+            ErrorCode, Meta(description="If FAILURE: the reason as a code; `GET /operations` describes the codes.")
+        ]
         | None
     )
     failed_operation: (
         Annotated[
             str,
-            Meta(description="If FAILURE: the operation that was not possible, or that ran when the time was over."),
+            Meta(description="If FAILURE: the operation that was not possible or timed out."),
         ]
         | UnsetType
     ) = UNSET
@@ -114,12 +116,12 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     output: WholeOutput | UnsetType = UNSET
     created_at: Time
     queued_at: Annotated[Time, Meta(description="When the task was queued last, or its start_at.")]
-    expires_at: Annotated[Time, Meta(description="When it fails if it has not been started before.")] | None
+    expires_at: Annotated[Time, Meta(description="When the task fails if it has not been started by then.")] | None
     priority: Priority
     queue_group: str | None
     tags: list[str] | UnsetType = UNSET
     batch_id: Annotated[str, Meta(description="The batch to which the task belongs.")] | None
-    reused_from: Annotated[str, Meta(description="The task whose results it has, because both are equal.")] | None
+    reused_from: Annotated[str, Meta(description="The id of the equal task whose results this task got.")] | None
     started_at: Time | None
     ended_at: Time | None
     waited_s: float

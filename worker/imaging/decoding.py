@@ -75,7 +75,7 @@ def open_image(data: bytes, source: InputFormat, limits: Limits, *, keeps_damage
     except Exception as exc:  # damaged data may raise any error: OSError, SyntaxError, struct.error, ...
         raise _UnreadableHeader(source) from exc
     if 0 in image.size:
-        raise DamagedPicture("the picture has no pixels")
+        raise DamagedPicture("the image has no pixels")
     drop_invalid_metadata(image)
     check_pixels(image.size, 1, limits.max_pixels)
     return image

@@ -38,8 +38,9 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         FormatName,
         Meta(
             description=(
-                f"Format of the result; keep is the format of the upload ({_KEPT_AS}); auto is the one of accept "
-                "with the smallest file at about the same quality that can hold transparency and animation."
+                f"Format of the result; keep is the format of the upload ({_KEPT_AS}); auto encodes the image at "
+                "about the same quality in each format of `accept` that can hold its transparency and animation, and "
+                "takes the smallest file."
             )
         ),
     ] = "keep"
@@ -132,8 +133,9 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Literal["drop", "keep"],
         Meta(
             description=(
-                "keep keeps the gain map of an Ultra HDR JPEG in a JPEG, through resize, crop, flip and rotate by "
-                "multiples of 90 degrees, or gives a warning."
+                "keep preserves the gain map of an Ultra HDR JPEG in a JPEG with colorspace=keep and without "
+                "max_bytes, through resize, crop, flip and rotate by multiples of 90 degrees; otherwise the output "
+                "has a warning."
             )
         ),
     ] = "drop"

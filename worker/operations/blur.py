@@ -9,7 +9,7 @@ from worker.pixels.colors import apply_premultiplied
 
 
 class Blur(Operation, frozen=True, tag="blur"):
-    """Soften the picture with a Gaussian blur."""
+    """Soften the image with a Gaussian blur."""
 
     example: ClassVar[Mapping[str, Any]] = {"sigma": 4}
 

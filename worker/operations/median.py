@@ -30,7 +30,7 @@ class Median(Operation, frozen=True, tag="median"):
         Meta(
             description=(
                 "Side in pixels of the square whose median is used. Maximum size of the image: "
-                f"{', '.join(f'{_most_pixels(size):,} pixels for {size}' for size in (5, 7, 9))}; any number for 3."
+                f"{', '.join(f'{_most_pixels(size):,} pixels for {size}' for size in (5, 7, 9))}; no limit for 3."
             )
         ),
     ] = 3

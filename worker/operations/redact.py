@@ -54,8 +54,8 @@ class Redact(Operation, frozen=True, tag="redact"):
             max_length=100,
             description=(
                 "The rectangles to redact, in pixels, such as "
-                '[{"left": 10, "top": 20, "width": 200, "height": 40}]. One that reaches over the picture is cut to '
-                "image; a box completely outside of it is an error."
+                '[{"left": 10, "top": 20, "width": 200, "height": 40}]. A box that extends beyond '
+                "the image is cut off at its edge; a box completely outside of the image is an error."
             ),
         ),
     ]

@@ -17,7 +17,12 @@ class Sharpen(Operation, frozen=True, tag="sharpen"):
         Meta(ge=0.1, le=100, description="Standard deviation of the blur of the mask in pixels."),
     ] = 2.0
     percent: Annotated[
-        int, Meta(ge=0, le=1000, description="Strength in percent of the difference to the blur; 0 changes nothing.")
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Strength in percent of the difference from the blurred image; 0 changes nothing.",
+        ),
     ] = 150
     threshold: Annotated[
         int,
@@ -25,7 +30,8 @@ class Sharpen(Operation, frozen=True, tag="sharpen"):
             ge=0,
             le=255,
             description=(
-                "Difference to the blur, 0 to 255, up to which pixels do not change, which spares noise and gradients."
+                "Difference from the blurred image, 0 to 255, up to which pixels do not change, which spares noise and "
+                "gradients."
             ),
         ),
     ] = 3

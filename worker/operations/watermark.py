@@ -86,7 +86,7 @@ class Watermark(Operation, frozen=True, tag="watermark"):
         | None
     ) = None
     angle: Annotated[float, Meta(ge=-360, le=360, description="Rotation in degrees, clockwise.")] = 0.0
-    tile: Annotated[bool, Meta(description="Whether it is repeated over the whole image.")] = False
+    tile: Annotated[bool, Meta(description="Whether the text or the overlay is repeated over the whole image.")] = False
 
     @property
     def uses_overlay(self) -> bool:

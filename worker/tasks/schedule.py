@@ -41,8 +41,8 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
         Priority,
         Meta(
             description=(
-                "high starts before the other tasks of the same API key or queue_group, without more turns for it; low "
-                "starts only while no other task of anyone waits."
+                "high starts before the other tasks of the same API key or queue_group, but does not get "
+                "them more turns; low starts only when no other task is waiting."
             )
         ),
     ] = Priority.NORMAL
@@ -93,8 +93,8 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
             bool,
             Meta(
                 description=(
-                    "Whether the task gets the results of an earlier one, or of one under way, that has the same "
-                    "upload, operations and API key, instead of being processed. Default: REUSE_RESULTS."
+                    "Whether the task gets the results of an earlier or running task with the same upload, operations "
+                    "and API key, instead of being processed. Default: REUSE_RESULTS."
                 )
             ),
         ]

@@ -39,7 +39,7 @@ Results = str | dict[str, str]
 
 
 class TaskStatus(Struct, frozen=True):
-    """The status of a task. A field that does not apply is omitted (UNSET)."""
+    """The status of a task. A field that does not apply is omitted."""
 
     task_id: TaskId
     status: Status

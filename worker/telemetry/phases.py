@@ -21,7 +21,7 @@ class Phases(Struct, frozen=True):
     reading_s: Annotated[float, Meta(description="Reading the upload from storage.")]
     decoding_s: Annotated[float, Meta(description="Decoding the upload, once for each scale that the variants need.")]
     operations_s: Annotated[float, Meta(description="The operations of all variants.")]
-    encoding_s: Annotated[float, Meta(description="Encoding the results, with all tries of `max_bytes`.")]
+    encoding_s: Annotated[float, Meta(description="Encoding the results, including all attempts at `max_bytes`.")]
     storing_s: Annotated[float, Meta(description="Writing the results to storage.")]
 
 

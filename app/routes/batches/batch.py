@@ -47,8 +47,8 @@ class BatchView(Struct, frozen=True):
     batch_id: TaskId
     status: Annotated[Literal["running", "completed"], Meta(description="completed when all tasks have ended.")]
     total: Annotated[int, Meta(description="Number of tasks at its creation.")]
-    counts: Annotated[dict[Status, int], Meta(description="Number of tasks in each state; deleted ones are in none.")]
-    progress: Annotated[float, Meta(description="Ended part of the tasks, from 0 to 1.")]
+    counts: Annotated[dict[Status, int], Meta(description="Number of tasks in each state, without deleted ones.")]
+    progress: Annotated[float, Meta(description="Fraction of the tasks that have ended, from 0 to 1.")]
     owner: str | None
     created_at: Time
     ended_at: Annotated[Time, Meta(description="When the last task ended.")] | None
@@ -95,7 +95,7 @@ _BATCH = Answer(200, "The batch.", BatchView, {"batch": _EXAMPLE})
     body="batch",
 )
 async def create_batch(request: Request) -> Response:
-    """Create a task for each of many images, all or none.
+    """Create a task for each of many images: all of them, or none if one is not accepted.
 
     Send a form with the field `file` or `url` once for each image, and the other fields of `POST /process-image/` once
     for all; or a JSON object in which `url` is a list. `each`, a list of one object for each image, has fields that

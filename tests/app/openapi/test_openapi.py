@@ -173,6 +173,11 @@ async def test_every_problem_type_is_described_and_its_uri_leads_there(api: Clie
     assert set(COMPONENTS["examples"]) - told == {"client-disconnect"}, "an error that no route gives"
 
 
+async def test_what_is_processed_is_called_an_image(api: Client) -> None:
+    text = (await api.get("/openapi.json")).text
+    assert re.findall(r'"(?:description|summary)":"(?:[^"\\]|\\.)*picture', text, re.IGNORECASE) == []
+
+
 async def test_who_needs_a_key_is_told(redis: ArqRedis, settings: Settings) -> None:
     async with callers(settings) as clients:
         paths = (await clients[NOBODY].get("/openapi.json")).json()["paths"]
