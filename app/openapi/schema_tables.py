@@ -12,9 +12,15 @@ def fields_table(schema: Schema) -> Html:
     """Return a table of the fields of an object."""
     required = schema.get("required", ())
     return _table(
-        (name, "required" if name in required else "", values(about), line(about.get("description", "")))
+        (name, "required" if name in required else "", values(about), line(_description(about)))
         for name, about in schema["properties"].items()
     )
+
+
+def _description(schema: Schema) -> str:
+    """Return the description of a schema, which that of a value or null has inside."""
+    found = (each.get("description") for each in (schema, *schema.get("anyOf", ())))
+    return next(filter(None, found), "")
 
 
 def own_fields(schema: Schema) -> Schema:

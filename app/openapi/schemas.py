@@ -145,11 +145,18 @@ def form_components(settings: Settings, presets: Presets) -> dict[str, Schema]:
             _references("OutputFields", output),
         )
         components["ConvertForm"] = _form(
-            "Only another format.", {"format": output["format"]}, _references("OutputFields", set(output) - {"format"})
+            "Convert the image to another format.",
+            {"format": output["format"]},
+            _references("OutputFields", set(output) - {"format"}),
         )
         components["VariantsForm"] = _form(
             "Several results of one image, which is decoded once.",
-            {"variants": _json("Variants", "Name -> operations and output of a result."), **OVERLAY},
+            {
+                "variants": _json(
+                    "Variants", "The operations and the output of each result, by the name of the variant."
+                ),
+                **OVERLAY,
+            },
         )
     if presets.by_name:
         preset = {"enum": list(presets.by_name), "description": "A preset of the server."}
@@ -253,11 +260,11 @@ def _json_components(output: Mapping[str, Schema], max_operations: int) -> dict[
     variant = {"operations": _reference("Pipeline"), **output}
     return {
         "Pipeline": {"type": "array", "items": step, "maxItems": max_operations, "examples": [_PIPELINE]},
-        "VariantWish": {**_object(variant), "additionalProperties": False},
+        "VariantFields": {**_object(variant), "additionalProperties": False},
         "Variants": {
             "type": "object",
             "propertyNames": {"pattern": f"^{VARIANT_NAME.pattern}$"},
-            "additionalProperties": _reference("VariantWish"),
+            "additionalProperties": _reference("VariantFields"),
             "minProperties": 1,
             "maxProperties": MAX_VARIANTS,
             "examples": [_VARIANTS],

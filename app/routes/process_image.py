@@ -101,8 +101,8 @@ async def process_image(request: Request) -> Response:
 
     A resumable upload (draft-ietf-httpbis-resumable-upload) arrives in several requests, and continues after a broken
     connection. To begin one, send the header `Upload-Complete: ?0`, and `Upload-Length` if the length of the whole body
-    is known, with the first part of the body or without a body; `Idempotency-Key` is not for these. The response is 201,
-    and `PATCH` requests to its `Location` add the rest.
+    is known, with the first part of the body or without a body; `Idempotency-Key` is not for these. The response is
+    201, and `PATCH` requests to its `Location` add the rest.
 
     The form is validated before the task is created, and one response names all problems. Problems that depend on the
     pixels of the image, such as a crop box outside of it, may also fail the task later.

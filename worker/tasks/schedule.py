@@ -106,8 +106,8 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
         Meta(
             max_length=MOST_TAGS,
             description=(
-                f"Words by which the task is found, comma-separated; the limit is {MOST_TAGS} tags, each of {ALLOWED_TAG}. "
-                "They are in its record, in lists, events and webhooks."
+                f"Words by which the task is found, comma-separated; the limit is {MOST_TAGS} tags, each of "
+                f"{ALLOWED_TAG}. They are in its record, in lists, events and webhooks."
             ),
             examples=["holiday,print"],
             extra={"allowed": f"1 to {MOST_TAGS} words, comma-separated, each of {ALLOWED_TAG}"},

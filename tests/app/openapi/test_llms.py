@@ -19,7 +19,8 @@ from app.openapi.llms import llms_text
 from app.openapi.schemas import FILE
 from app.routes import make_routes
 from app.tasks.presets import read_presets
-from tests.app.openapi.test_openapi import DOCUMENT, Page, described
+from tests.app.openapi.test_openapi import DOCUMENT, described
+from tests.app.openapi.test_reference import Page
 from tests.app.tasks.test_presets import EXAMPLE
 from tests.conftest import PHOTO, Client, serving, working
 from tests.support.callers import MADE, callers, with_keys

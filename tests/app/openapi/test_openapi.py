@@ -1,12 +1,9 @@
-"""The OpenAPI document and the reference page."""
+"""The OpenAPI document."""
 
 import re
 from collections.abc import Iterator
-from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import jsonschema
 import msgspec
@@ -17,8 +14,6 @@ from starlette.routing import Route
 
 from app.api_settings import Settings
 from app.http.description import describe, description_of
-from app.http.problem_types import PROBLEM_TYPES
-from app.http.problems import type_uri
 from app.openapi.document import document
 from app.openapi.rendering import Documents
 from app.openapi.schemas import FILE
@@ -163,16 +158,6 @@ def test_presets_are_part_of_the_form(tmp_path: Path) -> None:
         assert "preset thumbnail" in form["examples"]
 
 
-async def test_every_problem_type_is_described_and_its_uri_leads_there(api: Client) -> None:
-    anchors = Page(await shown(api)).anchors
-    for kind in PROBLEM_TYPES:
-        path, _, anchor = type_uri(kind).partition("#")
-        assert (path, anchor in anchors) == ("/docs", True)
-        assert COMPONENTS["examples"][anchor]["value"]["type"] == type_uri(kind)
-    told = {name for _, operation in described() for name in re.findall(r"/docs#([a-z-]+)", str(operation))}
-    assert set(COMPONENTS["examples"]) - told == {"client-disconnect"}, "an error that no route gives"
-
-
 async def test_what_is_processed_is_called_an_image(api: Client) -> None:
     text = (await api.get("/openapi.json")).text
     assert re.findall(r'"(?:description|summary)":"(?:[^"\\]|\\.)*picture', text, re.IGNORECASE) == []
@@ -261,76 +246,3 @@ async def test_the_described_parameters_are_those_that_are_accepted(api: Client,
     missing = set(problem_fields(await api.request(method, f"{path}?nonsense=1"))) - {"nonsense"}
     required = {each["name"] for each in DOCUMENT["paths"][path][method.lower()]["parameters"] if each.get("required")}
     assert missing == required
-
-
-@pytest.mark.parametrize(
-    ("section", "name", "words"),
-    [
-        ("retry_tasks", "status", "query, required"),
-        ("list_tasks", "status", "query"),
-        ("list_tasks", "operation", "query"),
-        ("continue_upload", "Upload-Offset", "header, required"),
-        ("AutocontrastForm", "cutoff", "number, ≥ 0, < 50, default 0"),
-        ("AutocontrastForm", "preserve_tone", "boolean or 0, 1, default false"),
-        ("process_image", "priority", "high, low, normal, default normal"),
-    ],
-)
-async def test_docs_show_what_is_required_and_the_defaults_and_bounds(
-    api: Client, section: str, name: str, words: str
-) -> None:
-    page = (await shown(api)).partition(f'id="{section}"')[2]
-    row = page.partition(f'<th scope="row"><code>{name}</code></th>')[2].partition("</tr>")[0]
-    assert words in [unescape(re.sub("<[^>]+>", "", cell)) for cell in row.split("</td>")]
-
-
-async def shown(api: Client) -> str:
-    answer = await api.get("/docs")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    return answer.text
-
-
-class Page(HTMLParser):
-    """The anchors of a page, and all that it links to or loads; each element must be closed in order."""
-
-    VOID = ("meta", "link", "img", "input")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.anchors: set[str] = set()
-        self.links: set[str] = set()
-        self._open: list[str] = []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.VOID:
-            self._open.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                assert value not in self.anchors, "two of one name"
-                self.anchors.add(value or "")
-            if name in ("href", "src", "action"):
-                self.links.add(value or "")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        return
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-
-async def test_docs_is_one_page_without_anything_from_elsewhere(api: Client) -> None:
-    text = await shown(api)
-    page = Page(text)
-    for link in page.links:
-        parts = urlsplit(link)
-        assert (parts.scheme, parts.netloc) == ("", ""), link
-        if parts.path in ("", "/docs"):
-            assert not parts.fragment or parts.fragment in page.anchors, link
-        else:
-            assert (await api.get(parts.path)).status_code == 200, link
-    for name, operation in described():
-        assert operation["operationId"] in page.anchors, name
-    assert {f"{kind.__name__}Form" for kind in OPERATIONS.values()} <= page.anchors
-    assert "style=" not in text
-    assert "<script>" not in text
