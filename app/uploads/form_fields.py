@@ -122,10 +122,11 @@ def build_spec(form: Form, settings: Settings, presets: Presets, problems: list[
 
 def shown_name(file_name: str) -> str:
     """Shorten a client's file name to `MAX_SHOWN_NAME` characters; its extension stays."""
+    if len(file_name) <= MAX_SHOWN_NAME:
+        return file_name
     extension = PurePosixPath(file_name).suffix
-    if len(file_name) <= MAX_SHOWN_NAME or len(extension) > LONGEST_EXTENSION:
-        return file_name[:MAX_SHOWN_NAME]
-    return file_name[: MAX_SHOWN_NAME - len(extension)] + extension
+    kept = extension if len(extension) <= LONGEST_EXTENSION else ""
+    return file_name[: MAX_SHOWN_NAME - len(kept)] + kept
 
 
 def safe_stem(file_name: str) -> str:
