@@ -31,7 +31,7 @@ async def test_function_calls_of_an_upload(api: Client) -> None:
     with cProfile.Profile() as profile:
         for _ in range(TASKS):
             await api.upload()
-    assert 400 < calls_per_task(profile) <= 690
+    assert 400 < calls_per_task(profile) <= 700
 
 
 async def test_function_calls_of_a_worker(api: Client, settings: Settings) -> None:
