@@ -180,7 +180,7 @@ def _take_each(received: Received, problems: list[Problem]) -> list[dict[str, st
     problems += [
         Problem(f"each[{number}].{name}", "is not for single images; set it once, for the whole batch")
         for number, fields in enumerate(value)
-        for name in fields.keys() & OF_A_BATCH
+        for name in sorted(fields.keys() & OF_A_BATCH)
     ]
     return [{name: as_text(own) for name, own in fields.items() if name not in OF_A_BATCH} for fields in value]
 
