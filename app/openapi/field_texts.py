@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.openapi.schemas import Schema
+from app.tasks.presets import as_text
 
 
 def fields_text(fields: Mapping[str, Schema], required: Iterable[str], components: Mapping[str, Schema]) -> str:
@@ -26,7 +27,7 @@ def field_text(name: str, schema: Schema, components: Mapping[str, Schema], *, i
     if is_required:
         text += ", required"
     elif schema.get("default", "") != "":
-        text += f", default {_plain(schema['default'])}"
+        text += f", default {written(schema['default'])}"
     return f"`{name}` ({text})"
 
 
@@ -71,12 +72,13 @@ def _bounds(schema: Schema) -> str:
 
 
 def _bound(schema: Schema, name: str, sign: str) -> str:
-    """Return a bound, after `sign` if it is excluded; empty if there is none."""
-    excluded = f"exclusive{name.capitalize()}"
-    if excluded in schema:
-        return sign + _plain(schema[excluded])
-    return _plain(schema[name]) if name in schema else ""
+    """Return a bound, such as `5`, or `<5` if it is exclusive; an empty string if the schema has none."""
+    exclusive = f"exclusive{name.capitalize()}"
+    if exclusive in schema:
+        return sign + written(schema[exclusive])
+    return written(schema[name]) if name in schema else ""
 
 
-def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+def written(value: Any) -> str:
+    """Return a value as requests contain it: `true`, `0` for 0.0, text unchanged."""
+    return f"{value:g}" if isinstance(value, float) else as_text(value)

@@ -11,16 +11,16 @@ from app.openapi.examples import TASK_ID
 from app.openapi.field_texts import described_fields, field_text, fields_text
 from app.openapi.postman.collection import FORM, SHOWN_FORM
 from app.openapi.schemas import FILE, Schema
+from worker.tasks.schedule import ALLOWED_TAG, MOST_TAGS
 
 UPLOAD = "/process-image/"
 
 REQUEST = """
 A request is a form with one image, in `file`, `url` or `source`, and one of {ways}. Fields that are JSON are sent as
 text; inside of them, numbers and booleans have the types of JSON. A `color` is a CSS color name, transparent, #rgb,
-#rgba, #rrggbb or #rrggbbaa. An `aspect_ratio` is width to height. `tags` are 1 to 10 words, comma-separated, each of 1
-to 32 letters, digits, _ . : and -, beginning with a letter or digit. An unknown field or a value out of bounds is 422,
-and the response lists all of them. After 429 or 503, wait for the seconds in `Retry-After`. An upload with
-`Idempotency-Key: <UUID>` can be repeated safely.
+#rgba, #rrggbb or #rrggbbaa. An `aspect_ratio` is width to height. `tags` are 1 to {most_tags} words, comma-separated,
+each of {tag}. An unknown field or a value out of bounds is 422, and the response lists all of them. After 429 or 503,
+wait for the seconds in `Retry-After`. An upload with `Idempotency-Key: <UUID>` can be repeated safely.
 
 A batch, `POST /batches`, has the field `file` or `url` once for each image, all other fields once, and in `each` the
 fields that differ, such as `each=[{{"width":100}},{{"width":300}}]` for two images.
@@ -69,7 +69,7 @@ class _Writer:
         yield f"> {info['summary']}. {info['description']}"
         yield from self._steps()
         ways = dict.fromkeys(f"`{schema['required'][0]}`" for schema in self._forms.values())
-        yield from _paragraphs(REQUEST.format(ways=", ".join(ways)))
+        yield from _paragraphs(REQUEST.format(ways=", ".join(ways), most_tags=MOST_TAGS, tag=ALLOWED_TAG))
         yield from _paragraphs(self._responses())
         yield from self._sections()
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from app.openapi.field_texts import written
 from app.openapi.markup import Html, join_html, line, tag
 from app.openapi.schemas import Schema
-from app.tasks.presets import as_text
 
 
 def fields_table(schema: Schema) -> Html:
@@ -18,7 +18,7 @@ def fields_table(schema: Schema) -> Html:
 
 
 def _description(schema: Schema) -> str:
-    """Return the description of a schema, which that of a value or null has inside."""
+    """Return the description of a schema; for a value or null, it is in one of the alternatives."""
     found = (each.get("description") for each in (schema, *schema.get("anyOf", ())))
     return next(filter(None, found), "")
 
@@ -82,9 +82,4 @@ _BOUNDS = {
 
 
 def _bounds(schema: Schema) -> list[str]:
-    return [words.format(_written(schema[key])) for key, words in _BOUNDS.items() if schema.get(key) is not None]
-
-
-def _written(value: Any) -> str:
-    """Write a value as requests have it: true, 0 for 0.0, text as it is."""
-    return f"{value:g}" if isinstance(value, float) else as_text(value)
+    return [words.format(written(schema[key])) for key, words in _BOUNDS.items() if schema.get(key) is not None]

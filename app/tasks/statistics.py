@@ -28,7 +28,7 @@ class Counts(QueueState, frozen=True, kw_only=True):
 
 
 class QueueSamples(Struct, frozen=True):
-    """Mean values of the samples of the queue, of which there is one a minute (null if there is none), and maxima."""
+    """Means and maxima of the queue. It is sampled once a minute; without a sample, the means are null."""
 
     waiting: float | None
     running: float | None

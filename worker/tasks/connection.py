@@ -42,7 +42,7 @@ class PlainConnection(AbstractConnection):
     (cpython #86296: a worker then never stops), and costs a task for each command. A server that does not take our
     small writes does not answer them either, so the read's bound holds for both.
 
-    Connections of a closed client stay closed, although commands that were under way are retried.
+    Once the client is closed, its connections are not opened again, even when a command is retried.
     """
 
     is_closed = False

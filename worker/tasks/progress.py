@@ -28,11 +28,11 @@ class Step(Struct, frozen=True, omit_defaults=True):
     """Path of the output in storage."""
     variant: str = ""
     at_ms: int = 0
-    """When it was completed, in Unix ms: steps are reported together. 0 in those of versions that did not say."""
+    """When it was completed, in Unix ms; 0 in events of versions that did not record it."""
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What streams and timelines say of it beside its time."""
+        """The fields for event streams and timelines, without the time."""
         return {name: value for name, value in msgspec.to_builtins(self).items() if name != "at_ms"}
 
 

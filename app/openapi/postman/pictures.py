@@ -95,5 +95,5 @@ _PICTURES = {
 
 
 def picture_for(accepted: Collection[InputFormat]) -> tuple[InputFormat, str]:
-    """Return the first picture in an accepted format, and this format."""
+    """Return the first accepted format, and its picture in base64."""
     return next((known, picture) for known, picture in _PICTURES.items() if known in accepted)

@@ -54,7 +54,7 @@ export async function copyText(text) {
   }
 }
 
-/** Time after which screen readers know an element that has moved. */
+/** Time that screen readers need to notice that the element has moved. */
 const KNOWN_MS = 150;
 
 let live = null;

@@ -16,7 +16,7 @@ const COLUMNS = [
   { title: "Total", of: (group) => group.total_s, text: (group) => duration(group.total_s) },
 ];
 
-const RUNS = "Each run of an operation counts, and each failure in one. Damaged images, for example, fail before: see Why tasks fail.";
+const RUNS = "The counts are runs of an operation and failures in it. Other failures, such as damaged images, are in Why tasks fail.";
 
 const share = ({ failed, count: all }) => failed / Math.max(all, failed, 1);
 

@@ -61,7 +61,7 @@ export class Filters {
     this.form.owner.parentElement.hidden = true;
     for (const name of ["time", "since", "before", "owner", "batch"]) this.form[name].value = kept.get(name) ?? "";
     this.form.sorting.value = `${kept.get("sort") ?? "created"} ${kept.get("order") ?? "desc"}`;
-    if (!this.form.sorting.value) this.form.sorting.value = NEWEST; // the address has none that there is
+    if (!this.form.sorting.value) this.form.sorting.value = NEWEST; // the address has an unknown one
     this.form.addEventListener("change", () => this.changed());
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.show();

@@ -48,6 +48,7 @@ export class TaskTable {
     this.outdated = new Set();
     this.isNewExpected = false;
     this.isLossExpected = false;
+    this.total = 0;
     this.next = null;
     this.generation = 0;
     this.place = new Place(this.body, () => this.fresh.size && this.lookSoon());
@@ -67,7 +68,7 @@ export class TaskTable {
     if (this.isNewExpected || this.stale.size) this.lookSoon();
   }
 
-  /** Look for deleted tasks, of which there are no events, if there are fewer tasks than before. */
+  /** Look for deleted tasks if there are fewer tasks than before: deletions send no events. */
   counted(tasks) {
     if (tasks < this.total) {
       this.isLossExpected = true;
